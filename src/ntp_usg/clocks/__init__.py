@@ -1,0 +1,1 @@
+"""The clock that is steered: the kernel's own, or a virtual one that leaves the host untouched."""

@@ -1,0 +1,1 @@
+"""Configuration files -> frozen settings, with every problem listed at once."""

@@ -1,0 +1,1 @@
+"""Numbers only: filters, fits and error bounds."""

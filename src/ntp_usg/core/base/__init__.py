@@ -1,0 +1,1 @@
+"""The vocabulary of the house: instants, samples, snapshots, actions, verdicts, ports, errors."""

@@ -1,0 +1,42 @@
+"""What a state machine asks its runner to do. Plain values: nothing inside `core/` calls back, queues or awaits."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ntp_usg.core.base.mapping import ClockMapping
+from ntp_usg.core.base.snapshots import SystemSnapshot
+
+
+class Level(StrEnum):
+    """How loud a note is; the words of Python's logging."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line for the log. Only changes make notes, never single packets."""
+
+    level: Level
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Steer:
+    """Make the clock follow this mapping of raw time; `step` says whether it jumps."""
+
+    mapping: ClockMapping
+    step: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Show the new state to the workers and the observers."""
+
+    snapshot: SystemSnapshot
+
+
+Action = Note | Steer | Publish

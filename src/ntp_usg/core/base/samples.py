@@ -1,0 +1,106 @@
+"""What reference clocks report, and the samples that the engine makes of it.
+
+The sign of an offset is defined here, once: positive means that the source is ahead of the local clock.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from ntp_usg.core.base.instants import HostNs, RawNs, WallNs
+
+
+class FixQuality(IntEnum):
+    """NMEA 0183 GGA field 6."""
+
+    NO_FIX = 0
+    GPS = 1
+    DGPS = 2
+    PPS = 3
+    RTK = 4
+    FLOAT_RTK = 5
+    ESTIMATED = 6
+    MANUAL = 7
+    SIMULATION = 8
+
+    @property
+    def label(self) -> str:
+        """As printed in logs and tables: `GPS`, `DGPS`, `No fix` ..."""
+        return _QUALITY_LABELS[self]
+
+    @property
+    def rank(self) -> int:
+        """How far the fix can be trusted: the numbers of GGA are no order (6 is dead reckoning, 4 is centimetres)."""
+        return _QUALITY_RANKS[self]
+
+
+_QUALITY_LABELS = {
+    FixQuality.NO_FIX: "No fix",
+    FixQuality.GPS: "GPS",
+    FixQuality.DGPS: "DGPS",
+    FixQuality.PPS: "PPS",
+    FixQuality.RTK: "RTK",
+    FixQuality.FLOAT_RTK: "Float RTK",
+    FixQuality.ESTIMATED: "Estimated",
+    FixQuality.MANUAL: "Manual",
+    FixQuality.SIMULATION: "Simulation",
+}
+_QUALITY_RANKS = {
+    FixQuality.NO_FIX: 0,
+    FixQuality.ESTIMATED: 0,
+    FixQuality.MANUAL: 0,
+    FixQuality.SIMULATION: 0,
+    FixQuality.GPS: 1,
+    FixQuality.DGPS: 2,
+    FixQuality.PPS: 3,
+    FixQuality.FLOAT_RTK: 4,
+    FixQuality.RTK: 5,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """What a receiver says of its own state; None where it has not said."""
+
+    quality: FixQuality
+    satellites_used: int | None = None
+    satellites_in_view: int | None = None
+    hdop: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimeMessage:
+    """One second named by a receiver: `second` is the whole UTC second (fraction kept where the receiver sends one).
+
+    `received_at` is when the first byte of the burst that names it arrived.
+    """
+
+    second: WallNs
+    received_at: HostNs
+    fix: Fix
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStatus:
+    """A device that was opened, or why it is gone."""
+
+    connected: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """One edge of a PPS signal as the kernel stamped it. `sequence` counts edges and may wrap at 2**32."""
+
+    edge_at: HostNs
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One measurement of the raw host clock against a source."""
+
+    at: RawNs
+    offset_ns: int
+    """True time minus raw time, at `at`. Integer: between a raw clock and UTC may lie decades."""
+    dispersion: float
+    """Half width in seconds of what this one measurement may be off by."""

@@ -1,0 +1,134 @@
+"""Immutable pictures of the state, published by the engine; responder, observers and CLI read nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+from ntp_usg.core.base.instants import MonoNs, WallNs
+from ntp_usg.core.base.mapping import IDENTITY, ClockMapping
+from ntp_usg.core.base.samples import Fix
+
+
+class Leap(IntEnum):
+    """RFC 5905 figure 9."""
+
+    NONE = 0
+    INSERT = 1
+    DELETE = 2
+    UNSYNCHRONISED = 3
+
+
+UNSYNCHRONISED_STRATUM = 16
+"""RFC 5905 MAXSTRAT; on the wire it is sent as 0."""
+
+PHI = 15e-6
+"""RFC 5905 frequency tolerance in seconds per second: how fast an error bound grows when nothing better is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServingState:
+    """All that an answer needs besides the request. Fixed size: it crosses to the workers through shared memory."""
+
+    leap: Leap = Leap.UNSYNCHRONISED
+    stratum: int = UNSYNCHRONISED_STRATUM
+    precision: int = -20
+    """Exponent of two, in seconds (RFC 5905 section 7.3)."""
+    root_delay: float = 0.0
+    root_dispersion: float = 0.0
+    """Error bound in seconds at `as_of`."""
+    dispersion_rate: float = PHI
+    """How fast that bound grows, in seconds per second."""
+    reference_id: bytes = b"INIT"
+    reference_time: WallNs = WallNs(0)
+    """When the clock was last set or corrected; 0 = never."""
+    mapping: ClockMapping = IDENTITY
+    """Host clock reading -> served time."""
+    as_of: MonoNs = MonoNs(0)
+    expires_at: MonoNs = MonoNs(0)
+    """After this the state may not be served: its writer has died or hangs."""
+    host_minus_mono_ns: int = 0
+    """CLOCK_REALTIME minus CLOCK_MONOTONIC at `as_of`: shows whether another program moved the clock since."""
+
+    @property
+    def synchronised(self) -> bool:
+        return self.leap is not Leap.UNSYNCHRONISED
+
+    def root_dispersion_at(self, now: MonoNs) -> float:
+        """The error bound in seconds, grown to `now`."""
+        return self.root_dispersion + self.dispersion_rate * max(0.0, (now - self.as_of) / 1e9)
+
+
+class Tally(StrEnum):
+    """What selection made of a source, as ntpq's `peers` table marks it."""
+
+    REJECTED = " "
+    FALSETICKER = "x"
+    EXCESS = "."
+    OUTLIER = "-"
+    CANDIDATE = "+"
+    SELECTED = "*"
+    PPS = "o"
+
+
+class SyncPhase(StrEnum):
+    """Where the daemon is on its way to exact time."""
+
+    STARTING = "starting"
+    LOCKING = "locking"
+    SYNCHRONISED = "synchronised"
+    HOLDOVER = "holdover"
+    UNSYNCHRONISED = "unsynchronised"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSnapshot:
+    """One reference clock as people and monitors see it. Offsets and jitters in seconds, ages in seconds."""
+
+    name: str
+    """ntpq's name: `GPS_NMEA(0)`, `PPS(0)`."""
+    driver: str
+    device: str
+    reference_id: bytes
+    stratum: int
+    tally: Tally
+    healthy: bool
+    reason: str
+    """Why it is or is not used, in words."""
+    reach: int
+    """Eight-bit shift register, newest poll lowest."""
+    poll_interval: float
+    last_heard_age: float | None
+    offset: float | None
+    """Latest measurement against the served clock."""
+    delay: float
+    jitter: float | None
+    dispersion: float | None
+    fix: Fix | None = None
+    pulse_rate_hz: float | None = None
+    message_latency: float | None = None
+    """How long after its second a message arrives, where a pulse has shown it."""
+    verdicts: Mapping[str, int] = field(default_factory=dict)
+    """Counts by `outcome/reason`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SystemSnapshot:
+    """Everything there is to see, published about once a second."""
+
+    serving: ServingState
+    phase: SyncPhase
+    selected: str | None
+    """Name of the source that the clock follows."""
+    offset: float
+    """Estimated remaining error of the served clock, in seconds."""
+    jitter: float
+    frequency_ppm: float
+    """How much faster than true time the host clock runs by itself."""
+    host_offset: float
+    """How far the served time is ahead of the host's clock, in seconds."""
+    clock: str
+    """`system` or `virtual`."""
+    epoch: int
+    """Counts steps of the clock: samples of two epochs never mix."""
+    holdover_age: float | None
+    sources: tuple[SourceSnapshot, ...]

@@ -1,0 +1,104 @@
+"""The closed vocabulary in which every packet and every sample ends: one (outcome, reason) pair each.
+
+Counters, logs, metrics and `ntp_usg explain` use these words and no others.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What became of it."""
+
+    ANSWERED = "answered"
+    HANDED_UP = "handed_up"
+    DROPPED = "dropped"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+class Reason(StrEnum):
+    """Why; the value is the word in metrics and JSON, `explanation` the sentence for people."""
+
+    # Requests that are answered
+    BASIC = "basic"
+    INTERLEAVED = "interleaved"
+    RATE_KISS = "rate_kiss"
+    MONITOR = "monitor"
+    # Requests that are not
+    NOT_FOR_WORKER = "not_for_worker"
+    TOO_SHORT = "too_short"
+    TOO_LONG = "too_long"
+    BAD_VERSION = "bad_version"
+    BAD_MODE = "bad_mode"
+    BAD_FORMAT = "bad_format"
+    BAD_SOURCE = "bad_source"
+    UNSUPPORTED_AUTHENTICATION = "unsupported_authentication"
+    ACCESS_DENIED = "access_denied"
+    NOT_ALLOWED = "not_allowed"
+    MONITOR_DENIED = "monitor_denied"
+    RATE_LIMITED = "rate_limited"
+    QUEUE_FULL = "queue_full"
+    SEND_FAILED = "send_failed"
+    # Samples, messages and pulses
+    USED = "used"
+    NO_FIX = "no_fix"
+    TOO_FEW_SATELLITES = "too_few_satellites"
+    POOR_QUALITY = "poor_quality"
+    NO_DATE = "no_date"
+    STALE = "stale"
+    IMPLAUSIBLE = "implausible"
+    BAD_CHECKSUM = "bad_checksum"
+    OUTLIER = "outlier"
+    NOT_NUMBERED = "not_numbered"
+    NUMBERING_DISPUTED = "numbering_disputed"
+    REPEATED = "repeated"
+    OLD_EPOCH = "old_epoch"
+
+    @property
+    def explanation(self) -> str:
+        """One plain sentence: the cause, and where there is one, the cure."""
+        return _EXPLANATIONS[self]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How one packet or sample ended."""
+
+    outcome: Outcome
+    reason: Reason
+
+
+_EXPLANATIONS: dict[Reason, str] = {
+    Reason.BASIC: "A plain request, answered with the current time.",
+    Reason.INTERLEAVED: "An RFC 9769 interleaved request, answered with the exact departure time of the last answer.",
+    Reason.RATE_KISS: "The client asks too often and was told so with a RATE kiss-o'-death.",
+    Reason.MONITOR: "A mode 6 monitoring request (ntpq) from an address that may look inside.",
+    Reason.NOT_FOR_WORKER: "The answering worker does not know this kind of packet; the control process decides.",
+    Reason.TOO_SHORT: "The packet is shorter than the 48-byte NTP header (12 bytes in mode 6).",
+    Reason.TOO_LONG: "The packet is longer than any NTP request this server understands.",
+    Reason.BAD_VERSION: "The packet's version is none of NTP 1 to 4.",
+    Reason.BAD_MODE: "The packet is no request: its mode is not one that a server answers.",
+    Reason.BAD_FORMAT: "The extension fields or the MAC do not add up to the packet's length (RFC 7822).",
+    Reason.BAD_SOURCE: "The packet claims to come from an address or port that no client can have.",
+    Reason.UNSUPPORTED_AUTHENTICATION: "The request is signed with a key that this server does not have.",
+    Reason.ACCESS_DENIED: "The address matches an entry of access.deny.",
+    Reason.NOT_ALLOWED: "access.allow is set and the address matches none of its entries.",
+    Reason.MONITOR_DENIED: "Mode 6 requests are only answered to addresses in access.monitor.",
+    Reason.RATE_LIMITED: "The client asks more often than rate_limit allows; it gets silence.",
+    Reason.QUEUE_FULL: "The control process was busy and the queue towards it full.",
+    Reason.SEND_FAILED: "The kernel refused to send the answer.",
+    Reason.USED: "Accepted and used for the clock.",
+    Reason.NO_FIX: "The receiver says it has no fix: check the antenna and its view of the sky.",
+    Reason.TOO_FEW_SATELLITES: "Fewer satellites than gps.min_satellites are used in the fix.",
+    Reason.POOR_QUALITY: "The fix is of lower quality than gps.min_quality.",
+    Reason.NO_DATE: "No sentence with a date (RMC or ZDA) came for this second.",
+    Reason.STALE: "The message repeats a second that has passed, or came too late to be trusted.",
+    Reason.IMPLAUSIBLE: "The date or time in the message cannot be true.",
+    Reason.BAD_CHECKSUM: "The sentence has no checksum or a wrong one: noise on the line or a wrong baud rate.",
+    Reason.OUTLIER: "The offset is far outside what the recent samples allow.",
+    Reason.NOT_NUMBERED: "A pulse says when a second begins, not which: no healthy source numbers it.",
+    Reason.NUMBERING_DISPUTED: "The messages name another second than the one the pulses have counted to.",
+    Reason.REPEATED: "The same pulse was delivered twice.",
+    Reason.OLD_EPOCH: "The sample was taken before the clock was stepped.",
+}

@@ -1,0 +1,1 @@
+"""Receiver bytes -> what the receiver says of time and of itself."""

@@ -1,0 +1,1 @@
+"""Request + snapshot -> answer: responder, access lists, rate limit, client table, mode 6 answers."""

@@ -1,0 +1,1 @@
+"""UDP endpoints with kernel timestamps, and the processes that answer on them."""

@@ -1,0 +1,1 @@
+"""The answering worker: a process without privilege that owns the sockets."""

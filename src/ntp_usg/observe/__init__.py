@@ -1,0 +1,1 @@
+"""Snapshots and verdicts -> metrics and the HTTP API."""

@@ -1,0 +1,1 @@
+"""Reference clock drivers, one a file. They observe; the engine decides."""

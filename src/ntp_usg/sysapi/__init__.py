@@ -1,0 +1,1 @@
+"""Every ctypes call and ioctl in the project."""
