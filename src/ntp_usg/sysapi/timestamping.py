@@ -1,0 +1,97 @@
+"""What the kernel knows of a datagram: when it came in, and at which of our addresses (socket(7), ip(7), ipv6(7)).
+
+Everything here that is called per packet takes the ancillary data of `recvmsg` as it is.
+"""
+
+import socket
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs
+
+ControlMessage = tuple[int, int, bytes]
+
+# Python's socket module lacks these; the numbers are Linux's for x86, ARM and RISC-V.
+IP_PKTINFO = 8
+_SO_TIMESTAMPNS_OLD, _SO_TIMESTAMPING_OLD, _SO_TIMESTAMPNS_NEW, _SO_TIMESTAMPING_NEW = 35, 37, 64, 65
+_RX_SOFTWARE = 1 << 3 | 1 << 4  # SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE
+
+# The "new" options (Linux 5.1) give 64-bit seconds on 32-bit machines too, so that stamps survive 2038.
+_OPTIONS = (
+    (_SO_TIMESTAMPING_NEW, _RX_SOFTWARE, "SO_TIMESTAMPING"),
+    (_SO_TIMESTAMPING_OLD, _RX_SOFTWARE, "SO_TIMESTAMPING"),
+    (_SO_TIMESTAMPNS_NEW, 1, "SO_TIMESTAMPNS"),
+    (_SO_TIMESTAMPNS_OLD, 1, "SO_TIMESTAMPNS"),
+)
+_STAMPS = {
+    _SO_TIMESTAMPING_NEW: struct.Struct("=qq"),
+    _SO_TIMESTAMPING_OLD: struct.Struct("@ll"),
+    _SO_TIMESTAMPNS_NEW: struct.Struct("=qq"),
+    _SO_TIMESTAMPNS_OLD: struct.Struct("@ll"),
+}
+_IN_PKTINFO = struct.Struct("@i4s4s")  # interface, our address for the answer, address in the packet
+_IN6_PKTINFO = struct.Struct("@16sI")
+
+ANCILLARY_SIZE = socket.CMSG_SPACE(3 * 16) + socket.CMSG_SPACE(_IN6_PKTINFO.size)
+"""Bytes that `recvmsg` needs for a receive timestamp and the packet information."""
+
+
+class LocalAddress(NamedTuple):
+    """The address of ours that was asked: packed, with the interface's index where the address alone is not enough."""
+
+    packed: bytes
+    interface: int
+
+
+def enable_receive_timestamps(endpoint: socket.socket) -> str:
+    """Have the kernel stamp each datagram on arrival; returns the option that it took, or "none"."""
+    for option, value, name in _OPTIONS:
+        try:
+            endpoint.setsockopt(socket.SOL_SOCKET, option, value)
+        except OSError:
+            continue
+        return name
+    return "none"
+
+
+def receive_time(ancillary: Sequence[ControlMessage]) -> HostNs | None:
+    """When the kernel took the datagram in; None where it has not said (then the caller reads the clock)."""
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind in _STAMPS and len(data) >= (layout := _STAMPS[kind]).size:
+            seconds, nanoseconds = layout.unpack_from(data)
+            return HostNs(seconds * NS_PER_SECOND + nanoseconds) if seconds else None
+    return None
+
+
+def enable_packet_info(endpoint: socket.socket) -> None:
+    """Have the kernel say at which of our addresses each datagram arrived."""
+    if endpoint.family == socket.AF_INET6:
+        endpoint.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    else:
+        endpoint.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+
+
+def local_address(ancillary: Sequence[ControlMessage]) -> LocalAddress | None:
+    """Which of our addresses was asked; None where the kernel has not said or a multicast group was."""
+    for level, kind, data in ancillary:
+        if level == socket.IPPROTO_IP and kind == IP_PKTINFO and len(data) >= _IN_PKTINFO.size:
+            return LocalAddress(_IN_PKTINFO.unpack_from(data)[1], 0)
+        if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO and len(data) >= _IN6_PKTINFO.size:
+            packed, interface = _IN6_PKTINFO.unpack_from(data)
+            return None if packed[0] == 0xFF else LocalAddress(packed, interface if _is_link_local(packed) else 0)
+    return None
+
+
+def packet_info_control(local: LocalAddress | None) -> list[ControlMessage]:
+    """Ancillary data for `sendmsg` that makes an answer come from the address that was asked."""
+    if local is None:
+        return []
+    if len(local.packed) == 4:
+        return [(socket.IPPROTO_IP, IP_PKTINFO, _IN_PKTINFO.pack(local.interface, local.packed, bytes(4)))]
+    return [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, _IN6_PKTINFO.pack(local.packed, local.interface))]
+
+
+def _is_link_local(packed: bytes) -> bool:
+    # Only here: naming the interface elsewhere would pin the answer to it and bypass routing.
+    return packed[0] == 0xFE and packed[1] & 0xC0 == 0x80
