@@ -1,0 +1,87 @@
+"""A PPS signal: exact about when a second begins, silent about which."""
+
+from collections import deque
+from dataclasses import replace
+
+from ntp_usg.core.algorithms.history import NoiseModel
+from ntp_usg.core.base.actions import Action, Level, Note
+from ntp_usg.core.base.instants import MonoNs, RawNs, nanoseconds, nearest_second, seconds
+from ntp_usg.core.base.mapping import ClockMapping
+from ntp_usg.core.base.samples import Sample
+from ntp_usg.core.base.snapshots import SourceSnapshot, Tally
+from ntp_usg.core.base.verdicts import Reason
+from ntp_usg.core.engine.numbering import Numbering
+from ntp_usg.core.engine.settings import PulseSettings
+from ntp_usg.core.engine.source import Source
+
+PULSE_NOISE = NoiseModel(expected=1e-6, floor=10e-9, gate=10e-6)
+
+
+class PulseLine(Source):
+    """One pulse input."""
+
+    GRACE = 10.0
+    """Seconds after the start in which the line is waited for before messages alone may set the clock."""
+    RATE_WINDOW = 11
+
+    settings: PulseSettings
+
+    def __init__(self, settings: PulseSettings, now: MonoNs) -> None:
+        super().__init__(settings, PULSE_NOISE, now)
+        self.numbering = Numbering()
+        self._edges: deque[RawNs] = deque(maxlen=self.RATE_WINDOW)
+        self._edge_seen_at: MonoNs | None = None
+        self._present = False
+
+    def pulse(self, edge_at: RawNs, now: MonoNs, predicted_ns: int | None) -> Reason:
+        """Take a pulse in; `predicted_ns` is true minus raw time as the clock holds it, where it is trusted."""
+        if self._edges and edge_at <= self._edges[-1]:
+            return self.reject(Reason.REPEATED)
+        self._edges.append(edge_at)
+        self._edge_seen_at = now
+        edge_at = RawNs(edge_at - nanoseconds(self.settings.offset))
+        estimate = self.estimate(edge_at)
+        offset_ns = self.numbering.edge(edge_at, predicted_ns if estimate is None else estimate.offset_ns)
+        if offset_ns is None:
+            return self.reject(Reason.NOT_NUMBERED)
+        return self.measure(Sample(edge_at, offset_ns, self.settings.accuracy), now)
+
+    def renew(self) -> None:
+        """Forget what was measured and counted: the raw timeline was broken or the count was wrong."""
+        self.history.restart()
+        self.numbering = Numbering()
+        self._edges.clear()
+
+    def awaited(self, now: MonoNs) -> bool:
+        """Whether pulses are there, or may still be coming, so that nobody should settle for messages alone."""
+        return self._pulsing(now) or seconds(now - self._started_at) < self.GRACE
+
+    def review(self, now: MonoNs, served: ClockMapping) -> list[Action]:
+        """Notice that pulses came or stopped."""
+        self.healthy = self.history.ready and not self.silent(now)
+        pulsing = self._pulsing(now)
+        if pulsing == self._present:
+            return []
+        self._present = pulsing
+        if pulsing:
+            return [Note(Level.INFO, f"PPS pulse detected! Offset: {self._distance(served):.9f}s")]
+        self.history.restart()
+        assert self._edge_seen_at is not None
+        silence = seconds(now - self._edge_seen_at)
+        return [Note(Level.WARNING, f"PPS signal lost: no pulse on {self.settings.device} for {silence:.1f}s")]
+
+    def snapshot(self, now: MonoNs, served: ClockMapping, tally: Tally) -> SourceSnapshot:
+        return replace(super().snapshot(now, served, tally), pulse_rate_hz=self._rate(now))
+
+    def _pulsing(self, now: MonoNs) -> bool:
+        return self._edge_seen_at is not None and seconds(now - self._edge_seen_at) <= self.settings.timeout
+
+    def _rate(self, now: MonoNs) -> float:
+        if not self._pulsing(now) or len(self._edges) < 2:
+            return 0.0
+        return (len(self._edges) - 1) / seconds(self._edges[-1] - self._edges[0])
+
+    def _distance(self, served: ClockMapping) -> float:
+        """From the latest pulse to the whole second nearest by the served clock."""
+        wall = served.wall(RawNs(self._edges[-1] - nanoseconds(self.settings.offset)))
+        return seconds(nearest_second(wall) - wall)

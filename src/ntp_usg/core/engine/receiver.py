@@ -1,0 +1,127 @@
+"""A receiver that names seconds: which of its messages may be believed, and how late they come."""
+
+from collections import deque
+from dataclasses import replace
+from statistics import median
+
+from ntp_usg.core.algorithms.history import Estimate, NoiseModel
+from ntp_usg.core.base.actions import Action, Level, Note
+from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds, seconds
+from ntp_usg.core.base.mapping import ClockMapping
+from ntp_usg.core.base.samples import Fix, FixQuality, Sample, TimeMessage
+from ntp_usg.core.base.snapshots import SourceSnapshot, Tally
+from ntp_usg.core.base.verdicts import Reason
+from ntp_usg.core.engine.settings import ReceiverSettings
+from ntp_usg.core.engine.source import Source
+
+MESSAGE_NOISE = NoiseModel(expected=5e-3, floor=10e-6, gate=50e-3)
+"""Serial messages wander by milliseconds: the receiver writes them when it has time to."""
+NEVER_A_FIX = frozenset({FixQuality.NO_FIX, FixQuality.MANUAL, FixQuality.SIMULATION})
+
+
+class Receiver(Source):
+    """The message side of a GNSS receiver."""
+
+    ACQUIRE_AFTER = 3
+    """So many good messages in a row make a fix: a receiver that repeats itself never gets there."""
+    LATENCY_WINDOW = 32
+
+    settings: ReceiverSettings
+
+    def __init__(self, settings: ReceiverSettings, now: MonoNs) -> None:
+        super().__init__(settings, MESSAGE_NOISE, now)
+        self._fix: Fix | None = None
+        self._last_second = WallNs(0)
+        self._streak = 0
+        self._latencies: deque[float] = deque(maxlen=self.LATENCY_WINDOW)
+
+    @property
+    def latency(self) -> float:
+        """How long after its second a message arrives: as the pulses showed, else as configured. Seconds."""
+        return median(self._latencies) if self._latency_known else self.settings.latency
+
+    @property
+    def accuracy(self) -> float:
+        """With pulses seen, the latency is known as well as it is steady; else the configured bound stands."""
+        return max(self._latencies) - min(self._latencies) if self._latency_known else self.settings.accuracy
+
+    @property
+    def _latency_known(self) -> bool:
+        return len(self._latencies) >= self.LATENCY_WINDOW // 4
+
+    def fix(self, fix: Fix) -> None:
+        """News of the receiver's state without a time in it."""
+        self._fix = fix
+
+    def message(self, message: TimeMessage, received_at: RawNs, now: MonoNs) -> Reason:
+        """Believe a message or say why not. USED and OUTLIER have passed every test of the receiver's own state."""
+        self._fix = message.fix
+        reason = self._objection(message, now)
+        if reason is not None:
+            self._streak = 0
+            return self.reject(reason)
+        self._last_second = message.second
+        # The history holds the message as if it took no time to arrive: what is learned of the latency later then
+        # moves no sample.
+        sample = Sample(received_at, message.second - received_at, self.settings.accuracy)
+        reason = self.measure(sample, now)
+        self._streak = self._streak + 1 if reason is Reason.USED else 0
+        return reason
+
+    def paired(self, latency: float) -> None:
+        """A pulse has shown how late a message was."""
+        self._latencies.append(latency)
+
+    def estimate(self, at: RawNs) -> Estimate | None:
+        estimate = super().estimate(at)
+        return estimate and replace(estimate, offset_ns=estimate.offset_ns + nanoseconds(self.latency))
+
+    def review(self, now: MonoNs, served: ClockMapping) -> list[Action]:
+        """Notice that a fix was acquired or lost."""
+        if self.healthy and self.silent(now):
+            self.healthy = False
+            self.history.restart()
+            self._last_second = WallNs(0)
+            self._streak = 0
+            text = f"GPS fix lost: no usable message for {self.age(now):.1f}s. {self.reason(now)}"
+            return [Note(Level.WARNING, text)]
+        if not self.healthy and self._streak >= self.ACQUIRE_AFTER:
+            self.healthy = True
+            return [Note(Level.INFO, self._acquired(served))]
+        return []
+
+    def snapshot(self, now: MonoNs, served: ClockMapping, tally: Tally) -> SourceSnapshot:
+        return replace(
+            super().snapshot(now, served, tally),
+            fix=self._fix,
+            message_latency=self.latency if self._latency_known else None,
+        )
+
+    def _objection(self, message: TimeMessage, now: MonoNs) -> Reason | None:
+        fix, settings = message.fix, self.settings
+        if fix.quality in NEVER_A_FIX:
+            return Reason.NO_FIX
+        if fix.quality.rank < settings.min_quality.rank:
+            return Reason.POOR_QUALITY
+        if (fix.satellites_used or 0) < settings.min_satellites:
+            return Reason.TOO_FEW_SATELLITES
+        if message.second <= self._last_second and not self.silent(now):
+            return Reason.STALE
+        return None
+
+    def _acquired(self, served: ClockMapping) -> str:
+        latest, fix = self.history.latest, self._fix
+        assert latest is not None
+        assert fix is not None
+        return (
+            f"GPS fix acquired! Offset: {self._offset(latest, served):.6f}s, "
+            f"Satellites: {fix.satellites_used or 0}, Quality: {fix.quality.label}"
+        )
+
+    def _offset(self, sample: Sample, served: ClockMapping) -> float:
+        return super()._offset(sample, served) + self.latency
+
+
+def seconds_named(message: TimeMessage) -> bool:
+    """Whether a message names a whole second, and so the pulse that began it."""
+    return seconds(message.second).is_integer()

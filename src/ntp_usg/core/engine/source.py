@@ -1,0 +1,121 @@
+"""What all reference clocks share: their history, reach, counts, health, and the reason for it in words."""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+
+from ntp_usg.core.algorithms.history import Estimate, NoiseModel, SampleHistory
+from ntp_usg.core.base.actions import Action
+from ntp_usg.core.base.instants import MonoNs, RawNs, nanoseconds, seconds
+from ntp_usg.core.base.mapping import ClockMapping
+from ntp_usg.core.base.samples import DeviceStatus, Sample
+from ntp_usg.core.base.snapshots import SourceSnapshot, Tally
+from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
+from ntp_usg.core.engine.settings import SourceSettings
+
+
+class Source(ABC):
+    """One reference clock as the engine sees it."""
+
+    def __init__(self, settings: SourceSettings, noise: NoiseModel, now: MonoNs) -> None:
+        self.settings = settings
+        self.history = SampleHistory(noise)
+        self.healthy = False
+        self.verdicts: Counter[str] = Counter()
+        self._device: DeviceStatus | None = None
+        self._latest: Reason | None = None
+        self._started_at = now
+        self._accepted_at: MonoNs | None = None
+        self._polled_at = now
+        self._reach = 0
+        self._heard_since_poll = False
+
+    @property
+    def accuracy(self) -> float:
+        """Bound of the systematic error in seconds."""
+        return self.settings.accuracy
+
+    def device(self, status: DeviceStatus) -> None:
+        self._device = status
+
+    def judge(self, verdict: Verdict) -> None:
+        """Count a verdict, whoever reached it."""
+        self.verdicts[f"{verdict.outcome}/{verdict.reason}"] += 1
+        self._latest = verdict.reason
+
+    def reject(self, reason: Reason) -> Reason:
+        self.judge(Verdict(Outcome.REJECTED, reason))
+        return reason
+
+    def measure(self, sample: Sample, now: MonoNs) -> Reason:
+        """Offer a sample to the history; the source counts as heard only when it was taken in."""
+        reason = self.history.add(sample)
+        if reason is not Reason.USED:
+            return self.reject(reason)
+        self.judge(Verdict(Outcome.ACCEPTED, reason))
+        self._accepted_at = now
+        self._heard_since_poll = True
+        return reason
+
+    def estimate(self, at: RawNs) -> Estimate | None:
+        return self.history.estimate(at) if self.history.ready else None
+
+    def silent(self, now: MonoNs) -> bool:
+        """Nothing usable for longer than the timeout."""
+        return self._accepted_at is None or seconds(now - self._accepted_at) > self.settings.timeout
+
+    def age(self, now: MonoNs) -> float:
+        """Seconds since the last accepted sample, or since the start."""
+        return seconds(now - (self._accepted_at or self._started_at))
+
+    def poll(self, now: MonoNs) -> None:
+        """Shift the reach register (RFC 5905 section 9.2) once for each poll interval that has passed."""
+        interval_ns = nanoseconds(self.settings.poll_interval)
+        while now - self._polled_at >= interval_ns:
+            self._reach = (self._reach << 1 | self._heard_since_poll) & 0xFF
+            self._heard_since_poll = False
+            self._polled_at = MonoNs(max(self._polled_at + interval_ns, now - 8 * interval_ns))
+
+    @abstractmethod
+    def review(self, now: MonoNs, served: ClockMapping) -> list[Action]:
+        """Notice changes of health, after each sample and each second; the notes tell people."""
+
+    def reason(self, now: MonoNs) -> str:
+        """Why the source is healthy or not, in words."""
+        if self._device is not None and not self._device.connected:
+            return self._device.detail
+        if self.healthy:
+            return "Healthy."
+        if self._latest is None:
+            return f"Nothing has come from {self.settings.device} yet."
+        if self._latest is not Reason.USED:
+            return self._latest.explanation
+        return f"Silent for {self.age(now):.0f}s." if self.silent(now) else "Settling: the first samples have come."
+
+    def snapshot(self, now: MonoNs, served: ClockMapping, tally: Tally) -> SourceSnapshot:
+        """This source as people see it; `served` is the mapping raw -> disciplined in force."""
+        latest, estimate = self.history.latest, None
+        if latest is not None:
+            estimate = self.estimate(latest.at)
+        settings = self.settings
+        return SourceSnapshot(
+            name=settings.name,
+            driver=settings.driver,
+            device=settings.device,
+            reference_id=settings.reference_id,
+            stratum=settings.stratum,
+            tally=tally,
+            healthy=self.healthy,
+            reason=self.reason(now),
+            reach=self._reach,
+            poll_interval=settings.poll_interval,
+            last_heard_age=None if self._accepted_at is None else self.age(now),
+            offset=None if latest is None else self._offset(latest, served),
+            delay=0.0,
+            jitter=None if estimate is None else estimate.jitter,
+            dispersion=None if estimate is None else self.accuracy + 3 * estimate.deviation,
+            verdicts=dict(self.verdicts),
+        )
+
+    def _offset(self, sample: Sample, served: ClockMapping) -> float:
+        """What a sample says against the served clock, in seconds."""
+        return seconds(sample.offset_ns - served.correction_ns(sample.at))
