@@ -22,7 +22,7 @@ _INFO = struct.Struct("!IIqq")
 
 
 def request_number(direction: int, number: int) -> int:
-    """An ioctl number of linux/pps.h, whose macros name pointer types: the size in it is a pointer's, not the data's."""
+    """An ioctl number of linux/pps.h: its macros name pointer types, so the size in it is that of a pointer."""
     return direction << 30 | ctypes.sizeof(ctypes.c_void_p) << 16 | ord("p") << 8 | number
 
 

@@ -56,7 +56,10 @@ def enable_receive_timestamps(endpoint: socket.socket) -> str:
 
 
 def receive_time(ancillary: Sequence[ControlMessage]) -> HostNs | None:
-    """When the kernel took the datagram in; None where it has not said (then the caller reads the clock)."""
+    """When the kernel took the datagram in; None where it has not said: then the caller reads the clock.
+
+    That happens even with stamps enabled: the kernel switches them on in the background, some packets later.
+    """
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind in _STAMPS and len(data) >= (layout := _STAMPS[kind]).size:
             seconds, nanoseconds = layout.unpack_from(data)

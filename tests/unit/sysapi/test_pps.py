@@ -80,7 +80,7 @@ def test_other_datagrams_are_refused(data):
 
 
 def test_a_missing_device_gets_advice_on_its_driver(tmp_path: Path):
-    with pytest.raises(DeviceError, match="pps9 does not exist: load the driver"):
+    with pytest.raises(DeviceError, match="pps9 does not exist: load the pulse line's driver"):
         PpsDevice(str(tmp_path / "pps9"))
 
 
