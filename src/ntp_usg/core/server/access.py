@@ -1,0 +1,77 @@
+"""Who gets an answer: first the deny list, then the allow list; whoever is refused gets silence (RFC 8633)."""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from ntp_usg.core.base.verdicts import Reason
+from ntp_usg.core.server.policy import ServerPolicy
+
+_MAPPED_PREFIX = bytes(10) + b"\xff\xff"
+"""Of an IPv4 address as a dual-stack socket shows it (RFC 4291 section 2.5.5.2)."""
+
+
+def unmapped(address: bytes) -> bytes:
+    """A packed address, as IPv4 if it is an IPv4 one in IPv6 clothes: or the IPv4 rules could be walked around."""
+    return address[12:] if address[:12] == _MAPPED_PREFIX else address
+
+
+def parse_network(text: str) -> IPv4Network | IPv6Network:
+    """A network as people write it: `192.0.2.0/24`, `2001:db8::/32`, or one address; IPv4-mapped ones become IPv4.
+
+    Raises ValueError with a sentence for the person who wrote it.
+    """
+    try:
+        network = ip_network(text)
+    except ValueError as problem:
+        raise ValueError(f"{problem}: write it like 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1") from None
+    if "%" in text:
+        raise ValueError(f"{text!r} names an interface, but access lists know addresses only")
+    packed = network.network_address.packed
+    if len(unmapped(packed)) != len(packed) and network.prefixlen >= 96:
+        return IPv4Network((unmapped(packed), network.prefixlen - 96))
+    return network
+
+
+class NetworkSet:
+    """Networks to look addresses up in; the price is one dictionary look-up for each prefix length in use."""
+
+    def __init__(self, networks: Iterable[str]) -> None:
+        tables: dict[int, dict[int, dict[int, str]]] = {4: {}, 16: {}}
+        for text in networks:
+            network = parse_network(text)
+            size, shift = network.max_prefixlen // 8, network.max_prefixlen - network.prefixlen
+            tables[size].setdefault(shift, {})[int(network.network_address) >> shift] = text
+        self._tables = {size: sorted(by_shift.items()) for size, by_shift in tables.items()}
+
+    def match(self, address: bytes) -> str | None:
+        """The entry with the longest prefix that a packed address falls under, as it was written."""
+        number = int.from_bytes(address, "big")
+        for shift, entries in self._tables[len(address)]:
+            entry = entries.get(number >> shift)
+            if entry is not None:
+                return entry
+        return None
+
+
+_IMPOSSIBLE = ("0.0.0.0/8", "224.0.0.0/4", "255.255.255.255", "::", "ff00::/8")
+"""No host may send from these (RFC 1122 section 3.2.1.3, RFC 4291 section 2.7): an answer would hit many or none."""
+
+
+class Access:
+    """The lists of a policy, ready for look-ups. Raises ValueError at a network that can't be parsed."""
+
+    def __init__(self, policy: ServerPolicy) -> None:
+        self._deny = NetworkSet((*policy.deny, *_IMPOSSIBLE))
+        self._allow = None if policy.allow is None else NetworkSet(policy.allow)
+        self._monitor = NetworkSet(policy.monitor)
+
+    def refusal(self, address: bytes, *, monitoring: bool) -> Reason | None:
+        """Why the client with this packed, unmapped address gets no answer; None if it gets one."""
+        denied = self._deny.match(address)
+        if denied is not None:
+            return Reason.BAD_SOURCE if denied in _IMPOSSIBLE else Reason.ACCESS_DENIED
+        if self._allow is not None and self._allow.match(address) is None:
+            return Reason.NOT_ALLOWED
+        if monitoring and self._monitor.match(address) is None:
+            return Reason.MONITOR_DENIED
+        return None

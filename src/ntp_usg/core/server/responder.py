@@ -1,0 +1,191 @@
+"""Request and state in, answer out: every packet, one at a time. Faster responders are held to what this one does."""
+
+from dataclasses import replace
+from struct import Struct
+
+from ntp_usg.core.base.errors import WireError
+from ntp_usg.core.base.instants import MonoNs, WallNs
+from ntp_usg.core.base.snapshots import UNSYNCHRONISED_STRATUM, Leap, ServingState
+from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
+from ntp_usg.core.server.access import Access, unmapped
+from ntp_usg.core.server.clients import Client, ClientTable
+from ntp_usg.core.server.policy import ServerPolicy
+from ntp_usg.core.server.ratelimit import RateLimit, may_kiss
+from ntp_usg.core.wire.header import HEADER, HEADER_LENGTH, VERSIONS, Mode, version_of
+from ntp_usg.core.wire.timestamps import to_ntp, to_short
+from ntp_usg.core.wire.trailer import mac_start
+
+MAX_REQUEST_LENGTH = 1472
+"""What one Ethernet frame holds; RFC 8915 and 9327 keep their packets below it too."""
+
+CONTROL_HEADER_LENGTH = 12
+
+_REQUEST = Struct(">Bxbx20xQQQ")
+"""First octet, poll, origin, receive and transmit timestamps: all that an answer takes from a header."""
+
+_TIMESTAMP = Struct(">Q")
+_TRANSMIT_OFFSET = 40
+_LAST_BIT = 1
+_TIMESTAMP_MASK = (1 << 64) - 1
+
+_BASIC = Verdict(Outcome.ANSWERED, Reason.BASIC)
+_INTERLEAVED = Verdict(Outcome.ANSWERED, Reason.INTERLEAVED)
+_RATE_KISS = Verdict(Outcome.ANSWERED, Reason.RATE_KISS)
+
+
+class Reply:
+    """What becomes of one request: a verdict, and a packet if it is answered."""
+
+    __slots__ = ("_client", "_receive_timestamp", "packet", "verdict")
+
+    def __init__(
+        self,
+        verdict: Verdict,
+        packet: bytearray | None = None,
+        client: Client | None = None,
+        receive_timestamp: int = 0,
+    ) -> None:
+        self.verdict = verdict
+        self.packet = packet
+        self._client = client
+        self._receive_timestamp = receive_timestamp
+
+    def depart(self, transmit_time: WallNs) -> bytearray:
+        """Stamp the answer's transmit field; call it last before the packet is sent.
+
+        An interleaved answer has that field filled already. Either way the departure is what the client's next
+        interleaved answer will tell.
+        """
+        assert self.packet is not None, f"{self.verdict} has no answer"
+        transmit_timestamp = to_ntp(transmit_time) & ~_LAST_BIT
+        if self.verdict is not _INTERLEAVED:
+            _TIMESTAMP.pack_into(self.packet, _TRANSMIT_OFFSET, transmit_timestamp)
+        if self._client is not None:
+            self._client.receive_timestamp = self._receive_timestamp
+            self._client.transmit_timestamp = transmit_timestamp
+        return self.packet
+
+
+def _fault_of_kind(first: int) -> Reason | None:
+    """What is wrong with the first octet of a packet that should be a request.
+
+    Version 1 has no mode: its clients send 0, or 3 by anticipation. Both get mode 4 in return, as from chrony and
+    ntpsec: an answer in mode 0 would be a request to the next server.
+    """
+    version, mode = version_of(first), first & 7
+    if version not in VERSIONS:
+        return Reason.BAD_VERSION
+    if mode in {Mode.CLIENT, Mode.CONTROL} or (version == 1 and mode == Mode.RESERVED):
+        return None
+    return Reason.BAD_MODE
+
+
+_FAULTS_OF_KIND = tuple(_fault_of_kind(first) for first in range(256))
+_DROPPED = {reason: Reply(Verdict(Outcome.DROPPED, reason)) for reason in Reason}
+_HANDED_UP = Reply(Verdict(Outcome.HANDED_UP, Reason.NOT_FOR_WORKER))
+
+
+class Responder:
+    """Answers under a policy and keeps a record of each recent client.
+
+    Raises ValueError at a policy that can't be followed.
+    """
+
+    def __init__(self, policy: ServerPolicy) -> None:
+        self.clients = ClientTable(policy.max_clients)
+        self.adopt(policy)
+
+    def adopt(self, policy: ServerPolicy) -> None:
+        """Follow a new policy from now on; clients stay known. One that raises ValueError changes nothing."""
+        access, limit = Access(policy), RateLimit(policy.packets_per_second, policy.burst_size)
+        self.clients.resize(policy.max_clients)
+        self.clients.refill()
+        self.policy, self._access, self._limit = policy, access, limit
+
+    def respond(
+        self, data: bytes | memoryview, client: bytes, receive_time: WallNs, state: ServingState, now: MonoNs
+    ) -> Reply:
+        """Decide about one datagram. `client` is its packed source address, `receive_time` the served time it came at.
+
+        Nothing is remembered of a packet that is no request, nor of a client that has no access.
+        """
+        address = unmapped(client)
+        refusal = _fault(data) or self._access.refusal(address, monitoring=_is_control(data))
+        if refusal is not None:
+            return _DROPPED[refusal]
+        record = self.clients.visit(address, now)
+        if self.policy.rate_limit and not self._limit.admits(record, now):
+            if _is_control(data) or not may_kiss(record, now):
+                return _DROPPED[Reason.RATE_LIMITED]
+            return Reply(_RATE_KISS, self._answer(data, record, receive_time, _unusable(state, b"RATE"), now).packet)
+        if _is_control(data):
+            return _HANDED_UP
+        if len(data) > HEADER_LENGTH and mac_start(data) < len(data):
+            # Authentication belongs here, after the rate limit: a MAC costs more to check than to send.
+            return _DROPPED[Reason.UNSUPPORTED_AUTHENTICATION]
+        if now > state.expires_at:
+            state = _unusable(state, b"INIT")
+        return self._answer(data, record, receive_time, state, now)
+
+    def _answer(
+        self, data: bytes | memoryview, client: Client, receive_time: WallNs, state: ServingState, now: MonoNs
+    ) -> Reply:
+        """Build the answer, interleaved where that is asked for and can be given (RFC 9769 section 2).
+
+        An interleaved request shows our last receive timestamp as its origin; ordinary ones show our transmit
+        timestamp, or 0. So that no value can be both, receive timestamps end in a 1 and transmit timestamps in a 0;
+        and no receive timestamp is given twice, or found twice.
+        """
+        first, poll, origin, receive, transmit = _REQUEST.unpack_from(data)
+        verdict, remembered, echoed, transmit_timestamp = _BASIC, None, transmit, 0
+        receive_timestamp = to_ntp(receive_time) | _LAST_BIT
+        synchronised = state.leap is not Leap.UNSYNCHRONISED and state.stratum < UNSYNCHRONISED_STRATUM
+        if synchronised and self.policy.interleaved:
+            remembered = client
+            if receive_timestamp == client.receive_timestamp:
+                receive_timestamp = receive_timestamp + 2 & _TIMESTAMP_MASK
+            if client.transmit_timestamp and origin == client.receive_timestamp and receive != transmit:
+                verdict, echoed, transmit_timestamp = _INTERLEAVED, receive, client.transmit_timestamp
+                client.transmit_timestamp = 0
+        packet = HEADER.pack(
+            state.leap << 6 | first & 0o70 | Mode.SERVER,
+            state.stratum if synchronised else 0,
+            poll,
+            state.precision,
+            to_short(state.root_delay),
+            to_short(state.root_dispersion_at(now)),
+            state.reference_id,
+            to_ntp(state.reference_time) if state.reference_time else 0,
+            echoed,
+            receive_timestamp,
+            transmit_timestamp,
+        )
+        return Reply(verdict, bytearray(packet), remembered, receive_timestamp)
+
+
+def _fault(data: bytes | memoryview) -> Reason | None:
+    """What is wrong with a packet in itself, whoever sent it."""
+    length = len(data)
+    if length < CONTROL_HEADER_LENGTH:
+        return Reason.TOO_SHORT
+    if length > MAX_REQUEST_LENGTH:
+        return Reason.TOO_LONG
+    fault = _FAULTS_OF_KIND[data[0]]
+    if fault is not None or length == HEADER_LENGTH or _is_control(data):
+        return fault
+    if length < HEADER_LENGTH:
+        return Reason.TOO_SHORT
+    try:
+        mac_start(data)
+    except WireError:
+        return Reason.BAD_FORMAT
+    return None
+
+
+def _is_control(data: bytes | memoryview) -> bool:
+    return data[0] & 7 == Mode.CONTROL
+
+
+def _unusable(state: ServingState, reference_id: bytes) -> ServingState:
+    """The state with nothing in it to set a clock by, and the reason in four letters (RFC 5905 section 7.4)."""
+    return replace(state, leap=Leap.UNSYNCHRONISED, stratum=UNSYNCHRONISED_STRATUM, reference_id=reference_id)
