@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from ntp_usg.core.base.instants import MonoNs, WallNs
+from ntp_usg.core.base.samples import Fix, FixQuality
+from ntp_usg.core.base.snapshots import Leap, ServingState, SourceSnapshot, SyncPhase, SystemSnapshot, Tally
+
 PEERS = Path(__file__).parents[1] / ".peers"  # where `script/setup --system` unpacks Debian's time daemons
 
 # PATH, because a peer must find its own helpers too (ntpdate is a shell script around ntpdig), and a user's PATH lacks
@@ -28,6 +32,75 @@ def find_peer(name: str) -> Path:
 def require_peer() -> Callable[[str], Path]:
     """As `chronyd = require_peer("chronyd")`, in a test marked `peer`."""
     return find_peer
+
+
+@pytest.fixture
+def locked_snapshot() -> SystemSnapshot:
+    """A GPS receiver with a pulse, synchronised: made 100 s after boot, at 2026-02-16 12:00:00 UTC."""
+    as_of, noon = MonoNs(100_000_000_000), WallNs(1_771_243_200_000_000_000)
+    serving = ServingState(
+        leap=Leap.NONE,
+        stratum=1,
+        root_dispersion=2e-6,
+        dispersion_rate=1e-6,
+        reference_id=b"PPS\0",
+        reference_time=WallNs(noon - 1_000_000_000),
+        as_of=as_of,
+        expires_at=MonoNs(as_of + 10_000_000_000),
+        host_minus_mono_ns=noon - as_of,
+    )
+    gps = SourceSnapshot(
+        name="GPS_NMEA(0)",
+        driver="gps",
+        device="/dev/ttyAMA0",
+        reference_id=b"GPS\0",
+        stratum=0,
+        tally=Tally.SELECTED,
+        healthy=True,
+        reason="numbers the seconds of PPS(0)",
+        reach=0o377,
+        poll_interval=16.0,
+        last_heard_age=1.0,
+        offset=123.4e-6,
+        delay=0.0,
+        jitter=1.5e-6,
+        dispersion=0.2,
+        fix=Fix(FixQuality.GPS, satellites_used=8, satellites_in_view=12, hdop=0.9),
+        message_latency=0.125,
+        verdicts={"accepted/used": 100, "rejected/bad_checksum": 3, "rejected/stale": 2},
+    )
+    pps = SourceSnapshot(
+        name="PPS(0)",
+        driver="pps",
+        device="/dev/pps0",
+        reference_id=b"PPS\0",
+        stratum=0,
+        tally=Tally.PPS,
+        healthy=True,
+        reason="the clock follows it",
+        reach=0o377,
+        poll_interval=16.0,
+        last_heard_age=0.5,
+        offset=-123e-9,
+        delay=0.0,
+        jitter=45e-9,
+        dispersion=1e-6,
+        pulse_rate_hz=1.0,
+        verdicts={"accepted/used": 100},
+    )
+    return SystemSnapshot(
+        serving=serving,
+        phase=SyncPhase.SYNCHRONISED,
+        selected="PPS(0)",
+        offset=-20e-9,
+        jitter=45e-9,
+        frequency_ppm=12.5,
+        host_offset=1.5,
+        clock="virtual",
+        epoch=1,
+        holdover_age=None,
+        sources=(gps, pps),
+    )
 
 
 def tests_skipped_in_ci(config: pytest.Config) -> list[str]:

@@ -1,0 +1,9 @@
+"""The four octets that say what a server follows (RFC 5905 section 7.3)."""
+
+
+def describe_reference(reference_id: bytes, stratum: int) -> str:
+    """As people read it: an address at stratum 2 to 15, else the name of a clock or a kiss code (`GPS`, `RATE`)."""
+    if 2 <= stratum < 16:
+        return ".".join(str(octet) for octet in reference_id)
+    name = reference_id.rstrip(b"\0").decode("latin-1")
+    return "".join(char if " " <= char <= "~" else "?" for char in name)
