@@ -48,6 +48,7 @@ class Reason(StrEnum):
     NO_DATE = "no_date"
     STALE = "stale"
     IMPLAUSIBLE = "implausible"
+    LEAP_SECOND = "leap_second"
     BAD_CHECKSUM = "bad_checksum"
     OUTLIER = "outlier"
     NOT_NUMBERED = "not_numbered"
@@ -95,6 +96,7 @@ _EXPLANATIONS: dict[Reason, str] = {
     Reason.NO_DATE: "No sentence with a date (RMC or ZDA) came for this second.",
     Reason.STALE: "The message repeats a second that has passed, or came too late to be trusted.",
     Reason.IMPLAUSIBLE: "The date or time in the message cannot be true.",
+    Reason.LEAP_SECOND: "The message names second 60, for which Unix time has no number: it can date no pulse.",
     Reason.BAD_CHECKSUM: "The sentence has no checksum or a wrong one: noise on the line or a wrong baud rate.",
     Reason.OUTLIER: "The offset is far outside what the recent samples allow.",
     Reason.NOT_NUMBERED: "A pulse says when a second begins, not which: no healthy source numbers it.",

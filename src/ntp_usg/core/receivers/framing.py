@@ -1,0 +1,45 @@
+"""Finds the lines of a receiver in a byte stream that may hold anything else besides."""
+
+import re
+from dataclasses import dataclass
+
+from ntp_usg.core.base.instants import HostNs
+
+LONGEST_LINE = 256
+"""NMEA 0183 allows 82 characters; receivers with more digits or proprietary sentences send more."""
+
+_LINE = re.compile(rb"\$[^$\r\n]{0,%d}(?=[$\r\n])" % (LONGEST_LINE - 1))
+_UNFINISHED = re.compile(rb"\$[^$\r\n]{0,%d}\Z" % (LONGEST_LINE - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One line without its end, and when its first byte arrived."""
+
+    data: bytes
+    started_at: HostNs
+
+
+class LineFramer:
+    """Cuts `$...` lines out of a stream, of any bytes in pieces of any size; never holds more than one line.
+
+    A line ends where the next begins, too: so a torn line takes no other with it. Over-long lines are dropped.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._rest_at = HostNs(0)
+
+    def feed(self, data: bytes, received_at: HostNs) -> list[Frame]:
+        """The lines that these bytes complete."""
+        text = self._rest + data
+        held = len(self._rest)
+
+        def frame(line: re.Match[bytes]) -> Frame:
+            return Frame(line[0], self._rest_at if line.start() < held else received_at)
+
+        frames = [frame(line) for line in _LINE.finditer(text)]
+        unfinished = _UNFINISHED.search(text)
+        rest = frame(unfinished) if unfinished else Frame(b"", received_at)
+        self._rest, self._rest_at = rest.data, rest.started_at
+        return frames

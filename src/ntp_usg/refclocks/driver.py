@@ -1,0 +1,100 @@
+"""The contract between a reference clock driver and the daemon, and what all drivers share."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from importlib.metadata import entry_points
+from typing import Annotated, Any, ClassVar, NoReturn, Protocol
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
+
+from ntp_usg.core.base.errors import DeviceError
+from ntp_usg.core.base.instants import HostNs
+from ntp_usg.core.base.samples import DeviceStatus, Fix, Pulse, TimeMessage
+from ntp_usg.core.base.verdicts import Verdict
+
+ENTRY_POINTS = "ntp_usg.refclocks"
+"""The entry point group through which drivers are found: ours and those of others."""
+
+REOPEN_SECONDS = 1.0
+
+
+class Context(Protocol):
+    """Where a driver reports what it observes. It neither pairs, filters, numbers seconds nor steers."""
+
+    def message(self, message: TimeMessage) -> None: ...
+    def pulse(self, pulse: Pulse) -> None: ...
+    def fix(self, fix: Fix) -> None: ...
+    def status(self, status: DeviceStatus) -> None: ...
+    def verdict(self, verdict: Verdict) -> None: ...
+    def now(self) -> HostNs: ...
+
+
+class Driver(Protocol):
+    """One reference clock; `Options` is the model of its configuration, one of which it is built with."""
+
+    Options: ClassVar[type[BaseModel]]
+
+    def __init__(self, options: Any) -> None: ...  # noqa: ANN401 - each driver takes its own Options
+
+    async def run(self, context: Context) -> None:
+        """Observe until cancelled; a device that is missing or lost is a status, not an exception."""
+
+
+def _reference_id(text: str) -> str:
+    text = text.rstrip("\0")
+    if not (1 <= len(text) <= 4 and text.isascii() and text.isprintable()):
+        raise ValueError("a reference id has 1 to 4 printable ASCII characters")
+    return text
+
+
+ReferenceId = Annotated[str, AfterValidator(_reference_id)]
+"""RFC 5905 figure 12. Written with trailing NULs, as the wire pads it, it means the same."""
+
+
+class DriverOptions(BaseModel):
+    """What every driver of a device can be told; the keys of its table in the configuration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: str
+    reference_id: ReferenceId
+    timeout_secs: Annotated[FiniteFloat, Field(gt=0)]
+    """Without news for so long the device counts as lost, and is opened anew."""
+    offset_secs: FiniteFloat = 0.0
+    """How late the device's news arrive, steadily: taken off again. Positive = late."""
+
+
+class Reporter:
+    """Tells a context of a device's state when it changes, and only then."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._last: DeviceStatus | None = None
+
+    def __call__(self, *, connected: bool, detail: str) -> None:
+        status = DeviceStatus(connected, detail)
+        if status != self._last:
+            self._context.status(status)
+        self._last = status
+
+
+async def keep_open(context: Context, session: Callable[[Reporter], Awaitable[None]]) -> NoReturn:
+    """Run a device's session, and again whenever it ends in a DeviceError; the session reports when it is connected."""
+    report = Reporter(context)
+    while True:
+        try:
+            await session(report)
+        except DeviceError as error:
+            report(connected=False, detail=str(error))
+        await asyncio.sleep(REOPEN_SECONDS)
+
+
+def load_drivers() -> dict[str, type[Driver]]:
+    """Every installed driver by the name of its configuration table; raises DeviceError for one that is broken."""
+    drivers = {}
+    for entry in entry_points(group=ENTRY_POINTS):
+        try:
+            drivers[entry.name] = entry.load()
+        except Exception as error:  # a third party's module may fail in any way
+            raise DeviceError(f"reference clock {entry.name}: its driver {entry.value} fails: {error!r}") from error
+    return drivers

@@ -1,0 +1,83 @@
+"""A receiver's serial line on the event loop, without threads."""
+
+import asyncio
+import contextlib
+import errno
+import os
+from collections.abc import Callable
+from typing import Self
+
+from serial import Serial
+
+from ntp_usg.core.base.errors import DeviceError
+from ntp_usg.core.base.instants import HostNs
+
+_CHUNK = 4096
+
+
+class SerialLine:
+    """An open tty, 8N1 and exclusively ours. Raises DeviceError, with a text that says what to do."""
+
+    def __init__(self, device: str, baud_rate: int, now: Callable[[], HostNs]) -> None:
+        self._device = device
+        self._now = now
+        try:
+            # A timeout of 0 keeps the descriptor non-blocking; pyserial drops what was received before now.
+            self._serial = Serial(device, baud_rate, timeout=0, exclusive=True)
+        except (OSError, ValueError) as error:
+            raise DeviceError(_advice(device, error)) from error
+        self._descriptor: int = self._serial.fileno()
+        # Without it a USB adapter may sit on bytes for 16 ms. Not every line has such a mode, and a pty has none.
+        with contextlib.suppress(ValueError, OSError):
+            self._serial.set_low_latency_mode(True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._serial.close()
+
+    async def read(self) -> tuple[bytes, HostNs]:
+        """The next bytes, at least one, and when they woke us. May be cancelled without loss."""
+        while True:
+            received_at = await self._readable()
+            try:
+                data = os.read(self._descriptor, _CHUNK)
+            except BlockingIOError:
+                continue  # another program reads the line too, and was faster
+            except OSError as error:
+                raise DeviceError(_advice(self._device, error)) from error
+            if not data:
+                raise DeviceError(f"{self._device} {_UNPLUGGED}")
+            return data, received_at
+
+    async def _readable(self) -> HostNs:
+        loop = asyncio.get_running_loop()
+        woken: asyncio.Future[HostNs] = loop.create_future()
+
+        def wake() -> None:
+            if not woken.done():
+                woken.set_result(self._now())
+
+        loop.add_reader(self._descriptor, wake)
+        try:
+            return await woken
+        finally:
+            loop.remove_reader(self._descriptor)
+
+
+_UNPLUGGED = "hung up: was the receiver unplugged?"
+_HELD = "is held by another program: is gpsd or a second ntp_usg_server running?"
+_ADVICE: dict[int | None, str] = {
+    errno.ENOENT: "does not exist: is the receiver plugged in?",
+    errno.EACCES: "may not be opened by this user: add the user to group dialout (`usermod -a -G dialout USER`)",
+    errno.EBUSY: _HELD,
+    errno.EWOULDBLOCK: _HELD,
+    errno.EIO: _UNPLUGGED,
+    errno.ENODEV: _UNPLUGGED,
+    errno.ENXIO: _UNPLUGGED,
+}
+
+
+def _advice(device: str, error: Exception) -> str:
+    return f"{device} {_ADVICE.get(getattr(error, 'errno', None)) or f'cannot be used: {error}'}"
