@@ -7,7 +7,7 @@ from ntp_usg.core.base.mapping import ClockMapping
 
 
 class Clock(Protocol):
-    """The clock that is steered: the kernel's own, or a virtual one that leaves the host untouched."""
+    """A clock as the engine sees it: it reads and asks to steer, by an action, but never steers itself."""
 
     @property
     def name(self) -> str:
@@ -25,8 +25,21 @@ class Clock(Protocol):
     def serving(self) -> ClockMapping:
         """The mapping host -> disciplined that answers must apply."""
 
+
+class SteeredClock(Clock, Protocol):
+    """The clock that is steered: the kernel's own, or a virtual one that leaves the host untouched."""
+
     def steer(self, mapping: ClockMapping, *, step: bool) -> None:
         """Follow a new mapping raw -> disciplined.
 
         Raises ClockError where the kernel refuses.
         """
+
+    def deadline(self) -> MonoNs | None:
+        """When `timer` wants to be called, to end a slew."""
+
+    def timer(self, now: MonoNs) -> None:
+        """Do what was due at the deadline."""
+
+    def close(self) -> None:
+        """Leave the clock running at its last good frequency."""
