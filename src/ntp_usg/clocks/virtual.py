@@ -1,0 +1,43 @@
+"""The virtual clock: corrected time for those who are served, the host's clock left alone; needs no right at all."""
+
+from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs
+from ntp_usg.core.base.mapping import IDENTITY, ClockMapping
+from ntp_usg.sysapi.timex import read_clocks
+
+
+class VirtualClock:
+    """A mapping that is applied to the host clock when time is served. Only this program moves it, so raw = host."""
+
+    name = "virtual"
+
+    def __init__(self) -> None:
+        self._mapping = IDENTITY
+
+    def read(self) -> tuple[HostNs, MonoNs]:
+        """The host's wall and monotonic clocks, read together."""
+        return read_clocks()
+
+    def raw(self, reading: HostNs) -> RawNs:
+        return RawNs(reading)
+
+    def current(self) -> ClockMapping:
+        return self._mapping
+
+    def serving(self) -> ClockMapping:
+        return self._mapping
+
+    def steer(self, mapping: ClockMapping, *, step: bool) -> None:  # noqa: ARG002 (the mapping says it all)
+        self._mapping = mapping
+
+    def declare(self, *, synchronised: bool, maximum_error: float, estimated_error: float) -> None:
+        """Nobody asks the kernel for this clock's quality."""
+
+    def deadline(self) -> MonoNs | None:
+        """A slew ends by itself: it is part of the mapping."""
+        return None
+
+    def timer(self, now: MonoNs) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
