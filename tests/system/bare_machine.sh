@@ -14,11 +14,13 @@ command -v debootstrap >/dev/null || { echo "needs debootstrap: apt install debo
 [ $# != 0 ] || set -- 'script/demo --for 20' script/test
 
 checkout=$(dirname "$0")/../..
+# shellcheck disable=SC1091
 codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
 # shellcheck disable=SC2016 # apt's own variable
 mirror=$(apt-get indextargets --format '$(REPO_URI)' "Codename: $codename" "Component: main" | head -n 1)
 root=$(mktemp -d)
-trap 'rm -rf "$root"' EXIT
+chmod 755 "$root"
+trap 'rm -rf --one-file-system "$root"' EXIT
 
 echo "== debootstrap ${SUITE:-$codename} into $root"
 debootstrap --variant=minbase --include=python3,git,ca-certificates "${SUITE:-$codename}" "$root" "$mirror" >"$root.log" ||
@@ -32,11 +34,12 @@ chown -R 1000:1000 "$root/home/visitor"
 echo "visitor:x:1000:1000::/home/visitor:/bin/sh" >>"$root/etc/passwd"
 
 # The mounts live in a namespace of their own and vanish with it, before the directory is removed.
+# shellcheck disable=SC2016,SC2086 # $1 and $2 belong to the inner shell; $offline may be no word at all
 visit() {
     unshare --mount --pid --fork --kill-child $offline sh -c '
         mount --rbind /dev "$1/dev" && mount -t proc proc "$1/proc" &&
-        exec env --unset=CI HOME=/home/visitor PATH=/usr/local/bin:/usr/bin:/bin \
-            chroot --userspec=1000:1000 "$1" sh -c "cd ~/ntp_usg && $2"' visit "$root" "$1"
+        exec chroot --userspec=1000:1000 "$1" env --unset=CI HOME=/home/visitor PATH=/usr/local/bin:/usr/bin:/bin \
+            sh -c "cd ~/ntp_usg && $2"' visit "$root" "$1"
 }
 
 run() {
