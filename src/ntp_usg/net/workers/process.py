@@ -1,0 +1,91 @@
+"""The answering worker: a process of its own, without any right, that lives as long as its channel to control."""
+
+import gc
+import select
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+
+from ntp_usg.core.server.responder import Responder
+from ntp_usg.net.service import Route, Service
+from ntp_usg.net.workers.channel import MAX_MESSAGE, Kind, build_packet, parse_message, parse_packet, parse_policy
+from ntp_usg.net.workers.shared import StateReader, map_counters
+from ntp_usg.sysapi.privileges import drop_privileges, set_process_name
+
+PROCESS_NAME = "ntp_usg_server"
+
+
+class Worker:
+    """Serves the sockets once the first policy has come, and does what the channel says until it closes."""
+
+    def __init__(self, state: int, counters: int, channel: socket.socket, endpoints: Sequence[socket.socket]) -> None:
+        self._state = StateReader(state)
+        self._counters = map_counters(counters)
+        self._channel = channel
+        self._endpoints = endpoints
+        self._service: Service | None = None
+        self._policy_parts: list[bytes] = []
+        self._poller = select.epoll()
+        self._poller.register(channel, select.EPOLLIN)
+
+    def run(self) -> None:
+        indexes = {endpoint.fileno(): index for index, endpoint in enumerate(self._endpoints)}
+        while True:
+            for descriptor, _ in self._poller.poll():
+                if descriptor in indexes and self._service:
+                    self._service.drain(indexes[descriptor])
+                elif not self._listen_to_control():
+                    return
+
+    def _listen_to_control(self) -> bool:
+        try:
+            message = self._channel.recv(MAX_MESSAGE)
+        except ConnectionResetError:  # closed with words of ours unread
+            return False
+        if not message:
+            return False
+        kind, body = parse_message(message)
+        match kind:
+            case Kind.ANSWER if self._service:
+                self._service.send(*parse_packet(body))
+            case Kind.POLICY_PART:
+                self._policy_parts.append(body)
+            case Kind.POLICY_END:
+                self._adopt(b"".join([*self._policy_parts, body]))
+                self._policy_parts.clear()
+        return True
+
+    def _adopt(self, text: bytes) -> None:
+        policy = parse_policy(text)
+        if self._service:
+            self._service.responder.adopt(policy)
+            return
+        self._service = Service(self._endpoints, Responder(policy), self._state.read, self._counters, self._hand_up)
+        for endpoint in self._endpoints:
+            self._poller.register(endpoint, select.EPOLLIN)
+        self._channel.send(bytes([Kind.READY]))
+
+    def _hand_up(self, route: Route, packet: bytes) -> bool:
+        try:
+            self._channel.send(build_packet(Kind.REQUEST, route, packet), socket.MSG_DONTWAIT)
+        except OSError:  # control is busy and the queue full, or it is going
+            return False
+        return True
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Arguments: user and group to become, then the descriptors of state, counters, channel and sockets."""
+    uid, gid, state, counters, channel, *endpoints = map(int, arguments)
+    for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(stop, signal.SIG_IGN)  # a terminal or systemd sends them to all: control decides when to stop
+    set_process_name(PROCESS_NAME)
+    drop_privileges(uid=uid, gid=gid)
+    sockets = [socket.socket(fileno=descriptor) for descriptor in endpoints]
+    worker = Worker(state, counters, socket.socket(fileno=channel), sockets)
+    gc.freeze()  # what is there now stays: no collection need look at it again
+    worker.run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
