@@ -1,0 +1,200 @@
+"""The state in Prometheus's exposition format; the HELP texts say what a good value is."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Generic, NamedTuple, TypeVar
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ntp_usg.core.base.instants import seconds
+from ntp_usg.core.base.snapshots import SourceSnapshot, SystemSnapshot
+from ntp_usg.observe.view import DaemonView
+
+Seen = TypeVar("Seen")
+
+
+class _Gauge(NamedTuple, Generic[Seen]):
+    name: str
+    help: str
+    read: Callable[[Seen], float | None]
+    """None where there is nothing to report."""
+
+
+_SYSTEM: tuple[_Gauge[SystemSnapshot], ...] = (
+    _Gauge(
+        "ntp_usg_synchronised",
+        "1 while clients get good time from here (holdover included), 0 while the server says that it has none.",
+        lambda system: system.serving.synchronised,
+    ),
+    _Gauge(
+        "ntp_usg_stratum",
+        "Distance from a reference clock in servers: 1 = has one, 16 = not synchronised.",
+        lambda system: system.serving.stratum,
+    ),
+    _Gauge(
+        "ntp_usg_clock_offset_seconds",
+        "Estimated remaining error of the time served. Below 1e-6 with a pulse, below 1e-3 without.",
+        lambda system: system.offset,
+    ),
+    _Gauge(
+        "ntp_usg_clock_jitter_seconds",
+        "How much the measurements of the clock scatter. Below 1e-4, with a pulse far below.",
+        lambda system: system.jitter,
+    ),
+    _Gauge(
+        "ntp_usg_clock_frequency_ppm",
+        "How much faster than true time the host's clock runs by itself. Steady is good; it follows the temperature.",
+        lambda system: system.frequency_ppm,
+    ),
+    _Gauge(
+        "ntp_usg_host_offset_seconds",
+        "How far the time served is ahead of the host's own clock; large values are normal with the virtual clock.",
+        lambda system: system.host_offset,
+    ),
+    _Gauge(
+        "ntp_usg_root_delay_seconds",
+        "Round trip to the reference, as told to clients; 0 at stratum 1.",
+        lambda system: system.serving.root_delay,
+    ),
+    _Gauge(
+        "ntp_usg_clock_steps",
+        "How often the clock has jumped since the start: once at the first synchronisation, then it should stay.",
+        lambda system: system.epoch,
+    ),
+    _Gauge(
+        "ntp_usg_holdover_age_seconds",
+        "How long the clock has run on its own since the last good reference; absent while it follows one.",
+        lambda system: system.holdover_age,
+    ),
+)
+
+_SOURCES: tuple[_Gauge[SourceSnapshot], ...] = (
+    _Gauge(
+        "ntp_usg_reference_clock_healthy",
+        "1 while the reference clock can be used; `ntp_usg status` gives the reason when it cannot.",
+        lambda source: source.healthy,
+    ),
+    _Gauge(
+        "ntp_usg_reference_clock_reach",
+        "How many of its last eight polls the reference clock has answered with something usable.",
+        lambda source: source.reach.bit_count(),
+    ),
+    _Gauge(
+        "ntp_usg_reference_clock_offset_seconds",
+        "Latest measurement: positive means that the reference is ahead of the time served.",
+        lambda source: source.offset,
+    ),
+    _Gauge(
+        "ntp_usg_reference_clock_jitter_seconds",
+        "How much this reference's own measurements scatter.",
+        lambda source: source.jitter,
+    ),
+    _Gauge(
+        "ntp_usg_reference_clock_dispersion_seconds",
+        "Half width of what one measurement of this reference may be off by.",
+        lambda source: source.dispersion,
+    ),
+    _Gauge(
+        "ntp_usg_reference_clock_last_heard_age_seconds",
+        "How long the reference clock has been silent.",
+        lambda source: source.last_heard_age,
+    ),
+    _Gauge(
+        "ntp_usg_gps_fix_quality",
+        "Field 6 of GGA: 0 none, 1 GPS, 2 differential, 3 PPS, 4 RTK, 5 float RTK, 6 dead reckoning, 7 manual.",
+        lambda source: source.fix.quality if source.fix else None,
+    ),
+    _Gauge(
+        "ntp_usg_gps_satellites_used",
+        "Satellites in the fix: 4 or more for good time.",
+        lambda source: source.fix.satellites_used if source.fix else None,
+    ),
+    _Gauge(
+        "ntp_usg_gps_satellites_in_view",
+        "Satellites above the horizon. Many in view but few used: look at the antenna.",
+        lambda source: source.fix.satellites_in_view if source.fix else None,
+    ),
+    _Gauge(
+        "ntp_usg_gps_message_latency_seconds",
+        "How long after its second a message arrives, where a pulse has shown it.",
+        lambda source: source.message_latency,
+    ),
+    _Gauge(
+        "ntp_usg_pps_pulse_rate_hz",
+        "Pulses per second that arrived of late: 1, or the signal is disturbed.",
+        lambda source: source.pulse_rate_hz,
+    ),
+)
+
+
+_DAEMON: tuple[_Gauge[DaemonView], ...] = (
+    _Gauge(
+        "ntp_usg_root_dispersion_seconds",
+        "Error bound of the time served, as told to clients; it grows until the next good measurement.",
+        lambda view: view.snapshot().serving.root_dispersion_at(view.now()),
+    ),
+    _Gauge("ntp_usg_uptime_seconds", "Since the daemon started.", lambda view: seconds(view.now() - view.started_at)),
+    _Gauge("ntp_usg_clients", "Clients in the table that rate limits use.", lambda view: view.clients()),
+    _Gauge(
+        "ntp_usg_query_rate_hz",
+        "Requests a second over the last few seconds; what you watch for a flood.",
+        lambda view: view.queries_per_second(),
+    ),
+)
+
+
+def render_metrics(view: DaemonView) -> bytes:
+    """The body of /metrics; its type is prometheus_client's CONTENT_TYPE_LATEST."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_ViewCollector(view))
+    return generate_latest(registry)
+
+
+class _ViewCollector(Collector):
+    """Reads the view anew at every scrape: there is no second copy of the state to keep up to date."""
+
+    def __init__(self, view: DaemonView) -> None:
+        self.view = view
+
+    def collect(self) -> Iterator[Metric]:
+        view, snapshot = self.view, self.view.snapshot()
+        yield InfoMetricFamily("ntp_usg_build", "What runs here.", {"version": view.version, "clock": snapshot.clock})
+        yield from _gauges(_SYSTEM, snapshot)
+        yield from _gauges(_DAEMON, view)
+        yield from _source_gauges(snapshot.sources)
+        yield _verdicts("ntp_usg_queries", "Requests by how they ended.", [], [([], view.verdicts())])
+        yield _verdicts(
+            "ntp_usg_reference_clock_samples",
+            "Messages and pulses of reference clocks by how they ended.",
+            ["source"],
+            [([source.name], source.verdicts) for source in snapshot.sources],
+        )
+
+
+def _gauges(gauges: Iterable[_Gauge[Seen]], seen: Seen) -> Iterator[Metric]:
+    for gauge in gauges:
+        if (value := gauge.read(seen)) is not None:
+            yield GaugeMetricFamily(gauge.name, gauge.help, value)
+
+
+def _source_gauges(sources: Iterable[SourceSnapshot]) -> Iterator[Metric]:
+    for gauge in _SOURCES:
+        family = GaugeMetricFamily(gauge.name, gauge.help, labels=["source"])
+        for source in sources:
+            if (value := gauge.read(source)) is not None:
+                family.add_metric([source.name], value)
+        if family.samples:
+            yield family
+
+
+def _verdicts(
+    name: str, text: str, labels: list[str], counted: Iterable[tuple[list[str], Mapping[str, int]]]
+) -> CounterMetricFamily:
+    """Counters by `outcome/reason`, under the labels of who counted."""
+    family = CounterMetricFamily(name, text, labels=[*labels, "outcome", "reason"])
+    for values, counts in counted:
+        for verdict, count in counts.items():
+            outcome, _, reason = verdict.partition("/")
+            family.add_metric([*values, outcome, reason], count)
+    return family

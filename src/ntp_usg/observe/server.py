@@ -1,0 +1,154 @@
+"""Serving the HTTP API inside the daemon's event loop, to clients that may be slow, broken or hostile.
+
+Only uvicorn's protocol is used: its Server would install signal handlers, end the process when a port is taken, and
+wake up ten times a second.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from starlette.types import ASGIApp
+from uvicorn import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from ntp_usg.core.base.errors import NtpUsgError
+
+MAX_CONNECTIONS = 64
+CONNECTION_SECONDS = 10.0
+"""A connection carries one request and ends after this, however slowly its other end reads or writes."""
+MAX_HEADER_BYTES = 16384
+
+# One line for each malformed request would let anybody fill the log.
+logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+
+
+class HttpServer:
+    """The app at one address, until `stop`."""
+
+    def __init__(self, listener: asyncio.Server, state: ServerState, socket_path: Path | None = None) -> None:
+        self._listener = listener
+        self._state = state
+        self._socket_path = socket_path
+
+    @property
+    def port(self) -> int:
+        """Which port the kernel chose, where it was asked for port 0."""
+        return int(self._listener.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """Close everything now; an answer that is not out yet is lost."""
+        self._listener.close()
+        for connection in list(self._state.connections):
+            connection.transport.abort()
+        await asyncio.gather(*self._state.tasks, return_exceptions=True)
+        await self._listener.wait_closed()
+        if self._socket_path:
+            self._socket_path.unlink(missing_ok=True)
+
+
+async def serve_tcp(app: ASGIApp, host: str, port: int) -> HttpServer:
+    """Answer on every address of `host`.
+
+    Raises NtpUsgError in plain text where that cannot be.
+    """
+    factory, state = _protocol(app)
+    try:
+        listener = await asyncio.get_running_loop().create_server(factory, host, port)
+    except OSError as error:
+        raise NtpUsgError(f"cannot serve HTTP on {host} port {port}: {_cause(error)}") from error
+    return HttpServer(listener, state)
+
+
+async def serve_unix(app: ASGIApp, path: Path, mode: int = 0o660) -> HttpServer:
+    """Answer on a unix socket, to those whom `mode` lets in.
+
+    Raises NtpUsgError in plain text where that cannot be, or where another daemon answers there.
+    """
+    factory, state = _protocol(app)
+    try:
+        listener = await asyncio.get_running_loop().create_unix_server(factory, sock=_bind(path, mode))
+    except OSError as error:
+        raise NtpUsgError(f"cannot open the control socket {path}: {_cause(error)}") from error
+    return HttpServer(listener, state, path)
+
+
+class _BoundedProtocol(H11Protocol):
+    """One connection, bounded in number and in time: uvicorn itself waits for ever for the rest of a request."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            transport.abort()
+        else:
+            self._deadline = self.loop.call_later(CONNECTION_SECONDS, transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+        super().connection_lost(exc)
+
+
+def _protocol(app: ASGIApp) -> tuple[Callable[[], asyncio.Protocol], ServerState]:
+    config = Config(
+        app,
+        http=_BoundedProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+    )
+    config.load()
+    state = ServerState()
+    state.default_headers = [(b"connection", b"close")]
+    return lambda: _BoundedProtocol(config, state, app_state={}), state
+
+
+def _bind(path: Path, mode: int) -> socket.socket:
+    _clear(path)
+    endpoint = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        endpoint.bind(str(path))
+        path.chmod(mode)  # nobody gets in before: it does not listen yet
+    except OSError:
+        endpoint.close()
+        raise
+    return endpoint
+
+
+def _clear(path: Path) -> None:
+    """Remove the socket of a daemon that is no more; refuse to push a living one aside, or any other file."""
+    if not path.is_socket():
+        if path.exists():
+            raise NtpUsgError(f"cannot open the control socket {path}: a file that is no socket is in the way")
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+        else:
+            raise NtpUsgError(f"another daemon answers on {path}: stop it first, or set server.control_socket")
+
+
+def _cause(error: OSError) -> str:
+    """What is wrong and, where one is known, the way out."""
+    advice = {
+        errno.EADDRINUSE: "another program listens there; choose another port, or find it with `ss -ltnp`",
+        errno.EADDRNOTAVAIL: "this machine has no such address",
+        errno.EACCES: "not permitted to this user",
+        errno.ENOENT: "its directory does not exist; systemd makes it (RuntimeDirectory=), else create it",
+    }
+    if error.errno in advice:
+        return advice[error.errno]
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)

@@ -1,0 +1,84 @@
+"""The state as one JSON document: what the HTTP API gives and `ntp_usg status` prints."""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from math import isfinite
+
+from ntp_usg.core.base.instants import MonoNs, seconds
+from ntp_usg.core.base.snapshots import SourceSnapshot, SystemSnapshot
+from ntp_usg.core.wire.reference_id import describe_reference
+from ntp_usg.observe.health import judge_health
+from ntp_usg.observe.view import DaemonView, count_queries
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+def describe_status(view: DaemonView) -> dict[str, Json]:
+    """Everything there is to see; intervals in seconds, unknown values null."""
+    now, snapshot, verdicts = view.now(), view.snapshot(), view.verdicts()
+    return {
+        "version": view.version,
+        "uptime": seconds(now - view.started_at),
+        "listen": list(view.listen),
+        "health": plain(judge_health(snapshot, now)),
+        "system": _system(snapshot, now),
+        "sources": [_source(source) for source in snapshot.sources],
+        "queries": {
+            "total": count_queries(verdicts),
+            "per_second": view.queries_per_second(),
+            "clients": view.clients(),
+            "verdicts": plain(verdicts),
+        },
+    }
+
+
+def plain(value: object) -> Json:
+    """A snapshot's value in the types of JSON, which has neither NaN nor infinity: those become null."""
+    match value:
+        case Enum():
+            return value.name.lower()
+        case float():
+            return value if isfinite(value) else None
+        case None | bool() | int() | str():
+            return value
+        case Mapping():
+            return {str(key): plain(item) for key, item in value.items()}
+        case tuple() | list():
+            return [plain(item) for item in value]
+    assert is_dataclass(value)
+    return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+
+
+def _system(snapshot: SystemSnapshot, now: MonoNs) -> dict[str, Json]:
+    """The snapshot with the part of the serving state that is the server's word to its clients."""
+    serving = snapshot.serving
+    root_dispersion = serving.root_dispersion_at(now)
+    return {
+        "phase": snapshot.phase.value,
+        "synchronised": serving.synchronised,
+        "stratum": serving.stratum,
+        "leap": plain(serving.leap),
+        "reference_id": describe_reference(serving.reference_id, serving.stratum),
+        "reference_time_ns": serving.reference_time or None,
+        "selected": snapshot.selected,
+        "offset": plain(snapshot.offset),
+        "jitter": plain(snapshot.jitter),
+        "frequency_ppm": plain(snapshot.frequency_ppm),
+        "precision": serving.precision,
+        "root_delay": plain(serving.root_delay),
+        "root_dispersion": plain(root_dispersion),
+        "root_distance": plain(serving.root_delay / 2 + root_dispersion),
+        "holdover_age": plain(snapshot.holdover_age),
+        "clock": snapshot.clock,
+        "host_offset": plain(snapshot.host_offset),
+        "epoch": snapshot.epoch,
+    }
+
+
+def _source(source: SourceSnapshot) -> dict[str, Json]:
+    own = {field.name: getattr(source, field.name) for field in fields(source)}
+    return {
+        name: plain(value)
+        for name, value in (own | {"reference_id": describe_reference(source.reference_id, source.stratum)}).items()
+    }

@@ -1,0 +1,62 @@
+"""What observers may know of the daemon; the composition root supplies it."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from ntp_usg.core.base.instants import MonoNs, seconds
+from ntp_usg.core.base.snapshots import SystemSnapshot
+from ntp_usg.core.base.verdicts import Outcome
+
+
+class DaemonView(Protocol):
+    """Read at every request; none of it may block."""
+
+    @property
+    def version(self) -> str:
+        """Of ntp_usg, as `0.1.0`."""
+
+    @property
+    def listen(self) -> Sequence[str]:
+        """The addresses that NTP is answered on, as `127.0.0.1:123`."""
+
+    @property
+    def started_at(self) -> MonoNs: ...
+
+    def now(self) -> MonoNs: ...
+
+    def snapshot(self) -> SystemSnapshot:
+        """The latest that the engine has published."""
+
+    def verdicts(self) -> Mapping[str, int]:
+        """How the requests ended, counted since the start by `outcome/reason`."""
+
+    def clients(self) -> int:
+        """How many clients the table holds."""
+
+    def queries_per_second(self) -> float:
+        """From a QueryMeter that is fed about once a second."""
+
+
+def count_queries(verdicts: Mapping[str, int]) -> int:
+    """All requests; what a worker handed up is counted where it was decided."""
+    return sum(count for key, count in verdicts.items() if not key.startswith(f"{Outcome.HANDED_UP}/"))
+
+
+class QueryMeter:
+    """Queries per second over the last few seconds, from the growing total."""
+
+    def __init__(self, readings: int = 6) -> None:
+        self._readings: deque[tuple[MonoNs, int]] = deque(maxlen=readings)
+
+    def feed(self, total: int, now: MonoNs) -> None:
+        if self._readings and total < self._readings[-1][1]:
+            self._readings.clear()  # the counter began anew
+        self._readings.append((now, total))
+
+    def rate(self) -> float:
+        """0 before the second reading."""
+        if not self._readings:
+            return 0.0
+        (first_at, first), (last_at, last) = self._readings[0], self._readings[-1]
+        return (last - first) / seconds(last_at - first_at) if last_at > first_at else 0.0

@@ -1,0 +1,40 @@
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from ntp_usg.core.base.instants import MonoNs
+from ntp_usg.core.base.snapshots import SystemSnapshot
+
+
+@dataclass
+class StillView:
+    """A daemon frozen one second after its last snapshot."""
+
+    shown: SystemSnapshot
+    version: str = "1.2.3"
+    listen: Sequence[str] = ("127.0.0.1:123", "[::1]:123")
+    started_at: MonoNs = MonoNs(1_000_000_000)
+    counted: Mapping[str, int] = field(
+        default_factory=lambda: {"answered/basic": 1000, "dropped/rate_limited": 7, "handed_up/not_for_worker": 3}
+    )
+
+    def now(self) -> MonoNs:
+        return MonoNs(self.shown.serving.as_of + 1_000_000_000)
+
+    def snapshot(self) -> SystemSnapshot:
+        return self.shown
+
+    def verdicts(self) -> Mapping[str, int]:
+        return self.counted
+
+    def clients(self) -> int:
+        return 42
+
+    def queries_per_second(self) -> float:
+        return 12.5
+
+
+@pytest.fixture
+def view(locked_snapshot: SystemSnapshot) -> StillView:
+    return StillView(locked_snapshot)

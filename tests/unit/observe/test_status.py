@@ -1,0 +1,93 @@
+import json
+from dataclasses import replace
+from math import inf, nan
+
+import pytest
+
+from ntp_usg.core.base.samples import Fix, FixQuality
+from ntp_usg.core.base.snapshots import ServingState, SyncPhase
+from ntp_usg.observe.status import describe_status, plain
+from ntp_usg.observe.view import DaemonView
+
+
+def test_the_document_holds_everything_there_is_to_see(view: DaemonView):
+    status = describe_status(view)
+    assert status["version"] == "1.2.3"
+    assert status["uptime"] == 100.0
+    assert status["listen"] == ["127.0.0.1:123", "[::1]:123"]
+    assert status["health"] == {"ok": True, "text": "ok: follows PPS(0), stratum 1, error below 3.000 us"}
+    assert status["queries"] == {
+        "total": 1007,
+        "per_second": 12.5,
+        "clients": 42,
+        "verdicts": {"answered/basic": 1000, "dropped/rate_limited": 7, "handed_up/not_for_worker": 3},
+    }
+    assert status["system"] == {
+        "phase": "synchronised",
+        "synchronised": True,
+        "stratum": 1,
+        "leap": "none",
+        "reference_id": "PPS",
+        "reference_time_ns": 1_771_243_199_000_000_000,
+        "selected": "PPS(0)",
+        "offset": -20e-9,
+        "jitter": 45e-9,
+        "frequency_ppm": 12.5,
+        "precision": -20,
+        "root_delay": 0.0,
+        "root_dispersion": pytest.approx(3e-6),
+        "root_distance": pytest.approx(3e-6),
+        "holdover_age": None,
+        "clock": "virtual",
+        "host_offset": 1.5,
+        "epoch": 1,
+    }
+    assert isinstance(status["sources"], list)
+    assert status["sources"][0] == {
+        "name": "GPS_NMEA(0)",
+        "driver": "gps",
+        "device": "/dev/ttyAMA0",
+        "reference_id": "GPS",
+        "stratum": 0,
+        "tally": "selected",
+        "healthy": True,
+        "reason": "numbers the seconds of PPS(0)",
+        "reach": 255,
+        "poll_interval": 16.0,
+        "last_heard_age": 1.0,
+        "offset": 123.4e-6,
+        "delay": 0.0,
+        "jitter": 1.5e-6,
+        "dispersion": 0.2,
+        "fix": {"quality": "gps", "satellites_used": 8, "satellites_in_view": 12, "hdop": 0.9},
+        "pulse_rate_hz": None,
+        "message_latency": 0.125,
+        "verdicts": {"accepted/used": 100, "rejected/bad_checksum": 3, "rejected/stale": 2},
+    }
+
+
+def test_a_daemon_that_knows_nothing_yet_still_has_a_document(view: DaemonView):
+    view.shown = replace(  # type: ignore[attr-defined]
+        view.snapshot(), serving=ServingState(), phase=SyncPhase.STARTING, selected=None, jitter=nan, sources=()
+    )
+    status = json.loads(json.dumps(describe_status(view), allow_nan=False))
+    assert status["system"]["jitter"] is None
+    assert status["system"]["reference_time_ns"] is None
+    assert status["sources"] == []
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (nan, None),
+        (inf, None),
+        (0.1, 0.1),
+        (True, True),
+        ((1, "a", None), [1, "a", None]),
+        ({"k": inf}, {"k": None}),
+        (FixQuality.FLOAT_RTK, "float_rtk"),
+        (Fix(FixQuality.GPS), {"quality": "gps", "satellites_used": None, "satellites_in_view": None, "hdop": None}),
+    ],
+)
+def test_values_become_types_of_json(value: object, expected: object):
+    assert plain(value) == expected
