@@ -1,0 +1,75 @@
+"""Real pulses: the PPS interface of a real kernel, that of a user-mode-linux guest, and the driver on top of it.
+
+The pulses come from the kernel's timer (pps-ktimer), which counts ticks of 10 ms and so runs some 40 ms slow.
+"""
+
+import pytest
+
+pytestmark = pytest.mark.peer
+
+LATE = 0.5
+A_SECOND_OF_KTIMER = pytest.approx(1.04, abs=0.05)
+
+
+@pytest.fixture(scope="module")
+def result(guest):
+    return guest.run("pulses.py", modules=("pps_core", "pps-ktimer", "pps-ldisc"))
+
+
+def test_the_device_says_what_it_can(result):
+    assert result["name"] == "ktimer"
+    assert result["device"]["capabilities"] == [True, False, True]
+
+
+def test_each_wait_returns_the_next_pulse(result):
+    device = result["device"]
+    first = device["sequences"][0]
+    assert device["sequences"] == [first, first + 1, first + 2, first + 3]
+    assert device["intervals"] == [A_SECOND_OF_KTIMER] * 3
+    assert device["clear_sequence"] == 0
+
+
+def test_a_pulse_is_reported_when_it_comes(result):
+    assert all(0 < delay < LATE for delay in result["device"]["delays"])
+
+
+def test_the_latest_pulse_can_be_read_without_waiting(result):
+    assert result["device"]["latest_is_last"]
+
+
+def test_a_wait_without_a_pulse_times_out(result):
+    assert result["device"]["timeout"] == "TimeoutError: /dev/pps0: no pulse within 0.2 s"
+    assert 0.19 < result["device"]["timeout_took"] < 0.2 + LATE
+
+
+def test_an_edge_that_the_line_cannot_capture_is_refused(result):
+    assert result["device"]["clear"] == "DeviceError: /dev/pps0 cannot capture the clear edge"
+
+
+def test_the_edges_to_capture_can_be_chosen(result):
+    silent = result["silent"]
+    assert (silent["mode_assert"], silent["mode_clear"], silent["mode_both"]) == (0x01, 0x02, 0x03)
+
+
+def test_without_rights_a_line_that_captures_more_than_is_wanted_will_do(result):
+    silent = result["silent"]
+    assert silent["without_rights_clear"] == silent["without_rights_both"] == "none"
+    assert silent["without_rights_assert"].endswith("may only be set to capture other edges with CAP_SYS_TIME")
+
+
+def test_a_user_who_may_not_open_the_device_gets_advice(result):
+    assert "udev rule" in result["silent"]["without_rights_open"]
+
+
+def test_an_unplugged_line_falls_silent_and_is_missing_when_opened_again(result):
+    assert result["silent"]["unplugged"].startswith("TimeoutError")
+    assert result["silent"]["unplugged_open"].startswith("DeviceError: /dev/pps1 does not exist")
+
+
+def test_the_driver_reports_every_pulse(result):
+    driver = result["driver"]
+    assert driver["statuses"] == [[True, "/dev/pps0, edge: Assert"]]
+    assert len(driver["sequences"]) >= 3
+    assert driver["sequences"] == list(range(driver["sequences"][0], driver["sequences"][-1] + 1))
+    assert driver["intervals"] == [A_SECOND_OF_KTIMER] * (len(driver["sequences"]) - 1)
+    assert driver["verdicts"] == []
