@@ -1,0 +1,194 @@
+"""Every key of the configuration, one class a table. Drivers bring the models of their own tables themselves."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationInfo,
+    field_validator,
+)
+
+from ntp_usg.config.values import ListenAddresses, Networks, Seconds, Text, WebAddress, shown
+
+
+class Table(BaseModel):
+    """What all tables share: unknown keys are errors, values keep the type they have in TOML, nothing changes later."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _available_workers(workers: int) -> int:
+    if workers not in {0, 1}:
+        raise ValueError(
+            f"must be 1 (one answering process) or 0 (answer inside the daemon), not {shown(workers)}: "
+            "several processes are not available yet"
+        )
+    return workers
+
+
+def _socket_path(path: str) -> str:
+    if len(path.encode()) > 107:
+        raise ValueError("is longer than the 107 bytes that the kernel allows a unix socket's path")
+    return path
+
+
+class ServerSettings(Table):
+    """[server]: how requests are answered."""
+
+    listen_addr: ListenAddresses = ("0.0.0.0:123", "[::]:123")
+    """`address:port` or `interface:port`, one or a list; port 123 where none is given."""
+    enable_interleaved: bool = False
+    """Answer interleaved requests (RFC 9769) with the exact departure time of the answer before."""
+    max_clients: int = Field(default=100_000, ge=1, le=10_000_000)
+    """Clients remembered at once for rate limits and interleaving; the least recent is forgotten first."""
+    stratum: int = Field(default=1, ge=1, le=15)
+    """The best stratum ever claimed, and only while a reference clock is healthy."""
+    workers: Annotated[int, AfterValidator(_available_workers)] = 1
+    """Answering processes; 0 answers inside the daemon."""
+    dscp: int = Field(default=0, ge=0, le=63)
+    """Differentiated services code point of answers (RFC 2474); 46 is expedited forwarding."""
+    clock: Literal["auto", "system", "virtual"] = "auto"
+    """Steer the system's clock, or only the time that is served; `auto` steers where it is allowed to."""
+    timestamp_interface: Text | None = None
+    """The network interface whose card stamps packets."""
+    enable_hardware_timestamps: bool = False
+    """Let the network card stamp packets."""
+    control_socket: Annotated[Text, AfterValidator(_socket_path)] = "/run/ntp_usg/control.sock"
+    """Unix socket through which `ntp_usg status` asks the daemon."""
+    user: Text = "nobody"
+    """Whom the answering process runs as where the daemon was started by root."""
+
+    @field_validator("enable_hardware_timestamps")
+    @classmethod
+    def _needs_an_interface(cls, enabled: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's signature
+        if enabled and info.data.get("timestamp_interface", "invalid") is None:
+            raise ValueError("needs `timestamp_interface`, the network interface whose card stamps packets")
+        return enabled
+
+
+class RefclockSettings(Table):
+    """[refclock]: which receivers to use; the devices named here win over gps.conf and pps.conf."""
+
+    type: Literal["gps", "pps", "gps_pps"] | None = None
+    """The reference clock; where absent, everything that is configured is used."""
+    gps_device: object = None
+    """The same as `device` in [gps], whose model checks it."""
+    gps_baud: object = None
+    """The same as `baud_rate` in [gps]."""
+    pps_device: object = None
+    """The same as `device` in [pps]."""
+
+
+class RateLimitSettings(Table):
+    """[rate_limit]: a token bucket per client. On unless switched off: the safe state on the open internet."""
+
+    enabled: bool = True
+    """Whether clients are limited at all."""
+    packets_per_second: float = Field(default=100.0, gt=0, le=1e6)
+    """How fast a client's bucket fills."""
+    burst_size: int = Field(default=200, ge=1, le=1_000_000)
+    """Requests that a client may send at once after a silence."""
+
+
+class AccessSettings(Table):
+    """[access]: networks like `10.0.0.0/8` or single addresses. `deny` is looked at first."""
+
+    allow: Networks | None = None
+    """Who is answered; absent = everybody, an empty list = nobody."""
+    deny: Networks = ()
+    """Who is never answered."""
+    monitor: Networks = ("127.0.0.0/8", "::1/128")
+    """Who may look inside with ntpq (mode 6)."""
+
+
+class MetricsSettings(Table):
+    """[metrics]: /metrics and /healthz over HTTP."""
+
+    enabled: bool = True
+    """Whether HTTP is served at all; the control socket always is."""
+    listen: WebAddress = "127.0.0.1:8080"
+    """IP address and port; 8080 where no port is given."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """`listen` as the socket API wants it."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+class HoldoverSettings(Table):
+    """[holdover]: how long to carry on without a reference clock."""
+
+    budget: Seconds = 0.01
+    """Error that holdover may add before the server demotes itself."""
+
+
+class LogSettings(Table):
+    """[log]: how much is told."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important line that is written."""
+
+
+class Settings(Table):
+    """The whole configuration, checked, with the origin of every value that is no default."""
+
+    server: ServerSettings = ServerSettings()
+    rate_limit: RateLimitSettings = RateLimitSettings()
+    access: AccessSettings = AccessSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    holdover: HoldoverSettings = HoldoverSettings()
+    log: LogSettings = LogSettings()
+    drivers: Mapping[str, SerializeAsAny[BaseModel]] = {}
+    """Options of the reference clocks in use, by driver name."""
+    origins: Mapping[str, str] = {}
+    """Dotted key -> `server.toml:3` or the flag that set it."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is allowed, but hardly meant: for the log."""
+        found = []
+        if not self.drivers:
+            found.append("no reference clock is configured: every answer will say unsynchronised")
+        if self.server.enable_hardware_timestamps:
+            found.append("server.enable_hardware_timestamps has no effect yet: the kernel stamps the packets")
+        return found
+
+    def driver(self, name: str) -> BaseModel:
+        """The options of one reference clock in use; KeyError for any other."""
+        return self.drivers[name]
+
+
+TABLES: Mapping[str, type[Table]] = {
+    "server": ServerSettings,
+    "refclock": RefclockSettings,
+    "rate_limit": RateLimitSettings,
+    "access": AccessSettings,
+    "metrics": MetricsSettings,
+    "holdover": HoldoverSettings,
+    "log": LogSettings,
+}
+"""The tables of server.toml besides those of the drivers."""
+
+SHORTCUTS: Mapping[tuple[str, str], tuple[str, str]] = {
+    ("refclock", "gps_device"): ("gps", "device"),
+    ("refclock", "gps_baud"): ("gps", "baud_rate"),
+    ("refclock", "pps_device"): ("pps", "device"),
+}
+"""Keys that stand for a key of another table, and win over it."""
+
+FLAGS: Mapping[tuple[str, ...], str] = {
+    ("server", "listen_addr"): "--listen",
+    ("server", "stratum"): "--stratum",
+    ("server", "enable_interleaved"): "--enable-interleaved",
+    ("server", "max_clients"): "--max-clients",
+    ("gps", "device"): "--gps-device",
+    ("gps", "baud_rate"): "--gps-baud",
+    ("pps", "device"): "--pps-device",
+}
+"""Keys that can be given on the command line, and how."""

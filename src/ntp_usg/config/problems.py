@@ -1,0 +1,132 @@
+"""What is wrong, where, and what would be right: the words for people who have a file open in an editor."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from ntp_usg.config.documents import Document, KeyPath
+from ntp_usg.config.models import FLAGS, SHORTCUTS
+from ntp_usg.config.values import shown
+from ntp_usg.core.base.errors import ConfigProblem
+
+COMMAND_LINE = "command line"
+
+Models = Mapping[str, type[BaseModel]]
+
+_EXPECTED = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "string": "a text in quotes",
+    "tuple": "a list",
+}
+"""By the first word of pydantic's error types: `int_type`, `int_parsing`, `int_from_float` ..."""
+
+_BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A value that was set, and where."""
+
+    value: object
+    document: Document
+    path: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The flag that set it, or the dotted key."""
+        dotted = ".".join(self.path)
+        return FLAGS.get(self.path, dotted) if self.from_command_line else dotted
+
+    @property
+    def origin(self) -> str:
+        """The flag, or file and line: `server.toml:3`."""
+        if self.from_command_line:
+            return self.name
+        return f"{Path(self.document.source).name}:{self.document.line(self.path)}"
+
+    @property
+    def from_command_line(self) -> bool:
+        return self.document.source == COMMAND_LINE
+
+    def problem(self, message: str, inside: KeyPath = ()) -> ConfigProblem:
+        """A problem at this value, or at something inside it."""
+        return ConfigProblem(self.document.source, self.document.line((*self.path, *inside)), message)
+
+
+def table_problems(document: Document, accepted: Models) -> Iterator[ConfigProblem]:
+    """Whatever stands at the top of a file and is not one of its tables."""
+    for name, content in document.tables.items():
+        entry = Entry(content, document, (name,))
+        if name in accepted and not isinstance(content, dict):
+            yield entry.problem(f"`{name}` is a table: write its keys in lines of their own below [{name}]")
+        elif name not in accepted:
+            what = (
+                f"unknown table [{_name(name)}]"
+                if isinstance(content, dict | list)
+                else f"`{_name(name)}` is in no table"
+            )
+            yield entry.problem(what + _advice(name, accepted, accepted))
+
+
+def validation_problems(
+    table: str, error: ValidationError, entries: Mapping[str, Entry], home: Entry | None, models: Models
+) -> Iterator[ConfigProblem]:
+    """The findings of a table's model in plain words, each at its line; `home` is blamed for what is missing."""
+    for detail in error.errors(include_url=False):
+        key, *inside = detail["loc"] or ("",)
+        entry = entries.get(str(key), home)
+        if entry is None:
+            continue
+        if detail["type"] == "extra_forbidden" and not inside:
+            advice = _advice(str(key), models[table].model_fields, models)
+            yield entry.problem(f"unknown key `{_name(str(key))}` in [{table}]{advice}")
+        elif detail["type"] == "missing" and not inside:
+            yield entry.problem(f"[{table}] needs {_spellings(table, str(key))}")
+        else:
+            field = models[table].model_fields.get(str(key))
+            yield entry.problem(f"`{entry.name}`: {_plain(detail, field)}", tuple(inside))
+
+
+def _plain(detail: ErrorDetails, field: FieldInfo | None) -> str:
+    """Pydantic's finding, nearer to the words of the file."""
+    if detail["type"] == "value_error":
+        return str(detail["ctx"]["error"])[:400]
+    expected = detail["msg"].removeprefix("Input should be ")
+    if expected == detail["msg"]:
+        return expected
+    kind = detail["type"].partition("_")[0]
+    if kind in {"greater", "less"} and field:
+        expected = _range(field) or expected
+    return f"must be {_EXPECTED.get(kind, expected)}, not {shown(detail['input'])}"
+
+
+def _range(field: FieldInfo) -> str:
+    """Both ends, where pydantic names the one that was passed."""
+    limits = [(word, getattr(item, name, None)) for item in field.metadata for name, word in _BOUNDS.items()]
+    return " and ".join(f"{word} {limit}" for word, limit in limits if limit is not None)
+
+
+def _advice(key: str, accepted: Collection[str], models: Models) -> str:
+    homes = [f"[{table}]" for table, model in models.items() if key in model.model_fields]
+    if homes:
+        return f"; it belongs to {' or '.join(homes)}"
+    near = get_close_matches(key, accepted, n=1)
+    return (f"; did you mean `{near[0]}`?" if near else ".") + f" Accepted: {', '.join(accepted)}"
+
+
+def _spellings(table: str, key: str) -> str:
+    """Every way to set a key."""
+    shortcuts = [f"`{'.'.join(short)}`" for short, long in SHORTCUTS.items() if long == (table, key)]
+    return " or ".join([f"`{key}`", *shortcuts, *filter(None, [FLAGS.get((table, key))])])
+
+
+def _name(key: str) -> str:
+    """A key from a file, safe to print."""
+    return shown(key)[1:-1]

@@ -1,0 +1,151 @@
+"""Values that TOML has no type for: durations, addresses to listen on, networks."""
+
+import json
+import math
+import re
+from collections import Counter
+from ipaddress import ip_address, ip_network
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator
+
+from ntp_usg.core.server.access import parse_network
+
+NTP_PORT = 123
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
+_DURATION = re.compile(rf"(?P<number>[0-9]+(?:\.[0-9]+)?) *(?P<unit>{'|'.join(_UNITS)})")
+_HOST_AND_PORT = re.compile(r"(?:\[(?P<bracketed>[^\[\]]*)\]|(?P<plain>[^:\[\]]*))(?::(?P<port>[0-9]{1,5}))?")
+_INTERFACE = re.compile(r"(?=.{1,15}\Z)(?=.*[A-Za-z])[A-Za-z0-9_-]+(?:\.[0-9]+)*")  # dots are for VLANs: eth0.100
+
+
+def toml_scalar(value: object) -> str:
+    """A value as it is written in TOML, with nothing in it that could disturb a terminal or a log."""
+    if isinstance(value, str):
+        text = json.dumps(value, ensure_ascii=False)
+        return "".join(char if char.isprintable() else f"\\U{ord(char):08X}" for char in text)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def shown(value: object) -> str:
+    """A value in a message, as it would be written in TOML, but never a long one."""
+    if isinstance(value, dict | list | tuple):
+        return "a table" if isinstance(value, dict) else "a list"
+    if isinstance(value, int) and abs(value) >= 1 << 64:
+        return "a number out of all reason"
+    text = toml_scalar(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def parse_duration(value: object) -> float:
+    """Seconds from a number of seconds or a text like `250us`, `10ms`, `5s`; ValueError otherwise."""
+    seconds = math.nan
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
+        seconds = float(match["number"]) * _UNITS[match["unit"]]
+    elif isinstance(value, float | int) and not isinstance(value, bool) and abs(value) < 1e12:
+        seconds = float(value)
+    if not 0 < seconds < math.inf:
+        raise ValueError('must be a duration above zero, like "250us", "10ms", "5s" or a number of seconds')
+    return seconds
+
+
+def parse_endpoint(text: str, default_port: int) -> tuple[str, int]:
+    """Split `address:port`, `[IPv6]:port` or a bare address; ValueError where it is neither."""
+    if text.count(":") > 1 and not text.startswith("["):
+        text = f"[{text}]"  # a bare IPv6 address
+    match = _HOST_AND_PORT.fullmatch(text)
+    if match is None or not (host := match["bracketed"] or match["plain"]):
+        raise ValueError("must be an address with a port, like 0.0.0.0:123 or [::]:123")
+    port = default_port if match["port"] is None else int(match["port"])
+    if port > 65535:
+        raise ValueError(f"port {port} is above 65535")
+    if match["bracketed"] and ":" not in host:
+        raise ValueError("brackets are for IPv6 addresses only")
+    return host, port
+
+
+def listen_address(text: str) -> str:
+    """The one spelling of an address or interface to answer on: `192.0.2.1:123`, `[2001:db8::1]:123`, `eth0:123`."""
+    host, port = parse_endpoint(text, NTP_PORT)
+    if _is_address(host):
+        return _joined(host, port)
+    if _INTERFACE.fullmatch(host):
+        return f"{host}:{port}"
+    raise ValueError(
+        f"{shown(host)} is neither an IP address nor an interface name;"
+        ' write it like "0.0.0.0:123", "[::]:123" or "eth0:123"'
+    )
+
+
+def web_address(text: str) -> str:
+    """The one spelling of an address for HTTP; host names are refused, because what they mean may change."""
+    host, port = parse_endpoint(text, 8080)
+    if not _is_address(host):
+        raise ValueError(f'{shown(host)} is not an IP address; write one like "127.0.0.1:8080" or "[::1]:8080"')
+    return _joined(host, port)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _joined(host: str, port: int) -> str:
+    address = ip_address(host)
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+def network(text: str) -> str:
+    """A network in its one spelling; a single address is a network too."""
+    try:
+        return str(parse_network(text))
+    except ValueError as error:
+        raise ValueError(f"{error}{_network_meant(text)}") from error
+
+
+def _network_meant(text: str) -> str:
+    try:
+        return f"; {shown(text)} lies in {ip_network(text, strict=False)}" if "/" in text else ""
+    except ValueError:
+        return ""
+
+
+def _list_as_tuple(value: Any) -> Any:  # noqa: ANN401 - input of any type, as pydantic hands it over
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _one_or_several(value: Any) -> Any:  # noqa: ANN401 - input of any type, as pydantic hands it over
+    return (value,) if isinstance(value, str) else _list_as_tuple(value)
+
+
+def _distinct(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    if not addresses:
+        raise ValueError("must name at least one address")
+    if twice := [address for address, count in Counter(addresses).items() if count > 1]:
+        raise ValueError(f"{shown(twice[0])} is there twice")
+    return addresses
+
+
+def _printable(text: str) -> str:
+    if not text or not text.isprintable():
+        raise ValueError(f"must be a text, neither empty nor with control characters, not {shown(text)}")
+    return text
+
+
+Seconds = Annotated[float, BeforeValidator(parse_duration)]
+"""A duration; in files a text with a unit or a number of seconds."""
+
+ListenAddresses = Annotated[
+    tuple[Annotated[str, AfterValidator(listen_address)], ...],
+    AfterValidator(_distinct),
+    BeforeValidator(_one_or_several),
+]
+"""One text or a list of them."""
+
+WebAddress = Annotated[str, AfterValidator(web_address)]
+Networks = Annotated[tuple[Annotated[str, AfterValidator(network)], ...], BeforeValidator(_list_as_tuple)]
+Text = Annotated[str, AfterValidator(_printable)]
+"""Goes to the kernel as a name or path, where a control character is always an accident."""

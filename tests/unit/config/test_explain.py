@@ -1,0 +1,54 @@
+from collections.abc import Callable
+
+from ntp_usg.config.explain import difference, explain_settings
+from ntp_usg.config.models import Settings
+
+Load = Callable[..., Settings]
+
+
+def test_every_value_is_shown_with_its_origin(load: Load):
+    settings = load(
+        '[refclock]\npps_device = "/dev/pps1"\n[access]\ndeny = [\n "10.0.0.0/8",\n "192.0.2.1" ]\n',
+        gps='[gps]\ndevice = "/dev/ttyAMA0"\n',
+        flags={"server.listen_addr": ["[::1]:11123"], "gps.baud_rate": 4800},
+    )
+    lines = {line.key: str(line) for line in explain_settings(settings)}
+    assert lines["gps.device"] == 'gps.device = "/dev/ttyAMA0"   # gps.conf:2'
+    assert lines["gps.baud_rate"] == "gps.baud_rate = 4800   # --gps-baud"
+    assert lines["pps.device"] == 'pps.device = "/dev/pps1"   # server.toml:2'
+    assert lines["access.deny"] == 'access.deny = ["10.0.0.0/8", "192.0.2.1/32"]   # server.toml:4'
+    assert lines["server.listen_addr"] == 'server.listen_addr = ["[::1]:11123"]   # --listen'
+    assert lines["server.enable_interleaved"] == "server.enable_interleaved = false   # default"
+    assert lines["holdover.budget"] == "holdover.budget = 0.01   # default"
+    assert lines["access.allow"] == "# access.allow is not set   # default"
+
+
+def test_what_is_shown_can_be_loaded_again(load: Load):
+    settings = load("", gps='[gps]\ndevice = "/dev/\\"µ"\n', flags={"pps.device": "/dev/pps0"})
+    text = "\n".join(str(line) for line in explain_settings(settings))
+    again = load(text)
+    assert difference(settings, again) == []
+
+
+def test_only_drivers_in_use_are_shown(load: Load):
+    settings = load('[refclock]\ntype = "pps"', gps='[gps]\ndevice = "/dev/ttyAMA0"\n')
+    tables = {line.key.partition(".")[0] for line in explain_settings(settings)}
+    assert "pps" in tables
+    assert "gps" not in tables
+
+
+def test_a_difference_names_the_keys_that_changed(load: Load):
+    old = load('[access]\ndeny = ["10.0.0.0/8"]\n[rate_limit]\nburst_size = 5\n', gps='[gps]\ndevice = "/dev/a"\n')
+    new = load(
+        '[rate_limit]\nburst_size = 5\n[access]\ndeny = ["10.0.0.0/8", "::1"]\nallow = []\n',
+        gps='[gps]\ndevice = "/dev/b"\n',
+    )
+    assert difference(old, new) == ["access.allow", "access.deny", "gps.device"]
+    assert difference(old, old) == []
+
+
+def test_a_driver_that_came_or_went_is_a_difference(load: Load):
+    without, with_pps = load(""), load("[pps]")
+    came = difference(without, with_pps)
+    assert "pps.device" in came
+    assert difference(with_pps, without) == came

@@ -1,0 +1,203 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ntp_usg.config.loader import load_settings
+from ntp_usg.config.models import Settings
+from ntp_usg.config.problems import Models
+from ntp_usg.core.base.errors import ConfigError
+from ntp_usg.core.base.samples import FixQuality
+from ntp_usg.refclocks.nmea import NmeaOptions
+from ntp_usg.refclocks.pps import PpsOptions
+
+Load = Callable[..., Settings]
+
+SECTIONS: Models = {"gps": NmeaOptions, "pps": PpsOptions}
+
+# The three files of the deployment guide, letter for letter.
+GUIDE_GPS = r"""[gps]
+device = "/dev/ttyAMA0"
+baud_rate = 9600
+min_satellites = 4
+min_quality = "Gps"  # Options: NoFix, Gps, DifferentialGps, Pps, Rtk
+reference_id = "GPS\0"
+poll_interval_secs = 1
+"""
+GUIDE_PPS = r"""[pps]
+device = "/dev/pps0"
+capture_mode = "Assert"  # Options: Assert, Clear, Both
+reference_id = "PPS\0"
+timeout_secs = 2
+dispersion = 0.000001  # 1 microsecond
+"""
+GUIDE_SERVER = """[server]
+listen_addr = "0.0.0.0:123"
+enable_interleaved = true
+max_clients = 100000
+
+[refclock]
+type = "gps_pps"  # Use both GPS and PPS
+gps_device = "/dev/ttyAMA0"
+gps_baud = 9600
+pps_device = "/dev/pps0"
+
+# Rate limiting (RFC 8633)
+[rate_limit]
+enabled = true
+packets_per_second = 100
+burst_size = 200
+
+# Access control
+[access]
+allow = [
+  "10.0.0.0/8",      # Private networks
+  "172.16.0.0/12",
+  "192.168.0.0/16"
+]
+deny = []
+"""
+GUIDE_HARDWARE_TIMESTAMPS = """[server]
+enable_hardware_timestamps = true
+timestamp_interface = "eth0"
+"""
+
+
+def test_the_guides_files_mean_what_the_guide_says(load: Load):
+    settings = load(GUIDE_SERVER, gps=GUIDE_GPS, pps=GUIDE_PPS)
+    assert settings.server.listen_addr == ("0.0.0.0:123",)
+    assert settings.server.enable_interleaved is True
+    assert settings.server.max_clients == 100_000
+    assert settings.server.stratum == 1
+    assert settings.rate_limit.model_dump() == {"enabled": True, "packets_per_second": 100.0, "burst_size": 200}
+    assert settings.access.allow == ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+    assert settings.access.deny == ()
+    gps, pps = settings.driver("gps"), settings.driver("pps")
+    assert isinstance(gps, NmeaOptions)
+    assert (gps.device, gps.baud_rate, gps.min_satellites) == ("/dev/ttyAMA0", 9600, 4)
+    assert (gps.min_quality, gps.reference_id, gps.poll_interval_secs) == (FixQuality.GPS, "GPS", 1)
+    assert isinstance(pps, PpsOptions)
+    assert (pps.device, pps.capture_mode.lower(), pps.reference_id) == ("/dev/pps0", "assert", "PPS")
+    assert (pps.timeout_secs, pps.dispersion) == (2.0, 1e-6)
+    assert settings.warnings == []
+
+
+def test_the_guides_flags_alone_are_a_configuration(tmp_path: Path):
+    flags = {
+        "server.listen_addr": ["0.0.0.0:123"],
+        "gps.device": "/dev/ttyAMA0",
+        "gps.baud_rate": 9600,
+        "server.stratum": 1,
+        "server.enable_interleaved": True,
+        "server.max_clients": 10_000,
+    }
+    settings = load_settings(tmp_path / "server.toml", sections=SECTIONS, overrides=flags, required=False)
+    assert settings.server.listen_addr == ("0.0.0.0:123",)
+    assert (settings.server.stratum, settings.server.max_clients) == (1, 10_000)
+    assert settings.server.enable_interleaved is True
+    assert list(settings.drivers) == ["gps"]
+
+
+@pytest.mark.parametrize("quality", ["NoFix", "Gps", "DGps", "DifferentialGps", "Pps", "Rtk"])
+def test_every_quality_of_the_guide_is_known(load: Load, quality: str):
+    settings = load("", gps=f'[gps]\ndevice = "/dev/x"\nmin_quality = "{quality}"\n')
+    assert list(settings.drivers) == ["gps"]
+
+
+def test_hardware_timestamps_as_in_the_guide_load_with_a_warning(load: Load):
+    settings = load(GUIDE_HARDWARE_TIMESTAMPS, pps=GUIDE_PPS)
+    assert settings.server.timestamp_interface == "eth0"
+    assert len(settings.warnings) == 1
+    assert "enable_hardware_timestamps" in settings.warnings[0]
+
+
+def test_nothing_configured_is_a_server_that_warns_of_having_no_clock(load: Load):
+    settings = load("")
+    assert settings.server.listen_addr == ("0.0.0.0:123", "[::]:123")
+    assert settings.drivers == {}
+    assert settings.warnings == ["no reference clock is configured: every answer will say unsynchronised"]
+
+
+def test_without_an_access_table_everybody_is_answered_and_limited(load: Load):
+    settings = load("")
+    assert settings.access.allow is None
+    assert settings.rate_limit.enabled
+
+
+def test_an_empty_allow_list_is_not_an_absent_one(load: Load):
+    assert load("[access]\nallow = []").access.allow == ()
+
+
+def test_tables_in_server_toml_win_over_the_files_beside_it_key_by_key(load: Load):
+    gps = load('[gps]\ndevice = "/dev/b"', gps='[gps]\ndevice = "/dev/a"\nbaud_rate = 4800').driver("gps")
+    assert isinstance(gps, NmeaOptions)
+    assert (gps.device, gps.baud_rate) == ("/dev/b", 4800)
+
+
+def test_refclock_keys_win_over_both_and_flags_win_over_all(load: Load):
+    server = '[gps]\ndevice = "/dev/b"\n[refclock]\ngps_device = "/dev/c"\ngps_baud = 19200\n'
+    files = {"gps": '[gps]\ndevice = "/dev/a"\nbaud_rate = 4800\nmin_satellites = 7'}
+    gps = load(server, **files).driver("gps")
+    assert isinstance(gps, NmeaOptions)
+    assert (gps.device, gps.baud_rate, gps.min_satellites) == ("/dev/c", 19200, 7)
+    flagged = load(server, **files, flags={"gps.device": "/dev/d"}).driver("gps")
+    assert isinstance(flagged, NmeaOptions)
+    assert (flagged.device, flagged.baud_rate, flagged.min_satellites) == ("/dev/d", 19200, 7)
+
+
+@pytest.mark.parametrize(
+    ("server", "files", "flags", "drivers"),
+    [
+        ("", {}, {}, []),
+        ("", {"gps": GUIDE_GPS}, {}, ["gps"]),
+        ("", {"pps": GUIDE_PPS}, {}, ["pps"]),
+        ("", {"gps": GUIDE_GPS, "pps": GUIDE_PPS}, {}, ["gps", "pps"]),
+        ("[pps]", {}, {}, ["pps"]),
+        ('[refclock]\npps_device = "/dev/pps1"', {"gps": GUIDE_GPS}, {}, ["gps", "pps"]),
+        ('[refclock]\ntype = "pps"', {}, {}, ["pps"]),
+        ('[refclock]\ntype = "gps"', {"gps": GUIDE_GPS, "pps": GUIDE_PPS}, {}, ["gps"]),
+        ('[refclock]\ntype = "gps_pps"', {"gps": GUIDE_GPS}, {}, ["gps", "pps"]),
+        ('[refclock]\ntype = "pps"', {}, {"gps.device": "/dev/x"}, ["gps", "pps"]),
+        ("", {}, {"gps.device": "/dev/x", "pps.device": "/dev/pps0"}, ["gps", "pps"]),
+        ('[refclock]\ntype = "pps"\n[gps]\nbaud_rate = 4800', {}, {}, ["pps"]),
+    ],
+)
+def test_which_reference_clocks_are_used(
+    load: Load, server: str, files: dict[str, str], flags: dict[str, object], drivers: list[str]
+):
+    assert list(load(server, **files, flags=flags).drivers) == drivers
+
+
+def test_a_flag_may_give_one_address_or_several(load: Load):
+    assert load("", flags={"server.listen_addr": "::1"}).server.listen_addr == ("[::1]:123",)
+    assert load("", flags={"server.listen_addr": ["::1", "lo:0"]}).server.listen_addr == ("[::1]:123", "lo:0")
+
+
+def test_durations_in_files_are_seconds_in_settings(load: Load):
+    assert load('[holdover]\nbudget = "250us"').holdover.budget == pytest.approx(250e-6)
+    assert load("[holdover]\nbudget = 1").holdover.budget == 1.0
+
+
+def test_the_default_path_may_be_missing_but_a_named_file_may_not(tmp_path: Path):
+    missing = tmp_path / "server.toml"
+    assert load_settings(missing, sections=SECTIONS, required=False).drivers == {}
+    with pytest.raises(ConfigError) as caught:
+        load_settings(missing, sections=SECTIONS)
+    assert str(caught.value) == f"{missing}: cannot be read: No such file or directory"
+
+
+def test_the_files_beside_a_missing_default_path_count(tmp_path: Path):
+    (tmp_path / "gps.conf").write_text(GUIDE_GPS)
+    settings = load_settings(tmp_path / "server.toml", sections=SECTIONS, required=False)
+    assert list(settings.drivers) == ["gps"]
+
+
+@pytest.mark.parametrize("path", [Path("/"), Path(), Path("/dev/null/server.toml")])
+def test_a_path_that_can_be_no_file_is_a_problem_even_if_not_required(path: Path):
+    with pytest.raises(ConfigError, match="cannot be read: "):
+        load_settings(path, sections=SECTIONS, required=False)
+
+
+def test_settings_do_not_change():
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().server = Settings().server

@@ -1,0 +1,150 @@
+from collections.abc import Callable
+
+import pytest
+
+from ntp_usg.config.models import AccessSettings, ServerSettings
+
+Problems = Callable[..., list[str]]
+
+SERVER_KEYS = ", ".join(ServerSettings.model_fields)
+ACCESS_KEYS = ", ".join(AccessSettings.model_fields)
+TABLES = "server, refclock, rate_limit, access, metrics, holdover, log, gps, pps"
+
+
+@pytest.mark.parametrize(
+    ("server", "problem"),
+    [
+        (
+            '[server]\nlisten_adr = ""',
+            f"2: unknown key `listen_adr` in [server]; did you mean `listen_addr`? Accepted: {SERVER_KEYS}",
+        ),
+        ("[access]\n\nzzz = 1", f"3: unknown key `zzz` in [access]. Accepted: {ACCESS_KEYS}"),
+        ("[server]\nburst_size = 1", "2: unknown key `burst_size` in [server]; it belongs to [rate_limit]"),
+        ("access.\"z\\nz\" = 1", rf"1: unknown key `z\nz` in [access]. Accepted: {ACCESS_KEYS}"),
+        ("[sever]\nx = 1", f"1: unknown table [sever]; did you mean `server`? Accepted: {TABLES}"),
+        ("# top\n\n[[zzz]]\n", f"3: unknown table [zzz]. Accepted: {TABLES}"),
+        ("max_clients = 1", "1: `max_clients` is in no table; it belongs to [server]"),
+        ("zzz = 1", f"1: `zzz` is in no table. Accepted: {TABLES}"),
+        ("log = 'debug'", "1: `log` is a table: write its keys in lines of their own below [log]"),
+        ("[[log]]\nlevel = 'debug'", "1: `log` is a table: write its keys in lines of their own below [log]"),
+        ("[server]\nmax_clients = 'many'", '2: `server.max_clients`: must be a whole number, not "many"'),
+        ("[server]\nmax_clients = true", "2: `server.max_clients`: must be a whole number, not true"),
+        ("[server]\nmax_clients = 1.5", "2: `server.max_clients`: must be a whole number, not 1.5"),
+        (
+            f"[server]\nmax_clients = 0x{'f' * 10_000}",
+            "2: `server.max_clients`: must be at least 1 and at most 10000000, not a number out of all reason",
+        ),
+        ("[server]\nstratum = 16", "2: `server.stratum`: must be at least 1 and at most 15, not 16"),
+        ("[server]\nstratum = 0", "2: `server.stratum`: must be at least 1 and at most 15, not 0"),
+        ("[server]\ndscp = 64", "2: `server.dscp`: must be at least 0 and at most 63, not 64"),
+        ("[server]\nenable_interleaved = 1", "2: `server.enable_interleaved`: must be true or false, not 1"),
+        (
+            "[server]\nworkers = 2",
+            ("2: `server.workers`: must be 1 (one answering process) or 0 (answer inside the daemon), not 2: "
+            "several processes are not available yet"),
+        ),
+        ("[server]\nclock = 'sys'", "2: `server.clock`: must be 'auto', 'system' or 'virtual', not \"sys\""),
+        ("[server]\nuser = ''", '2: `server.user`: must be a text, neither empty nor with control characters, not ""'),
+        (
+            f"[server]\ncontrol_socket = '/{'x' * 107}'",
+            "2: `server.control_socket`: is longer than the 107 bytes that the kernel allows a unix socket's path",
+        ),
+        ("[server]\nlisten_addr = 123", "2: `server.listen_addr`: must be a list, not 123"),
+        ("[server]\nlisten_addr = []", "2: `server.listen_addr`: must name at least one address"),
+        ("[server]\nlisten_addr = [\n'::1',\n'::1']", '2: `server.listen_addr`: "[::1]:123" is there twice'),
+        ("[server]\nlisten_addr = [\n'::1',\n1]", "4: `server.listen_addr`: must be a text in quotes, not 1"),
+        (
+            "[server]\nlisten_addr = [\n'::1',\n'1.2.3']",
+            ('4: `server.listen_addr`: "1.2.3" is neither an IP address nor an interface name;'
+            ' write it like "0.0.0.0:123", "[::]:123" or "eth0:123"'),
+        ),
+        (
+            "[server]\nenable_hardware_timestamps = true",
+            ("2: `server.enable_hardware_timestamps`: needs `timestamp_interface`,"
+            " the network interface whose card stamps packets"),
+        ),
+        ("[refclock]\ntype = 'gsp'", "2: `refclock.type`: must be 'gps', 'pps' or 'gps_pps', not \"gsp\""),
+        ("[refclock]\ntype = ['gps']", "2: `refclock.type`: must be 'gps', 'pps' or 'gps_pps', not a list"),
+        ("[refclock]\ntype = 'gps'", "2: [gps] needs `device` or `refclock.gps_device` or --gps-device"),
+        ("[refclock]\n\ngps_baud = 1200", "1: [gps] needs `device` or `refclock.gps_device` or --gps-device"),
+        ("\n[gps]\nbaud_rate = 1200", "2: [gps] needs `device` or `refclock.gps_device` or --gps-device"),
+        ("[refclock]\ngps_device = 1", "2: `refclock.gps_device`: must be a text in quotes, not 1"),
+        ("[refclock]\npps_device = [1]", "2: `refclock.pps_device`: must be a text in quotes, not a list"),
+        ("[access]\nallow = '::1'", "2: `access.allow`: must be a list, not \"::1\""),
+        ("[access]\ndeny = [\n {a = 1} ]", "3: `access.deny`: must be a text in quotes, not a table"),
+        (
+            "[rate_limit]\npackets_per_second = nan",
+            "2: `rate_limit.packets_per_second`: must be more than 0 and at most 1000000.0, not nan",
+        ),
+        ("[rate_limit]\npackets_per_second = true", "2: `rate_limit.packets_per_second`: must be a number, not true"),
+        ("[metrics]\nlisten = 'localhost:1'", ('2: `metrics.listen`: "localhost" is not an IP address;'
+         ' write one like "127.0.0.1:8080" or "[::1]:8080"')),
+        (
+            "[holdover]\nbudget = '10'",
+            ("2: `holdover.budget`: must be a duration above zero,"
+            ' like "250us", "10ms", "5s" or a number of seconds'),
+        ),
+        ("[log]\nlevel = 1979-05-27", "2: `log.level`: must be 'debug', 'info', 'warning' or 'error', not 1979-05-27"),
+        ("[server]\nstratum = 1\nstratum = 1", "3: not valid TOML: Cannot overwrite a value"),
+        ("[server\n", "1: not valid TOML: Expected ']' at the end of a table declaration"),
+    ],
+)  # fmt: skip
+def test_each_mistake_is_named_with_its_line_and_what_would_be_right(problems: Problems, server: str, problem: str):
+    assert problems(server) == [f"server.toml:{problem}"]
+
+
+def test_host_bits_name_the_line_of_the_element_and_the_network_meant(problems: Problems):
+    (problem,) = problems('[access]\nallow = [\n  "10.0.0.0/8",\n  "172.16.0.1/12",\n]\n')
+    assert problem.startswith("server.toml:4: `access.allow`: ")
+    assert problem.endswith('"172.16.0.1/12" lies in 172.16.0.0/12')
+
+
+def test_the_quality_that_is_not_one_is_told_the_accepted_ones(problems: Problems):
+    (problem,) = problems("", gps='[gps]\ndevice = "/dev/x"\nmin_quality = "Good"\n')
+    assert problem.startswith("gps.conf:3: `gps.min_quality`: ")
+    assert all(name in problem for name in ("NoFix", "Gps", "DGps", "DifferentialGps", "Pps", "Rtk"))
+
+
+def test_all_problems_of_all_sources_come_at_once(problems: Problems):
+    assert problems(
+        "[server]\nstratum = 99\n[log]\nlevel = 'loud'\n",
+        gps="[pps]\n[gps]\nbaud_rate = 'fast'\n",
+        pps="[pps\n",
+        flags={"server.max_clients": 0, "gps.baud_rate": 7},
+    ) == [
+        "gps.conf:1: unknown table [pps]; did you mean `gps`? Accepted: gps",
+        'gps.conf:3: `gps.baud_rate`: must be a whole number, not "fast"',
+        "pps.conf:1: not valid TOML: Expected ']' at the end of a table declaration",
+        "server.toml:2: `server.stratum`: must be at least 1 and at most 15, not 99",
+        "server.toml:4: `log.level`: must be 'debug', 'info', 'warning' or 'error', not \"loud\"",
+        "command line: `--gps-baud`: must be at least 50 and at most 4000000, not 7",
+        "command line: `--max-clients`: must be at least 1 and at most 10000000, not 0",
+    ]
+
+
+def test_a_wrong_value_is_a_problem_even_where_another_source_covers_it(problems: Problems):
+    assert problems(
+        "[refclock]\ngps_device = 2\n[gps]\ndevice = 1\n",
+        gps="[gps]\ndevice = 0\n",
+        flags={"gps.device": "/dev/x"},
+    ) == [
+        "gps.conf:2: `gps.device`: must be a text in quotes, not 0",
+        "server.toml:2: `refclock.gps_device`: must be a text in quotes, not 2",
+        "server.toml:4: `gps.device`: must be a text in quotes, not 1",
+    ]
+
+
+def test_what_may_stand_in_an_unreadable_file_is_not_called_missing(problems: Problems):
+    assert problems("[refclock]\ntype = 'gps'\n", gps="[gps\ndevice = 1\n") == [
+        "gps.conf:1: not valid TOML: Expected ']' at the end of a table declaration"
+    ]
+
+
+def test_a_flag_without_its_device_is_blamed_itself(problems: Problems):
+    assert problems("", flags={"gps.baud_rate": 9600}) == [
+        "command line: [gps] needs `device` or `refclock.gps_device` or --gps-device"
+    ]
+
+
+def test_a_key_without_its_header_in_a_drivers_file_is_told_the_header(problems: Problems):
+    assert problems("", pps='device = "/dev/pps0"\n') == ["pps.conf:1: `device` is in no table; it belongs to [pps]"]
