@@ -35,6 +35,9 @@ class SteeredClock(Clock, Protocol):
         Raises ClockError where the kernel refuses.
         """
 
+    def declare(self, *, synchronised: bool, maximum_error: float, estimated_error: float) -> None:
+        """Say how good the clock is (seconds), to whoever asks the kernel."""
+
     def deadline(self) -> MonoNs | None:
         """When `timer` wants to be called, to end a slew."""
 

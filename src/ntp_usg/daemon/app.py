@@ -1,0 +1,160 @@
+"""The daemon: builds the parts from the settings, connects them, and keeps them until told to stop."""
+
+import asyncio
+import logging
+import os
+import platform
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+
+from ntp_usg import __version__
+from ntp_usg.clocks.choice import choose_clock
+from ntp_usg.config.explain import difference
+from ntp_usg.config.models import Settings
+from ntp_usg.core.base.errors import ConfigError, NtpUsgError
+from ntp_usg.core.base.ports import SteeredClock
+from ntp_usg.core.base.snapshots import SystemSnapshot
+from ntp_usg.core.engine.engine import Engine
+from ntp_usg.core.server.monitor import Identity, answer_control
+from ntp_usg.daemon.notify import notify, watchdog_interval
+from ntp_usg.daemon.plan import engine_settings, server_policy, source_name
+from ntp_usg.daemon.runner import EngineRunner, SourceContext
+from ntp_usg.daemon.state import DaemonState
+from ntp_usg.net.answering import AnsweringService, start_service
+from ntp_usg.net.udp import open_sockets
+from ntp_usg.observe.server import serve_tcp, serve_unix
+from ntp_usg.observe.web import build_app
+from ntp_usg.refclocks.driver import Driver
+from ntp_usg.sysapi.timex import clock_precision
+
+log = logging.getLogger(__name__)
+
+RELOADABLE = ("access.", "rate_limit.", "server.enable_interleaved", "server.max_clients")
+"""Keys, or beginnings of keys, that a running daemon can take over."""
+
+
+class Daemon:
+    """One running server. `load` reads the settings again at SIGHUP; `drivers` are classes by configuration table."""
+
+    def __init__(self, settings: Settings, drivers: dict[str, type[Driver]], load: Callable[[], Settings]) -> None:
+        self._settings = settings
+        self._drivers = drivers
+        self._load = load
+        self._clock: SteeredClock = choose_clock(settings.server.clock)
+        engine = Engine(engine_settings(settings, clock_precision()), self._clock)
+        self.state = DaemonState(engine.snapshot(), settings.server.listen_addr)
+        self._runner = EngineRunner(engine, self._clock, self._publish)
+        self._service: AnsweringService | None = None
+        self._identity = Identity(f"ntp_usg {__version__}", platform.machine(), f"Linux/{platform.release()}")
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT. Raises NtpUsgError where a part cannot be built."""
+        stop = asyncio.Event()
+        async with AsyncExitStack() as parts:
+            parts.callback(self._clock.close)
+            self._service = await self._start_service()
+            parts.push_async_callback(self._service.stop)
+            self.state.attach(self._service)
+            await self._start_http(parts)
+            async with asyncio.TaskGroup() as tasks:
+                running = [tasks.create_task(self._runner.run()), tasks.create_task(self._keep_alive())]
+                running += [tasks.create_task(self._observe(name)) for name in self._settings.drivers]
+                with _signals({signal.SIGTERM: stop.set, signal.SIGINT: stop.set, signal.SIGHUP: self._reload}):
+                    self._greet()
+                    notify("READY=1")
+                    await stop.wait()
+                notify("STOPPING=1")
+                log.info("Stopping")
+                for task in running:
+                    task.cancel()
+
+    async def _start_service(self) -> AnsweringService:
+        server = self._settings.server
+        sockets = open_sockets(server.listen_addr, dscp=server.dscp)
+        policy = server_policy(self._settings)
+        return await start_service(
+            sockets, policy, workers=server.workers, user=server.user, on_request=self._on_request
+        )
+
+    async def _start_http(self, parts: AsyncExitStack) -> None:
+        """Open the doors for people; time is served even where one of them stays shut."""
+        app = build_app(self.state)
+        doors = [serve_unix(app, Path(self._settings.server.control_socket))]
+        if self._settings.metrics.enabled:
+            doors.append(serve_tcp(app, *self._settings.metrics.address))
+        for door in doors:
+            try:
+                parts.push_async_callback((await door).stop)
+            except NtpUsgError as error:
+                log.error("%s", error)  # noqa: TRY400 - the text says it all
+
+    async def _observe(self, name: str) -> None:
+        options = self._settings.driver(name)
+        context = SourceContext(self._runner, self._clock, source_name(options))
+        await self._drivers[name](options).run(context)
+
+    async def _keep_alive(self) -> None:
+        """Tell the service manager once a second how we are, and in time that we are."""
+        interval = min(1.0, watchdog_interval() or 1.0)
+        while True:
+            notify(f"WATCHDOG=1\nSTATUS={_status_line(self.state.snapshot())}")
+            await asyncio.sleep(interval)
+
+    def _publish(self, snapshot: SystemSnapshot) -> None:
+        serving = snapshot.serving
+        bound = serving.root_dispersion + serving.root_delay / 2
+        self._clock.declare(synchronised=serving.synchronised, maximum_error=bound, estimated_error=snapshot.jitter)
+        self.state.publish(snapshot)
+
+    def _on_request(self, packet: bytes, _client: bytes, reply: Callable[[bytes], object]) -> None:
+        """Answer what the worker does not know: mode 6, which it has checked against `access.monitor`."""
+        for fragment in answer_control(packet, self.state.snapshot(), self._identity, self.state.now()):
+            reply(fragment)
+
+    def _reload(self) -> None:
+        """Take over access lists and limits from the configuration, or nothing of it."""
+        try:
+            settings = self._load()
+            changed = difference(self._settings, settings)
+            if self._service is not None:
+                self._service.adopt(server_policy(settings))
+        except (ConfigError, ValueError) as error:
+            log.error("Not reloaded, everything stays as it was:\n%s", error)  # noqa: TRY400 - the error is the news
+            return
+        taken = [key for key in changed if key.startswith(RELOADABLE)]
+        left = [key for key in changed if not key.startswith(RELOADABLE)]
+        log.info("Reloaded: %s", ", ".join(taken) or "nothing changed")
+        if left:
+            log.warning("These need a restart: %s", ", ".join(left))
+        self._settings = settings
+
+    def _greet(self) -> None:
+        names = ", ".join(source_name(options) for options in self._settings.drivers.values())
+        listen = ", ".join(self._settings.server.listen_addr)
+        log.info("ntp_usg %s serves on %s from %s with the %s clock", __version__, listen, names, self._clock.name)
+        for warning in self._settings.warnings:
+            log.warning("%s", warning)
+        if os.geteuid() == 0:
+            log.warning("Running as root: the systemd unit runs as user ntp with two capabilities instead")
+
+
+@contextmanager
+def _signals(handlers: dict[signal.Signals, Callable[[], None]]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
+    try:
+        yield
+    finally:
+        for number in handlers:
+            loop.remove_signal_handler(number)
+
+
+def _status_line(snapshot: SystemSnapshot) -> str:
+    """One line for `systemctl status`."""
+    if not snapshot.serving.synchronised:
+        return f"{snapshot.phase.value.capitalize()}: not synchronised"
+    offset = f"offset {snapshot.offset * 1e6:+.3f} us"
+    return f"{snapshot.phase.value.capitalize()}, stratum {snapshot.serving.stratum}, {snapshot.selected}, {offset}"

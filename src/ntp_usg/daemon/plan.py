@@ -1,0 +1,69 @@
+"""Settings -> what the parts want to hear: the engine's sources and promises, the responder's policy."""
+
+from ntp_usg.config.models import Settings
+from ntp_usg.core.engine.settings import EngineSettings, PulseSettings, ReceiverSettings
+from ntp_usg.core.server.policy import ServerPolicy
+from ntp_usg.refclocks.nmea import NmeaOptions
+from ntp_usg.refclocks.pps import PpsOptions
+
+RECEIVER_NAME = "GPS_NMEA(0)"
+PULSE_LINE_NAME = "PPS(0)"
+"""As ntpq prints its drivers 20 and 22."""
+
+
+def engine_settings(settings: Settings, precision: int) -> EngineSettings:
+    """What the engine must know; `precision` is the measured exponent of the clock."""
+    options = settings.drivers.values()
+    return EngineSettings(
+        receivers=tuple(_receiver(each) for each in options if isinstance(each, NmeaOptions)),
+        pulse_lines=tuple(_pulse_line(each) for each in options if isinstance(each, PpsOptions)),
+        stratum=settings.server.stratum,
+        precision=precision,
+        holdover_budget=settings.holdover.budget,
+    )
+
+
+def server_policy(settings: Settings) -> ServerPolicy:
+    """Who is answered, how often and how."""
+    return ServerPolicy(
+        allow=settings.access.allow,
+        deny=settings.access.deny,
+        monitor=settings.access.monitor,
+        rate_limit=settings.rate_limit.enabled,
+        packets_per_second=settings.rate_limit.packets_per_second,
+        burst_size=settings.rate_limit.burst_size,
+        interleaved=settings.server.enable_interleaved,
+        max_clients=settings.server.max_clients,
+    )
+
+
+def source_name(options: object) -> str:
+    """The name of the engine's source that a driver with these options reports to."""
+    return RECEIVER_NAME if isinstance(options, NmeaOptions) else PULSE_LINE_NAME
+
+
+def _receiver(options: NmeaOptions) -> ReceiverSettings:
+    return ReceiverSettings(
+        name=RECEIVER_NAME,
+        driver="nmea",
+        device=options.device,
+        reference_id=options.reference_id.encode("ascii"),
+        poll_interval=options.poll_interval_secs,
+        timeout=options.timeout_secs,
+        accuracy=options.accuracy_secs,
+        min_satellites=options.min_satellites,
+        min_quality=options.min_quality,
+        latency=options.offset_secs,
+    )
+
+
+def _pulse_line(options: PpsOptions) -> PulseSettings:
+    return PulseSettings(
+        name=PULSE_LINE_NAME,
+        driver="pps",
+        device=options.device,
+        reference_id=options.reference_id.encode("ascii"),
+        timeout=options.timeout_secs,
+        accuracy=options.dispersion,
+        offset=options.offset_secs,
+    )

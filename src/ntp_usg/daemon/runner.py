@@ -1,0 +1,92 @@
+"""Performs the engine's actions in real time, and hands it what the drivers observe."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+from ntp_usg.core.base.actions import Action, Note, Publish, Steer
+from ntp_usg.core.base.instants import HostNs, seconds
+from ntp_usg.core.base.ports import SteeredClock
+from ntp_usg.core.base.samples import DeviceStatus, Fix, Pulse, TimeMessage
+from ntp_usg.core.base.snapshots import SystemSnapshot
+from ntp_usg.core.base.verdicts import Verdict
+from ntp_usg.core.engine.engine import Engine
+
+log = logging.getLogger(__name__)
+
+
+class EngineRunner:
+    """The engine's clock hand: one timer, and every input followed by the actions that it asks for."""
+
+    def __init__(self, engine: Engine, clock: SteeredClock, publish: Callable[[SystemSnapshot], None]) -> None:
+        self.engine = engine
+        self._clock = clock
+        self._publish = publish
+        self._woken = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve the engine's timer until cancelled."""
+        while True:
+            self._settle()
+            _, now = self._clock.read()
+            wait = max(0.0, seconds(self._next_deadline() - now))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), wait)
+            self._woken.clear()
+
+    def perform(self, actions: list[Action]) -> None:
+        """Do what the engine asked for, then what is due at once because of it."""
+        self._do(actions)
+        self._settle()
+        self._woken.set()
+
+    def _settle(self) -> None:
+        _, now = self._clock.read()
+        clock_deadline = self._clock.deadline()
+        if clock_deadline is not None and clock_deadline <= now:
+            self._clock.timer(now)
+        if self.engine.deadline() <= now:
+            self._do(self.engine.timer())
+
+    def _next_deadline(self) -> int:
+        clock_deadline = self._clock.deadline()
+        deadline = self.engine.deadline()
+        return deadline if clock_deadline is None else min(deadline, clock_deadline)
+
+    def _do(self, actions: list[Action]) -> None:
+        for action in actions:
+            match action:
+                case Note(level, text):
+                    log.log(logging.getLevelNamesMapping()[level.upper()], "%s", text)
+                case Steer(mapping, step):
+                    self._clock.steer(mapping, step=step)
+                case Publish(snapshot):
+                    self._publish(snapshot)
+
+
+class SourceContext:
+    """What a driver gets: a way to tell the engine what it observes. Implements refclocks.driver.Context."""
+
+    def __init__(self, runner: EngineRunner, clock: SteeredClock, name: str) -> None:
+        self._runner = runner
+        self._clock = clock
+        self._name = name
+
+    def message(self, message: TimeMessage) -> None:
+        self._runner.perform(self._runner.engine.message(self._name, message))
+
+    def pulse(self, pulse: Pulse) -> None:
+        self._runner.perform(self._runner.engine.pulse(self._name, pulse))
+
+    def fix(self, fix: Fix) -> None:
+        self._runner.engine.fix(self._name, fix)
+
+    def status(self, status: DeviceStatus) -> None:
+        self._runner.perform(self._runner.engine.device(self._name, status))
+
+    def verdict(self, verdict: Verdict) -> None:
+        self._runner.engine.verdict(self._name, verdict)
+
+    def now(self) -> HostNs:
+        return self._clock.read()[0]

@@ -1,0 +1,50 @@
+"""What the daemon shows of itself: the latest snapshot, and the counts of the answering service."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+from ntp_usg import __version__
+from ntp_usg.core.base.instants import MonoNs
+from ntp_usg.core.base.snapshots import SystemSnapshot
+from ntp_usg.net.answering import AnsweringService
+from ntp_usg.observe.view import QueryMeter, count_queries
+
+
+class DaemonState:
+    """Implements observe.view.DaemonView."""
+
+    version = __version__
+
+    def __init__(self, snapshot: SystemSnapshot, listen: Sequence[str]) -> None:
+        self.listen = listen
+        self.started_at = self.now()
+        self._service: AnsweringService | None = None
+        self._snapshot = snapshot
+        self._meter = QueryMeter()
+
+    def now(self) -> MonoNs:
+        return MonoNs(time.monotonic_ns())
+
+    def attach(self, service: AnsweringService) -> None:
+        """From now on answer by what is published, and count what is answered."""
+        self._service = service
+        service.publish(self._snapshot.serving)
+
+    def publish(self, snapshot: SystemSnapshot) -> None:
+        """Take over a new snapshot, for people at once and for the answers of the service."""
+        self._snapshot = snapshot
+        if self._service is not None:
+            self._service.publish(snapshot.serving)
+            self._meter.feed(count_queries(self.verdicts()), self.now())
+
+    def snapshot(self) -> SystemSnapshot:
+        return self._snapshot
+
+    def verdicts(self) -> Mapping[str, int]:
+        return {} if self._service is None else self._service.counters()
+
+    def clients(self) -> int:
+        return 0 if self._service is None else self._service.clients()
+
+    def queries_per_second(self) -> float:
+        return self._meter.rate()
