@@ -27,7 +27,7 @@ def parse_network(text: str) -> IPv4Network | IPv6Network:
     if "%" in text:
         raise ValueError(f"{text!r} names an interface, but access lists know addresses only")
     packed = network.network_address.packed
-    if len(unmapped(packed)) != len(packed) and network.prefixlen >= 96:
+    if len(unmapped(packed)) != len(packed):
         return IPv4Network((unmapped(packed), network.prefixlen - 96))
     return network
 

@@ -26,7 +26,6 @@ _REQUEST = Struct(">Bxbx20xQQQ")
 _TIMESTAMP = Struct(">Q")
 _TRANSMIT_OFFSET = 40
 _LAST_BIT = 1
-_TIMESTAMP_MASK = (1 << 64) - 1
 
 _BASIC = Verdict(Outcome.ANSWERED, Reason.BASIC)
 _INTERLEAVED = Verdict(Outcome.ANSWERED, Reason.INTERLEAVED)
@@ -117,14 +116,14 @@ class Responder:
         if self.policy.rate_limit and not self._limit.admits(record, now):
             if _is_control(data) or not may_kiss(record, now):
                 return _DROPPED[Reason.RATE_LIMITED]
-            return Reply(_RATE_KISS, self._answer(data, record, receive_time, _unusable(state, b"RATE"), now).packet)
+            return Reply(_RATE_KISS, self._answer(data, record, receive_time, unusable(state, b"RATE"), now).packet)
         if _is_control(data):
             return _HANDED_UP
         if len(data) > HEADER_LENGTH and mac_start(data) < len(data):
             # Authentication belongs here, after the rate limit: a MAC costs more to check than to send.
             return _DROPPED[Reason.UNSUPPORTED_AUTHENTICATION]
         if now > state.expires_at:
-            state = _unusable(state, b"INIT")
+            state = unusable(state, b"INIT")
         return self._answer(data, record, receive_time, state, now)
 
     def _answer(
@@ -134,7 +133,7 @@ class Responder:
 
         An interleaved request shows our last receive timestamp as its origin; ordinary ones show our transmit
         timestamp, or 0. So that no value can be both, receive timestamps end in a 1 and transmit timestamps in a 0;
-        and no receive timestamp is given twice, or found twice.
+        and no receive timestamp is given twice in a row, or found twice.
         """
         first, poll, origin, receive, transmit = _REQUEST.unpack_from(data)
         verdict, remembered, echoed, transmit_timestamp = _BASIC, None, transmit, 0
@@ -143,12 +142,12 @@ class Responder:
         if synchronised and self.policy.interleaved:
             remembered = client
             if receive_timestamp == client.receive_timestamp:
-                receive_timestamp = receive_timestamp + 2 & _TIMESTAMP_MASK
+                receive_timestamp += 2  # can't overflow: whole nanoseconds end well before the last units of an era
             if client.transmit_timestamp and origin == client.receive_timestamp and receive != transmit:
                 verdict, echoed, transmit_timestamp = _INTERLEAVED, receive, client.transmit_timestamp
                 client.transmit_timestamp = 0
         packet = HEADER.pack(
-            state.leap << 6 | first & 0o70 | Mode.SERVER,
+            (state.leap if synchronised else Leap.UNSYNCHRONISED) << 6 | first & 0o70 | Mode.SERVER,
             state.stratum if synchronised else 0,
             poll,
             state.precision,
@@ -186,6 +185,6 @@ def _is_control(data: bytes | memoryview) -> bool:
     return data[0] & 7 == Mode.CONTROL
 
 
-def _unusable(state: ServingState, reference_id: bytes) -> ServingState:
+def unusable(state: ServingState, reference_id: bytes) -> ServingState:
     """The state with nothing in it to set a clock by, and the reason in four letters (RFC 5905 section 7.4)."""
     return replace(state, leap=Leap.UNSYNCHRONISED, stratum=UNSYNCHRONISED_STRATUM, reference_id=reference_id)
