@@ -60,15 +60,17 @@ class SystemClock:
         return self._kernel.read()
 
     def raw(self, reading: HostNs) -> RawNs:
-        """A host reading freed of our corrections; by the segment that it was taken in, since stamps arrive late."""
+        """A host reading freed of our corrections: by the segment that it was taken in, since stamps arrive late.
+
+        After a step back, host time passes twice, and a stamp from the first time is taken for one of the second.
+        """
         taken_in = (segment for segment in reversed(self._segments) if segment.host <= reading)
         return next(taken_in, self._segments[0]).raw_at(reading)
 
     def current(self) -> ClockMapping:
         """What the kernel does now, as raw -> host."""
         now = self._segments[-1]
-        slew_rate = now.rate - self._rate if self._slew_ends is not None else 0.0
-        return ClockMapping(now.raw, now.host - now.raw, self._rate, slew_rate, self._slew_ns)
+        return ClockMapping(now.raw, now.host - now.raw, self._rate, now.rate - self._rate, self._slew_ns)
 
     def serving(self) -> ClockMapping:
         """The host's time is the disciplined time."""
@@ -120,11 +122,7 @@ class SystemClock:
     def _step(self, host: HostNs, raw: RawNs, offset_ns: int) -> None:
         self._kernel.step(offset_ns)
         self._in_charge = True
-        if offset_ns:
-            # Readings from before the step are of another epoch; by number they could fall on either side of it.
-            rate = self._segments[-1].rate
-            self._segments.clear()
-            self._segments.append(_Segment(HostNs(host + offset_ns), raw, rate))
+        self._segments.append(_Segment(HostNs(host + offset_ns), raw, self._segments[-1].rate))
 
     def _end_slew(self) -> None:
         self._slew_ns, self._slew_ends = 0, None
