@@ -61,7 +61,7 @@ class DriverOptions(BaseModel):
     timeout_secs: Annotated[FiniteFloat, Field(gt=0)]
     """Without news for so long the device counts as lost, and is opened anew."""
     offset_secs: FiniteFloat = 0.0
-    """How late the device's news arrive, steadily: taken off again. Positive = late."""
+    """How late the device's news arrive, steadily: the engine takes it off. Positive = late."""
 
 
 class Reporter:

@@ -2,14 +2,13 @@
 
 import asyncio
 import time
-from dataclasses import replace
 from functools import partial
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, Field, FiniteFloat
+from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat
 
 from ntp_usg.core.base.errors import DeviceError
-from ntp_usg.core.base.instants import HostNs, MonoNs, nanoseconds, seconds
+from ntp_usg.core.base.instants import MonoNs, seconds
 from ntp_usg.core.base.samples import Fix, FixQuality, TimeMessage
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.receivers.nmea import NmeaAssembler
@@ -55,11 +54,10 @@ class NmeaOptions(DriverOptions):
 class NmeaDriver:
     """Reports one time message a second, from a line that may be silent, noisy or gone at any time."""
 
-    Options: ClassVar[type[NmeaOptions]] = NmeaOptions
+    Options: ClassVar[type[BaseModel]] = NmeaOptions
 
     def __init__(self, options: NmeaOptions) -> None:
         self._options = options
-        self._offset_ns = nanoseconds(options.offset_secs)
 
     async def run(self, context: Context) -> None:
         await keep_open(context, partial(self._listen, context))
@@ -73,21 +71,22 @@ class NmeaDriver:
             while clock() < lost_at:
                 events = await _next_events(line, assembler, lost_at)
                 for event in events:
-                    self._deliver(event, context)
+                    _deliver(event, context)
                 if any(event != _NOISE for event in events):
                     report(connected=True, detail=f"{device} at {baud_rate} baud")
                     lost_at = clock() + timeout
         # Opening it anew also undoes what another program may have done to the line's settings.
         raise DeviceError(f"{device} sends no NMEA: is it wired, and is baud_rate {baud_rate} the receiver's?")
 
-    def _deliver(self, event: TimeMessage | Fix | Verdict, context: Context) -> None:
-        match event:
-            case TimeMessage():
-                context.message(replace(event, received_at=HostNs(event.received_at - self._offset_ns)))
-            case Fix():
-                context.fix(event)
-            case Verdict():
-                context.verdict(event)
+
+def _deliver(event: TimeMessage | Fix | Verdict, context: Context) -> None:
+    match event:
+        case TimeMessage():
+            context.message(event)
+        case Fix():
+            context.fix(event)
+        case Verdict():
+            context.verdict(event)
 
 
 async def _next_events(line: SerialLine, assembler: NmeaAssembler, until: float) -> list[TimeMessage | Fix | Verdict]:

@@ -9,10 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar, Protocol
 
-from pydantic import BeforeValidator, Field, FiniteFloat
+from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat
 
 from ntp_usg.core.base.errors import DeviceError, WireError
-from ntp_usg.core.base.instants import HostNs, nanoseconds
 from ntp_usg.core.base.samples import Pulse
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.core.receivers.pulses import CaptureMode, EdgePicker
@@ -47,8 +46,8 @@ class PpsOptions(DriverOptions):
 class PulseSource(Protocol):
     """A line of pulses; all of it raises DeviceError when the line is gone."""
 
-    def latest(self) -> PpsInfo:
-        """The record as it stands: edges of any age."""
+    async def latest(self) -> PpsInfo:
+        """The record to count from: its edges may be of any age."""
 
     async def fetch(self) -> PpsInfo:
         """The record after the next edge."""
@@ -75,7 +74,7 @@ class KernelPulses:
         self._can_wait = can.can_wait
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pps")
 
-    def latest(self) -> PpsInfo:
+    async def latest(self) -> PpsInfo:
         return self._last
 
     async def fetch(self) -> PpsInfo:
@@ -114,8 +113,8 @@ class SocketPulses:
             self._socket.close()
             raise DeviceError(f"{path} cannot be made a socket for pulses: {error}") from error
 
-    def latest(self) -> PpsInfo:
-        return PpsInfo(0, 0, HostNs(0), HostNs(0))
+    async def latest(self) -> PpsInfo:
+        return await self.fetch()
 
     async def fetch(self) -> PpsInfo:
         loop = asyncio.get_running_loop()
@@ -137,11 +136,10 @@ def open_pulses(device: str, mode: CaptureMode) -> PulseSource:
 class PpsDriver:
     """Reports one pulse a second, from a line that may fall silent or go at any time."""
 
-    Options: ClassVar[type[PpsOptions]] = PpsOptions
+    Options: ClassVar[type[BaseModel]] = PpsOptions
 
     def __init__(self, options: PpsOptions) -> None:
         self._options = options
-        self._offset_ns = nanoseconds(options.offset_secs)
 
     async def run(self, context: Context) -> None:
         await keep_open(context, partial(self._listen, context))
@@ -149,8 +147,9 @@ class PpsDriver:
     async def _listen(self, context: Context, report: Reporter) -> None:
         device, mode, timeout = self._options.device, self._options.capture_mode, self._options.timeout_secs
         with contextlib.closing(open_pulses(device, mode)) as source:
-            picker = EdgePicker(mode, *self._edges(source.latest()))
             try:
+                async with asyncio.timeout(timeout):
+                    picker = EdgePicker(mode, *_edges(await source.latest()))
                 while True:
                     async with asyncio.timeout(timeout):
                         pulse = await self._next_pulse(source, picker, context)
@@ -161,14 +160,12 @@ class PpsDriver:
 
     async def _next_pulse(self, source: PulseSource, picker: EdgePicker, context: Context) -> Pulse:
         while True:
-            match picker.receive(*self._edges(await source.fetch())):
+            match picker.receive(*_edges(await source.fetch())):
                 case Pulse() as pulse:
                     return pulse
                 case Verdict() as verdict:
                     context.verdict(verdict)
 
-    def _edges(self, info: PpsInfo) -> tuple[Pulse, Pulse]:
-        return (
-            Pulse(HostNs(info.assert_ns - self._offset_ns), info.assert_sequence),
-            Pulse(HostNs(info.clear_ns - self._offset_ns), info.clear_sequence),
-        )
+
+def _edges(info: PpsInfo) -> tuple[Pulse, Pulse]:
+    return Pulse(info.assert_ns, info.assert_sequence), Pulse(info.clear_ns, info.clear_sequence)

@@ -1,0 +1,155 @@
+"""A receiver that is not there: its bytes come out of a pseudo-terminal, its pulses out of a unix socket."""
+
+import asyncio
+import contextlib
+import os
+import select
+import socket
+import time
+import tty
+from pathlib import Path
+from random import Random
+
+from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, WallNs, nanoseconds, seconds
+from ntp_usg.core.base.samples import FixQuality
+from ntp_usg.simulate.sentences import Sky, build_burst
+from ntp_usg.simulate.truth import Truth
+from ntp_usg.sysapi.pps import PpsInfo
+
+_FIRST_BYTE_SECONDS = 0.080
+_FIRST_BYTE_JITTER_SECONDS = 0.004
+_PULSE_WIDTH_NS = 100_000_000
+_FIFO_BYTES = 16
+_BITS_PER_BYTE = 10  # 8N1: with start and stop bit
+
+
+class SimulatedReceiver:
+    """Runs until cancelled; its state may be changed at any time. `link` is the path of its serial line.
+
+    Pulses go to the socket that a PPS driver has made at `pulses`; while there is none they are lost.
+    """
+
+    def __init__(
+        self,
+        truth: Truth,
+        link: Path,
+        pulses: Path | None = None,
+        *,
+        baud_rate: int = 9600,
+        pulse_jitter_ns: float = 200.0,
+        seed: int = 1,
+    ) -> None:
+        self.sky = Sky()
+        self._truth = truth
+        self._link = link
+        self._pulses = pulses
+        self._byte_ns = _BITS_PER_BYTE * NS_PER_SECOND / baud_rate
+        self._pulse_jitter_ns = pulse_jitter_ns
+        self._random = Random(seed)  # noqa: S311 - noise, not secrets
+        self._quality_with_fix = self.sky.quality
+        self._line: int | None = None
+        self._pulsing = True
+
+    async def run(self) -> None:
+        """Be plugged in, talk and pulse."""
+        self.plug_in()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._talk())
+                if self._pulses:
+                    tasks.create_task(self._pulse(str(self._pulses)))
+        finally:
+            self.unplug()
+
+    def lose_fix(self) -> None:
+        """The antenna sees nothing; time goes on from the receiver's own clock."""
+        if self.sky.quality.rank:
+            self._quality_with_fix = self.sky.quality
+        self.sky.quality = FixQuality.NO_FIX
+
+    def regain_fix(self) -> None:
+        self.sky.quality = self._quality_with_fix
+
+    def unplug(self) -> None:
+        """The line hangs up and its device is gone."""
+        if self._line is not None:
+            self._link.unlink(missing_ok=True)
+            os.close(self._line)
+            self._line = None
+
+    def plug_in(self) -> None:
+        """Be there, under the same path as before."""
+        if self._line is not None:
+            return
+        self._line, far_end = os.openpty()
+        os.set_blocking(self._line, False)
+        tty.setraw(far_end)
+        fresh = self._link.with_name(self._link.name + ".new")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(os.ttyname(far_end))
+        fresh.replace(self._link)
+        os.close(far_end)
+
+    def stop_pulses(self) -> None:
+        self._pulsing = False
+
+    def start_pulses(self) -> None:
+        self._pulsing = True
+
+    def garbage(self) -> None:
+        """Noise on the line."""
+        self._write(self._random.randbytes(200))
+
+    async def _talk(self) -> None:
+        second = self._next_second()
+        while True:
+            burst = build_burst(second, self.sky)
+            start = second + nanoseconds(self._random.gauss(_FIRST_BYTE_SECONDS, _FIRST_BYTE_JITTER_SECONDS))
+            for position in range(0, len(burst), _FIFO_BYTES):
+                await self._until(WallNs(start + round(position * self._byte_ns)))
+                self._write(burst[position : position + _FIFO_BYTES])
+            # A line too slow for a burst a second leaves out some.
+            second = max(WallNs(second + NS_PER_SECOND), self._next_second())
+
+    async def _pulse(self, path: str) -> None:
+        sequence = 0
+        clear_at = HostNs(0)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as line:
+            while True:
+                second = self._next_second()
+                await self._until(second)
+                if not self._pulsing:
+                    continue
+                assert_at = self._jittered(second)
+                _send(line, path, PpsInfo(sequence + 1, sequence, assert_at, clear_at))
+                sequence += 1
+                await self._until(WallNs(second + _PULSE_WIDTH_NS))
+                clear_at = self._jittered(WallNs(second + _PULSE_WIDTH_NS))
+                _send(line, path, PpsInfo(sequence, sequence, assert_at, clear_at))
+
+    def _next_second(self) -> WallNs:
+        now = self._truth.true_time(HostNs(time.time_ns()))
+        return WallNs((now // NS_PER_SECOND + 1) * NS_PER_SECOND)
+
+    async def _until(self, true: WallNs) -> None:
+        await asyncio.sleep(seconds(self._truth.host_time(true) - time.time_ns()))
+
+    def _jittered(self, true: WallNs) -> HostNs:
+        return HostNs(self._truth.host_time(true) + round(self._random.gauss(0, self._pulse_jitter_ns)))
+
+    def _write(self, data: bytes) -> None:
+        if self._line is not None and _has_reader(self._line):
+            with contextlib.suppress(BlockingIOError):  # the reader sleeps: a wire keeps nothing for it
+                os.write(self._line, data)
+
+
+def _has_reader(line: int) -> bool:
+    # A wire forgets what nobody hears; a pty would keep it and give a late reader news of long ago.
+    poll = select.poll()
+    poll.register(line, select.POLLOUT)
+    return not any(event & select.POLLHUP for _, event in poll.poll(0))
+
+
+def _send(line: socket.socket, path: str, info: PpsInfo) -> None:
+    with contextlib.suppress(FileNotFoundError, ConnectionRefusedError, BlockingIOError):
+        line.sendto(info.pack(), path)

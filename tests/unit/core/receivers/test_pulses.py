@@ -1,0 +1,61 @@
+"""One edge a pulse, however many the line captures."""
+
+import pytest
+
+from ntp_usg.core.base.instants import HostNs
+from ntp_usg.core.base.samples import Pulse
+from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
+from ntp_usg.core.receivers.pulses import CaptureMode, EdgePicker
+
+SECOND, WIDTH = 10**9, 10**8
+REPEATED = Verdict(Outcome.REJECTED, Reason.REPEATED)
+
+
+def assert_edge(sequence: int) -> Pulse:
+    return Pulse(HostNs(sequence * SECOND), sequence)
+
+
+def clear_edge(sequence: int) -> Pulse:
+    return Pulse(HostNs(sequence * SECOND + WIDTH * bool(sequence)), sequence)
+
+
+def pick(mode: CaptureMode, *records: tuple[int, int]) -> list[Pulse | Verdict | None]:
+    """What is picked from records of (assert sequence, clear sequence); the first one is there at the start."""
+    picker = EdgePicker(mode, assert_edge(records[0][0]), clear_edge(records[0][1]))
+    return [picker.receive(assert_edge(asserts), clear_edge(clears)) for asserts, clears in records[1:]]
+
+
+def test_the_record_that_is_there_at_the_start_is_no_pulse():
+    assert pick(CaptureMode.ASSERT, (7, 0), (7, 0), (8, 0)) == [REPEATED, assert_edge(8)]
+
+
+@pytest.mark.parametrize(("mode", "expected"), [
+    (CaptureMode.ASSERT, [assert_edge(8), None, assert_edge(9), None]),
+    (CaptureMode.CLEAR, [None, clear_edge(8), None, clear_edge(9)]),
+    (CaptureMode.BOTH, [assert_edge(8), None, assert_edge(9), None]),
+])  # fmt: skip
+def test_of_two_edges_one_marks_the_second(mode, expected):
+    assert pick(mode, (7, 7), (8, 7), (8, 8), (9, 8), (9, 9)) == expected
+
+
+def test_with_both_a_line_that_never_asserts_is_read_by_its_clear_edges():
+    assert pick(CaptureMode.BOTH, (0, 0), (0, 1), (0, 2)) == [clear_edge(1), clear_edge(2)]
+
+
+def test_with_both_a_clear_edge_never_stands_in_for_a_missing_assert():
+    assert pick(CaptureMode.BOTH, (5, 5), (5, 6), (5, 7), (6, 7), (6, 8)) == [None, None, assert_edge(6), None]
+
+
+def test_the_same_record_twice_is_repeated():
+    assert pick(CaptureMode.ASSERT, (1, 0), (2, 0), (2, 0), (3, 0)) == [assert_edge(2), REPEATED, assert_edge(3)]
+
+
+def test_sequences_may_wrap_skip_and_start_again():
+    last = 2**32 - 1
+    picked = pick(CaptureMode.BOTH, (last, last), (0, last), (0, 0), (1, 0), (1, 1), (5, 5), (2, 0))
+    assert [pulse and pulse.sequence for pulse in picked if not isinstance(pulse, Verdict)] == [0, None, 1, None, 5, 2]
+
+
+def test_a_line_that_has_asserted_is_never_again_read_by_its_clear_edges():
+    # 2**32 - 1 -> 0 is an ordinary step: sequence 0 then no longer means that no edge ever came.
+    assert pick(CaptureMode.BOTH, (2**32 - 1, 3), (0, 3), (0, 4)) == [assert_edge(0), None]

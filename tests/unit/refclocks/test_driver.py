@@ -1,0 +1,40 @@
+"""What all drivers share: how they are found, and how they speak of their devices."""
+
+import pytest
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from ntp_usg.core.base.samples import DeviceStatus
+from ntp_usg.refclocks.driver import Driver, ReferenceId, Reporter, load_drivers
+from ntp_usg.refclocks.nmea import NmeaDriver
+from ntp_usg.refclocks.pps import PpsDriver
+
+
+def test_our_drivers_are_found_like_anybodys():
+    ours: dict[str, type[Driver]] = {"gps": NmeaDriver, "pps": PpsDriver}  # mypy sees that they keep the contract
+    assert load_drivers().items() >= ours.items()
+    assert all(issubclass(driver.Options, BaseModel) for driver in ours.values())
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("GPS\0", "GPS"), ("GPS", "GPS"), ("G", "G"), ("GNSS", "GNSS"), ("1PPS", "1PPS")]
+)
+def test_a_reference_id_is_freed_of_its_padding(written, meant):
+    assert TypeAdapter(ReferenceId).validate_python(written) == meant
+
+
+@pytest.mark.parametrize("written", ["", "\0", "GPS\0\0x", "GALILEO", "GPÜ", "G\nS"])
+def test_a_wrong_reference_id_is_told_the_rule(written):
+    with pytest.raises(ValidationError, match="1 to 4 printable ASCII characters"):
+        TypeAdapter(ReferenceId).validate_python(written)
+
+
+def test_a_status_is_told_when_it_changes(recorder):
+    report = Reporter(recorder)
+    for connected, detail in [(False, "a"), (False, "a"), (False, "b"), (True, "c"), (True, "c"), (False, "b")]:
+        report(connected=connected, detail=detail)
+    assert recorder.statuses == [
+        DeviceStatus(connected=False, detail="a"),
+        DeviceStatus(connected=False, detail="b"),
+        DeviceStatus(connected=True, detail="c"),
+        DeviceStatus(connected=False, detail="b"),
+    ]

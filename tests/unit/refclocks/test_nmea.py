@@ -1,0 +1,150 @@
+"""The NMEA driver on a real pseudo-terminal."""
+
+import asyncio
+import itertools
+import time
+
+import pytest
+from pydantic import ValidationError
+
+from ntp_usg.core.base.instants import NS_PER_SECOND, WallNs
+from ntp_usg.core.base.samples import DeviceStatus, Fix, FixQuality
+from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
+from ntp_usg.core.receivers.nmea import BURST_SILENCE_NS, build_sentence
+from ntp_usg.refclocks.nmea import NmeaDriver, NmeaOptions
+from ntp_usg.simulate.sentences import Sky, build_burst
+
+SECOND = WallNs(1_771_243_200 * NS_PER_SECOND)
+
+
+def connected(line) -> DeviceStatus:
+    return DeviceStatus(connected=True, detail=f"{line.link} at 9600 baud")
+
+
+def driver(line, **options) -> NmeaDriver:
+    return NmeaDriver(NmeaOptions(device=str(line.link), **options))
+
+
+async def talk_until(recorder, line, condition):
+    """Be a receiver that talks fast, second after second: the driver may still be opening the line."""
+
+    async def talk():
+        for number in itertools.count():
+            line.say(build_burst(WallNs(SECOND + number * NS_PER_SECOND), Sky()))
+            await asyncio.sleep(0.02)
+
+    talking = asyncio.create_task(talk())
+    try:
+        await recorder.until(condition)
+    finally:
+        talking.cancel()
+
+
+def test_the_guides_table_is_understood():
+    options = NmeaOptions.model_validate(
+        {
+            "device": "/dev/ttyAMA0",
+            "baud_rate": 9600,
+            "min_satellites": 4,
+            "min_quality": "Gps",
+            "reference_id": "GPS\0",
+            "poll_interval_secs": 1,
+        }
+    )
+    assert options == NmeaOptions(device="/dev/ttyAMA0")
+
+
+@pytest.mark.parametrize(
+    ("written", "quality"),
+    [
+        ("NoFix", FixQuality.NO_FIX),
+        ("Gps", FixQuality.GPS),
+        ("DGps", FixQuality.DGPS),
+        ("DifferentialGps", FixQuality.DGPS),
+        ("Pps", FixQuality.PPS),
+        ("Rtk", FixQuality.RTK),
+        ("FloatRtk", FixQuality.FLOAT_RTK),
+        ("differentialgps", FixQuality.DGPS),
+    ],
+)
+def test_every_spelling_of_a_quality_is_accepted(written, quality):
+    assert NmeaOptions.model_validate({"device": "x", "min_quality": written}).min_quality is quality
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"min_quality": "Good"}, "must be one of NoFix, Gps, DGps, DifferentialGps, Pps, Rtk, FloatRtk"),
+        ({"min_quality": 1}, "must be one of"),
+        ({"baud_rate": 0}, "baud_rate"),
+        ({"timeout_secs": 0}, "timeout_secs"),
+        ({"offset_secs": float("nan")}, "offset_secs"),
+        ({"baudrate": 9600}, "baudrate"),
+    ],
+)
+def test_a_wrong_option_is_named(wrong, said):
+    with pytest.raises(ValidationError, match=said):
+        NmeaOptions.model_validate({"device": "x", **wrong})
+
+
+def test_a_message_is_reported_after_the_bursts_silence(recorder, line):
+    async def scenario():
+        async with recorder.watching(driver(line)):
+            await asyncio.sleep(0.05)
+            before = time.time_ns()
+            line.say(build_burst(SECOND, Sky(satellites=7)))
+            await recorder.until(lambda: recorder.messages)
+            return before, time.time_ns()
+
+    before, after = asyncio.run(scenario())
+    (message,) = recorder.messages
+    assert message.second == SECOND
+    assert message.fix == Fix(FixQuality.GPS, satellites_used=7, satellites_in_view=10, hdop=0.86)
+    assert before < message.received_at < after - 0.9 * BURST_SILENCE_NS
+    assert recorder.statuses == [connected(line)]
+
+
+def test_fixes_and_verdicts_are_passed_on(recorder, line):
+    data = build_sentence("GPGGA,,,,,,0,00,99.99,,,,,,") + b"$GPGGA,noise*00\r\n"
+
+    async def scenario():
+        async with recorder.watching(driver(line)):
+            await asyncio.sleep(0.05)
+            line.say(data)
+            await recorder.until(lambda: recorder.fixes)
+
+    asyncio.run(scenario())
+    assert recorder.fixes == [Fix(FixQuality.NO_FIX, satellites_used=0, hdop=99.99)]
+    assert recorder.verdicts == [Verdict(Outcome.REJECTED, Reason.BAD_CHECKSUM)]
+
+
+def test_a_silent_or_babbling_line_is_lost_after_the_timeout_and_its_wiring_and_speed_suspected(recorder, line):
+    async def scenario():
+        async with recorder.watching(driver(line, timeout_secs=0.1)):
+            while not recorder.statuses:
+                line.say(b"\xff\x80$\xe0\r\n")
+                await asyncio.sleep(0.02)
+
+    asyncio.run(scenario())
+    assert not recorder.statuses[0].connected
+    assert "is it wired, and is baud_rate 9600 the receiver's?" in recorder.statuses[0].detail
+    assert set(recorder.verdicts) == {Verdict(Outcome.REJECTED, Reason.BAD_CHECKSUM)}
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_receiver_that_is_unplugged_is_missed_and_found_again(recorder, line):
+    async def scenario():
+        async with recorder.watching(driver(line)):
+            await talk_until(recorder, line, lambda: recorder.statuses)
+            line.unplug()
+            await recorder.until(lambda: len(recorder.statuses) == 3)
+            line.plug()
+            await talk_until(recorder, line, lambda: len(recorder.statuses) == 4)
+
+    asyncio.run(scenario())
+    assert recorder.statuses == [
+        connected(line),
+        DeviceStatus(connected=False, detail=f"{line.link} hung up: was the receiver unplugged?"),
+        DeviceStatus(connected=False, detail=f"{line.link} does not exist: is the receiver plugged in?"),
+        connected(line),
+    ]

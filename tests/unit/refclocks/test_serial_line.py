@@ -1,0 +1,89 @@
+"""A tty on the event loop: real pseudo-terminals, and texts that say what to do."""
+
+import asyncio
+import errno
+import os
+import time
+
+import pytest
+
+from ntp_usg.core.base.errors import DeviceError
+from ntp_usg.core.base.instants import HostNs
+from ntp_usg.refclocks.serial_line import SerialLine, _advice
+
+
+def host_now() -> HostNs:
+    return HostNs(time.time_ns())
+
+
+def read_one(path, then):
+    async def read():
+        with SerialLine(str(path), 9600, host_now) as line:
+            then()
+            async with asyncio.timeout(5):
+                return await line.read()
+
+    return asyncio.run(read())
+
+
+def test_bytes_come_with_the_time_of_waking_up(line):
+    before = time.time_ns()
+    data, received_at = read_one(line.link, lambda: line.say(b"$GP"))
+    assert data == b"$GP"
+    assert before < received_at <= time.time_ns()
+
+
+def test_what_came_before_opening_is_not_news(line):
+    line.say(b"old")
+    data, _ = read_one(line.link, lambda: line.say(b"new"))
+    assert data == b"new"
+
+
+def test_a_read_that_is_given_up_loses_nothing(line):
+    async def read():
+        with SerialLine(str(line.link), 9600, host_now) as open_line:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(open_line.read(), 0.01)
+            line.say(b"later")
+            return await open_line.read()
+
+    assert asyncio.run(read())[0] == b"later"
+
+
+def test_a_line_that_hangs_up_says_so(line):
+    with pytest.raises(DeviceError, match=r"gps hung up: was the receiver unplugged\?"):
+        read_one(line.link, line.unplug)
+
+
+def test_a_missing_device_is_told_from_one_that_is_no_line(tmp_path):
+    with pytest.raises(DeviceError, match=r"nothing does not exist: is the receiver plugged in\?"):
+        SerialLine(str(tmp_path / "nothing"), 9600, host_now)
+    (tmp_path / "file").touch()
+    with pytest.raises(DeviceError, match=r"file cannot be used: .*Inappropriate ioctl"):
+        SerialLine(str(tmp_path / "file"), 9600, host_now)
+
+
+def test_a_line_is_held_by_one_program_alone(line):
+    with (
+        SerialLine(str(line.link), 9600, host_now),
+        pytest.raises(DeviceError, match="held by another program: is gpsd"),
+    ):
+        SerialLine(str(line.link), 9600, host_now)
+
+
+def test_an_impossible_speed_is_a_device_error(line):
+    with pytest.raises(DeviceError, match="cannot be used"):
+        SerialLine(str(line.link), -1, host_now)
+
+
+REFUSALS = [
+    (errno.EACCES, "group dialout"),
+    (errno.EBUSY, "gpsd"),
+    (errno.ENXIO, "unplugged"),
+    (errno.ENODEV, "unplugged"),
+]
+
+
+@pytest.mark.parametrize(("number", "advice"), REFUSALS)
+def test_every_common_refusal_has_its_advice(number, advice):
+    assert advice in _advice("/dev/ttyUSB0", OSError(number, os.strerror(number)))
