@@ -1,11 +1,10 @@
-"""This process: its rights, how to give them up for good, its name and its parent (capabilities(7), prctl(2)).
+"""This process: its rights, how to give them up for good, and its name (capabilities(7), prctl(2)).
 
 Linux keeps these per thread: call them from the main thread, before any other is started.
 """
 
 import ctypes
 import os
-import signal
 from collections.abc import Collection, Iterable
 
 from ntp_usg.sysapi.libc import LIBC, check
@@ -18,14 +17,11 @@ CAPABILITIES = {
     "CAP_SETUID": 7,
     "CAP_SETPCAP": 8,
     "CAP_NET_BIND_SERVICE": 10,
-    "CAP_NET_ADMIN": 12,
-    "CAP_NET_RAW": 13,
-    "CAP_SYS_NICE": 23,
     "CAP_SYS_TIME": 25,
 }
 """Those that a time server may have a use for."""
 
-_PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_SET_NAME, _PR_SET_NO_NEW_PRIVS = 1, 8, 15, 38
+_PR_SET_KEEPCAPS, _PR_SET_NAME, _PR_SET_NO_NEW_PRIVS = 8, 15, 38
 _PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 23, 24, 47, 4
 _CAPABILITY_VERSION_3 = 0x20080522
 
@@ -70,16 +66,6 @@ def set_process_name(name: str) -> None:
     """Set the name that `ss`, `top` and /proc/PID/comm show; the kernel keeps 15 bytes of it."""
     buffer = ctypes.create_string_buffer(name.encode())
     _prctl(_PR_SET_NAME, ctypes.addressof(buffer))
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel send SIGTERM when the thread that started this process ends; `parent` is that process's id.
-
-    Dropping privileges forgets this: call it afterwards.
-    """
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it died before we asked, so no signal will come
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _known_capabilities() -> Iterable[int]:
