@@ -64,8 +64,9 @@ def resolve(address: ListenAddress) -> list[tuple[socket.AddressFamily, SocketAd
         _require_interface(address)
         return [(socket.AF_INET, ("0.0.0.0", address.port)), (socket.AF_INET6, ("::", address.port))]  # noqa: S104 - narrowed by SO_BINDTODEVICE
     try:
+        host = address.host.encode()  # as text it would go through IDNA, whose errors are others
         [(family, _, _, _, where)] = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
+            host, address.port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
         )
     except OSError as error:
         raise NtpUsgError(f"cannot listen on {address}: {error.strerror}") from error

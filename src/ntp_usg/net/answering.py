@@ -24,7 +24,10 @@ class AnsweringService(Protocol):
         """Serve this state from now on."""
 
     def adopt(self, policy: ServerPolicy) -> None:
-        """Follow this policy from now on. Raises ValueError at one that cannot be followed, and keeps the old one."""
+        """Follow this policy, as soon as a worker has read it.
+
+        Raises ValueError at an impossible one, which changes nothing.
+        """
 
     def counters(self) -> Mapping[str, int]:
         """Packets by `outcome/reason` since the start, across replaced workers; the sum is all that came in."""

@@ -1,0 +1,418 @@
+"""The answering worker as a process: what it may do, what it survives, and that it stays honest on its own."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ntp_usg.core.base.errors import NtpUsgError
+from ntp_usg.core.base.instants import MonoNs
+from ntp_usg.core.base.snapshots import Leap, ServingState
+from ntp_usg.core.server.policy import ServerPolicy
+from ntp_usg.core.wire.header import Header, parse_header
+from ntp_usg.net.answering import AnsweringService, LocalService, start_service
+from ntp_usg.net.service import OnRequest
+from ntp_usg.net.udp import open_sockets
+from ntp_usg.net.workers.supervisor import SupervisedWorker
+
+QUESTION = b"\x16\x02" + bytes(10)  # mode 6, READVAR
+
+
+def good_state() -> ServingState:
+    now = time.monotonic_ns()
+    return ServingState(
+        leap=Leap.NONE,
+        stratum=1,
+        reference_id=b"GPS\0",
+        as_of=MonoNs(now),
+        expires_at=MonoNs(now + 60_000_000_000),
+        host_minus_mono_ns=time.time_ns() - now,
+    )
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    *, workers: int = 1, policy: ServerPolicy | None = None, on_request: OnRequest = lambda *_: None
+) -> AsyncIterator[tuple[AnsweringService, int, int]]:
+    """A service on 127.0.0.0/8 and ::1 that has a good state; gives its two ports as well."""
+    sockets = open_sockets(["0.0.0.0:0", "[::1]:0"])
+    ports = [int(sock.getsockname()[1]) for sock in sockets]
+    service = await start_service(
+        sockets, policy or ServerPolicy(), workers=workers, user="nobody", on_request=on_request
+    )
+    try:
+        service.publish(good_state())
+        yield service, ports[0], ports[1]
+    finally:
+        await service.stop()
+
+
+async def exchange(packet: bytes, address: str, port: int, patience: float = 2) -> bytes:
+    """Send, and return what comes back from that very address and port."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        sock.connect((address, port))
+        sock.send(packet)
+        return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(sock, 2000), patience)
+
+
+async def ask(port: int, address: str = "127.0.0.1", patience: float = 2) -> Header:
+    return parse_header(await exchange(b"\x23" + bytes(39) + os.urandom(8), address, port, patience))
+
+
+def ask_now(port: int) -> Header:
+    return asyncio.run(ask(port))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that another process brings about."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - no event can be set from there
+            await asyncio.sleep(0.01)
+
+
+async def until_denied(service: AnsweringService, port: int) -> None:
+    """Ask until the policy that denies us is in force, which takes a worker a moment."""
+    async with asyncio.timeout(5):
+        while "dropped/access_denied" not in service.counters():
+            with contextlib.suppress(TimeoutError):
+                await ask(port, patience=0.2)
+
+
+async def counted(service: AnsweringService, expected: dict[str, int]) -> None:
+    """Wait for the counters to say so: a packet is counted after it is answered."""
+    with contextlib.suppress(TimeoutError):
+        await until(lambda: service.counters() == expected)
+    assert service.counters() == expected
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, other than as a zombie that its new parent has not yet looked at."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def pid_of(service: AnsweringService) -> int:
+    assert isinstance(service, SupervisedWorker)
+    assert service._link
+    return service._link.pid
+
+
+@pytest.fixture(params=[0, 1], ids=["in process", "worker"])
+def workers(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+@pytest.fixture
+def run() -> Callable[[Coroutine[Any, Any, None]], None]:
+    """Run a test's coroutine, in debug mode so that forgotten results and slow callbacks show."""
+    return lambda coroutine: asyncio.run(asyncio.wait_for(coroutine, 20))
+
+
+def test_both_families_are_answered_from_the_address_that_was_asked(run, workers):
+    async def main():
+        async with serving(workers=workers) as (service, port, port6):
+            for address, its_port in (("127.0.0.1", port), ("127.0.0.2", port), ("::1", port6)):
+                answer = await ask(its_port, address)
+                assert (answer.leap, answer.stratum, answer.reference_id) == (Leap.NONE, 1, b"GPS\0")
+            await until(lambda: service.clients() == 2)
+            await counted(service, {"answered/basic": 3})
+
+    run(main())
+
+
+def test_before_a_state_is_published_answers_are_unsynchronised(run, workers):
+    async def main():
+        sockets = open_sockets(["127.0.0.1:0"])
+        port = sockets[0].getsockname()[1]
+        service = await start_service(
+            sockets, ServerPolicy(), workers=workers, user="nobody", on_request=lambda *_: None
+        )
+        assert (await ask(port)).leap is Leap.UNSYNCHRONISED
+        await service.stop()
+
+    run(main())
+
+
+def test_a_request_that_only_control_can_answer_makes_the_round_trip(run, workers):
+    async def main():
+        heard = []
+
+        def answer_twice(packet, client, reply):
+            heard.append((packet, client))
+            reply(b"first")
+            reply(b"second")
+
+        async with serving(workers=workers, on_request=answer_twice) as (service, port, port6):
+            assert await exchange(QUESTION, "127.0.0.2", port) == b"first"
+            assert await exchange(QUESTION, "::1", port6) == b"first"
+            assert heard == [(QUESTION, b"\x7f\0\0\x01"), (QUESTION, bytes(15) + b"\x01")]
+            await counted(service, {"handed_up/not_for_worker": 2})
+
+    run(main())
+
+
+def test_an_error_in_answering_monitors_disturbs_no_client(run, workers):
+    async def main():
+        errors = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context["exception"]))
+
+        def fail(packet, client, reply):
+            raise ZeroDivisionError
+
+        async with serving(workers=workers, on_request=fail) as (_, port, _):
+            with pytest.raises(TimeoutError):
+                await exchange(QUESTION, "127.0.0.1", port, patience=0.1)
+            assert (await ask(port)).stratum == 1
+        assert [type(error) for error in errors] == [ZeroDivisionError]
+
+    run(main())
+
+
+def test_a_new_policy_is_followed_without_a_restart(run, workers):
+    async def main():
+        async with serving(workers=workers) as (service, port, _):
+            await ask(port)
+            service.adopt(ServerPolicy(deny=("127.0.0.0/8",)))
+            with pytest.raises(ValueError, match="networks"):
+                service.adopt(ServerPolicy(allow=("no networks",)))
+            await until_denied(service, port)
+            service.adopt(ServerPolicy())
+            assert (await ask(port)).stratum == 1
+
+    run(main())
+
+
+def test_a_worker_of_root_has_no_rights_and_the_name_of_the_server(run):
+    async def main():
+        async with serving() as (service, _, _):
+            process = Path("/proc") / str(pid_of(service))
+            assert (process / "comm").read_text() == "ntp_usg_server\n"
+            lines = (process / "status").read_text().splitlines()
+            status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+            assert status["NoNewPrivs"] == "1"
+            for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+                assert int(status[name], 16) == 0, name
+            if os.geteuid() == 0:
+                assert int(status["CapBnd"], 16) == 0
+                assert "0" not in status["Uid"].split()
+                assert "0" not in status["Gid"].split()
+                assert status["Groups"].split() == []
+
+    run(main())
+
+
+def test_a_killed_worker_is_replaced_and_the_counters_go_on(run, caplog):
+    async def main():
+        async with serving(policy=ServerPolicy(deny=("127.0.0.9",))) as (service, port, _):
+            await ask(port)
+            await counted(service, {"answered/basic": 1})
+            first = pid_of(service)
+            os.kill(first, signal.SIGKILL)
+            assert (await ask(port, patience=5)).stratum == 1  # asked while nobody was there
+            assert pid_of(service) != first
+            await counted(service, {"answered/basic": 2})
+        assert "another starts in 0.1 s: killed by signal 9" in caplog.text
+
+    run(main())
+
+
+def test_signals_meant_for_the_whole_group_do_not_stop_the_worker(run):
+    async def main():
+        async with serving() as (service, port, _):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                os.kill(pid_of(service), number)
+            await ask(port)
+            await counted(service, {"answered/basic": 1})
+
+    run(main())
+
+
+def test_stopping_ends_the_worker_and_closes_the_sockets(run):
+    async def main():
+        async with serving() as (service, port, _):
+            pid = pid_of(service)
+        assert not is_running(pid)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind(("0.0.0.0", port))
+
+    run(main())
+
+
+def test_a_worker_that_hangs_is_killed_on_stopping(run):
+    async def main():
+        async with serving() as (service, _, _):
+            pid = pid_of(service)
+            os.kill(pid, signal.SIGSTOP)
+        assert not is_running(pid)
+
+    run(main())
+
+
+def test_stopping_while_a_dead_worker_waits_to_be_replaced_starts_no_new_one(run, caplog):
+    async def main():
+        async with serving() as (service, _, _):
+            first = pid_of(service)
+            os.kill(first, signal.SIGKILL)
+            await until(lambda: "has ended" in caplog.text)
+        assert pid_of(service) == first
+
+    run(main())
+
+
+def test_a_worker_that_cannot_start_is_an_error_with_its_last_words(run):
+    async def main():
+        sockets = open_sockets(["127.0.0.1:0"])
+        account: Any = ("nonsense", 0)
+        worker = SupervisedWorker(sockets, ServerPolicy(), account, lambda *_: None)
+        with pytest.raises(NtpUsgError, match=r"(?s)not ready within 10 s: exit status 1\n.*invalid literal.*nonsense"):
+            await worker.ready()
+        await worker.stop()
+
+    run(main())
+
+
+def test_bad_settings_are_refused_before_any_process_is_started(run, monkeypatch):
+    async def main():
+        sockets = open_sockets(["127.0.0.1:0"])
+        with pytest.raises(ValueError, match="networks"):
+            await start_service(
+                sockets, ServerPolicy(deny=("no networks",)), workers=1, user="nobody", on_request=lambda *_: None
+            )
+        if os.geteuid() == 0:
+            with pytest.raises(NtpUsgError, match="cannot run as `nobody-of-that-name`"):
+                await start_service(
+                    sockets, ServerPolicy(), workers=1, user="nobody-of-that-name", on_request=lambda *_: None
+                )
+        for sock in sockets:
+            sock.close()
+
+    run(main())
+
+
+def test_a_worker_that_talks_nonsense_is_replaced(run, caplog):
+    async def main():
+        async with serving() as (service, port, _):
+            first = pid_of(service)
+            for nonsense in (b"\xff", b"\x03answer", b"\x02short"):
+                assert isinstance(service, SupervisedWorker)
+                service._hear(nonsense)
+            assert (await ask(port, patience=5)).stratum == 1
+            assert pid_of(service) != first
+        assert caplog.text.count("talks nonsense") == 3
+
+    run(main())
+
+
+def test_when_control_is_busy_the_worker_drops_questions_and_goes_on_answering(run):
+    async def main():
+        heard = []
+        policy = ServerPolicy(rate_limit=False)
+        async with serving(policy=policy, on_request=lambda *args: heard.append(args)) as (service, port, _):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.settimeout(2)
+                sock.connect(("127.0.0.1", port))
+                end = time.monotonic() + 5
+                while "dropped/queue_full" not in service.counters():  # blocks: this process is control
+                    assert time.monotonic() < end
+                    for _ in range(50):
+                        sock.send(QUESTION + bytes(1000))
+                sock.send(b"\x23" + bytes(47))
+                assert parse_header(sock.recv(1000)).stratum == 1
+            assert heard == []
+            handed_up = service.counters()["handed_up/not_for_worker"]
+            await until(lambda: len(heard) == handed_up)
+
+    run(main())
+
+
+def test_what_a_slow_worker_cannot_take_waits_for_it(run):
+    async def main():
+        many = tuple(f"127.{number >> 8}.{number & 255}.0/24" for number in range(65536))
+        async with serving() as (service, port, _):
+            assert isinstance(service, SupervisedWorker)
+            os.kill(pid_of(service), signal.SIGSTOP)
+            service.adopt(ServerPolicy(deny=many))
+            assert service._link
+            assert service._link.congested
+            os.kill(pid_of(service), signal.SIGCONT)
+            await until(lambda: bool(service._link and not service._link.congested))
+            await until_denied(service, port)
+
+    run(main())
+
+
+CONTROL = textwrap.dedent("""
+    import asyncio, dataclasses, json, sys, time
+    from ntp_usg.core.base.snapshots import Leap, ServingState
+    from ntp_usg.core.server.policy import ServerPolicy
+    from ntp_usg.net.answering import start_service
+    from ntp_usg.net.udp import open_sockets
+
+    async def main():
+        sockets = open_sockets(["127.0.0.1:0"])
+        port = sockets[0].getsockname()[1]
+        service = await start_service(sockets, ServerPolicy(), workers=1, user="nobody", on_request=lambda *_: None)
+        told = False
+        while True:
+            now = time.monotonic_ns()
+            service.publish(ServingState(leap=Leap.NONE, stratum=1, as_of=now, expires_at=now + 1_000_000_000,
+                                         host_minus_mono_ns=time.time_ns() - now))
+            if not told:
+                print(json.dumps({"port": port, "worker": service._link.pid}), flush=True)
+                told = True
+            await asyncio.sleep(0.1)
+
+    asyncio.run(main())
+""")
+
+
+@pytest.fixture
+def control():
+    """A control process of its own whose states last one second, with its port and its worker's process id."""
+    with subprocess.Popen([sys.executable, "-c", CONTROL], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        started = json.loads(process.stdout.readline())
+        yield process, started["port"], started["worker"]
+        process.kill()
+
+
+def test_a_stopped_control_process_delays_no_answer_and_the_worker_stays_honest(control):
+    process, port, _ = control
+    process.send_signal(signal.SIGSTOP)
+    assert ask_now(port).leap is Leap.NONE
+    time.sleep(1.1)
+    assert ask_now(port).leap is Leap.UNSYNCHRONISED
+    process.send_signal(signal.SIGCONT)
+    end = time.monotonic() + 5
+    while ask_now(port).leap is not Leap.NONE:
+        assert time.monotonic() < end
+        time.sleep(0.02)  # or the rate limit refuses us
+
+
+def test_the_worker_ends_with_the_control_process(control):
+    process, _, worker = control
+    process.kill()
+    process.wait()
+    asyncio.run(until(lambda: not is_running(worker)))
+
+
+def test_answering_in_process_needs_no_other(run):
+    async def main():
+        async with serving(workers=0) as (service, _, _):
+            assert isinstance(service, LocalService)
+
+    run(main())

@@ -1,0 +1,187 @@
+import socket
+import time
+from collections.abc import Callable
+
+import pytest
+
+from ntp_usg.core.base.instants import MonoNs, WallNs
+from ntp_usg.core.base.mapping import ClockMapping
+from ntp_usg.core.base.snapshots import Leap
+from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
+from ntp_usg.core.server.policy import ServerPolicy
+from ntp_usg.core.wire.header import Header, parse_header
+from ntp_usg.core.wire.timestamps import from_ntp
+from ntp_usg.net.service import BATCH, Route
+from ntp_usg.sysapi.timestamping import LocalAddress
+
+HOUR_NS = 3_600_000_000_000
+IP_RECVERR = 11
+
+
+@pytest.fixture
+def exchange(client, request_packet) -> Callable[..., Header]:
+    """Ask a bench at an address of its, have it served, and read the answer."""
+
+    def ask(bench, address: str = "127.0.0.1") -> Header:
+        sock = client("::1" if ":" in address else "127.0.0.1")
+        sock.sendto(request_packet(), (address, bench.port))
+        bench.service.drain(0)
+        return parse_header(sock.recv(1000))
+
+    return ask
+
+
+def times(answer: Header) -> tuple[int, int]:
+    pivot = WallNs(time.time_ns())
+    return from_ntp(answer.receive_timestamp, pivot), from_ntp(answer.transmit_timestamp, pivot)
+
+
+@pytest.mark.parametrize(
+    ("listen", "asked"),
+    [("0.0.0.0:0", "127.0.0.2"), ("0.0.0.0:0", "127.0.0.1"), ("[::]:0", "::1"), ("lo:0", "127.0.0.2")],
+)
+def test_an_answer_comes_from_the_address_and_port_that_was_asked(bench, client, request_packet, listen, asked):
+    made = bench(listen)
+    sock = client("::1" if ":" in asked else "127.0.0.1")
+    sock.sendto(request_packet(), (asked, made.port))
+    made.service.drain(0)
+    _, source = sock.recvfrom(1000)
+    assert source[:2] == (asked, made.port)
+
+
+def test_the_receive_timestamp_is_the_kernels_and_not_when_we_came_to_read(bench, client, request_packet):
+    made, sock = bench(), client()
+    sock.sendto(request_packet(), ("127.0.0.1", made.port))  # the kernel's stamping may need a packet to wake up
+    made.service.drain(0)
+    before = time.time_ns()
+    sock.sendto(request_packet(), ("127.0.0.1", made.port))
+    queued = time.time_ns()
+    while time.time_ns() < queued + 2_000_000:
+        pass
+    made.service.drain(0)
+    sock.recv(1000)
+    received, transmitted = times(parse_header(sock.recv(1000)))
+    assert before <= received <= queued
+    assert queued + 2_000_000 <= transmitted <= time.time_ns()
+
+
+def test_served_time_is_the_host_clock_seen_through_the_mapping(bench, good_state, exchange):
+    made = bench()
+    made.state = good_state(mapping=ClockMapping(offset_ns=HOUR_NS))
+    before = time.time_ns()
+    received, transmitted = times(exchange(made))
+    assert before + HOUR_NS - 1 <= received <= transmitted <= time.time_ns() + HOUR_NS
+
+
+def test_an_expired_state_is_answered_unsynchronised(bench, good_state, exchange):
+    made = bench()
+    made.state = good_state(expires_at=MonoNs(time.monotonic_ns() - 1))
+    answer = exchange(made)
+    assert (answer.leap, answer.stratum, answer.reference_id) == (Leap.UNSYNCHRONISED, 0, b"INIT")
+
+
+@pytest.mark.parametrize("moved_ns", [1_000_000, -1_000_000, HOUR_NS, -HOUR_NS])
+def test_when_another_program_has_moved_the_host_clock_answers_are_unsynchronised(
+    bench, good_state, exchange, moved_ns
+):
+    made = bench()
+    made.state = good_state(host_minus_mono_ns=made.state.host_minus_mono_ns - moved_ns)
+    answer = exchange(made)
+    assert (answer.leap, answer.stratum, answer.reference_id) == (Leap.UNSYNCHRONISED, 0, b"INIT")
+    made.state = good_state()
+    assert exchange(made).leap is Leap.NONE
+
+
+@pytest.mark.parametrize("age_ns", [-1_000_000, 2_000_000_000])
+def test_a_stamp_from_before_a_step_of_the_clock_is_not_believed(bench, request_packet, client, age_ns):
+    made, sock = bench(), client()
+    stamp = time.time_ns() - age_ns
+    route = Route(0, LocalAddress(b"\x7f\0\0\x01", 0), sock.getsockname())
+    before = time.time_ns()
+    assert made.service._serve(request_packet(), stamp, route).outcome is Outcome.ANSWERED
+    received, _ = times(parse_header(sock.recv(1000)))
+    assert before - 1 <= received <= time.time_ns()
+
+
+def test_our_own_address_and_port_is_no_client(bench, request_packet):
+    made = bench()
+    made.service.endpoints[0].sendto(request_packet(), ("127.0.0.1", made.port))
+    made.service.drain(0)
+    assert made.counters.as_dict() == {"dropped/bad_source": 1}
+
+
+def test_a_client_with_our_port_at_another_address_is_served(bench, client, request_packet):
+    made = bench()
+    sock = client("127.0.0.9", made.port)
+    sock.sendto(request_packet(), ("127.0.0.1", made.port))
+    made.service.drain(0)
+    assert parse_header(sock.recv(1000)).stratum == 1
+
+
+def test_source_port_0_is_no_client(bench, request_packet):
+    made = bench()
+    route = Route(0, LocalAddress(b"\x7f\0\0\x01", 0), ("127.0.0.1", 0))
+    assert made.service._serve(request_packet(), None, route) == Verdict(Outcome.DROPPED, Reason.BAD_SOURCE)
+
+
+def test_every_datagram_is_counted_under_its_verdict(bench, client, request_packet):
+    made, sock = bench(policy=ServerPolicy(deny=("127.0.0.7/32",))), client()
+    for packet in (request_packet(), request_packet(), b"", b"short", request_packet() * 40):
+        sock.sendto(packet, ("127.0.0.1", made.port))
+    client("127.0.0.7").sendto(request_packet(), ("127.0.0.1", made.port))
+    made.service.drain(0)
+    assert made.counters.as_dict() == {
+        "answered/basic": 2,
+        "dropped/too_short": 2,
+        "dropped/too_long": 1,
+        "dropped/access_denied": 1,
+    }
+    assert made.counters.clients == 1
+
+
+def test_one_busy_socket_does_not_keep_the_others_waiting(bench, client, request_packet):
+    made, sock = bench(policy=ServerPolicy(rate_limit=False)), client()
+    for _ in range(BATCH + 1):
+        sock.sendto(request_packet(), ("127.0.0.1", made.port))
+    made.service.drain(0)
+    assert made.counters.as_dict() == {"answered/basic": BATCH}
+
+
+def test_an_error_of_an_earlier_answer_does_not_end_the_serving(bench, client, request_packet):
+    made = bench()
+    made.service.endpoints[0].setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)  # so that ICMP errors come to us at all
+    gone = client()
+    gone.sendto(request_packet(), ("127.0.0.1", made.port))
+    gone.close()
+    made.service.drain(0)
+    sock = client()
+    sock.sendto(request_packet(), ("127.0.0.1", made.port))
+    made.service.drain(0)
+    assert parse_header(sock.recv(1000)).stratum == 1
+
+
+def test_an_answer_that_the_kernel_refuses_is_counted_as_such(bench, client, request_packet):
+    made, sock = bench(), client()
+    not_ours = LocalAddress(socket.inet_aton("192.0.2.77"), 0)
+    verdict = made.service._serve(request_packet(), None, Route(0, not_ours, sock.getsockname()))
+    assert verdict == Verdict(Outcome.DROPPED, Reason.SEND_FAILED)
+
+
+def test_what_is_handed_up_can_be_answered_from_the_address_that_was_asked(bench, client):
+    made, sock = bench("0.0.0.0:0"), client()
+    question = b"\x16\x02" + bytes(10)
+    sock.sendto(question, ("127.0.0.3", made.port))
+    made.service.drain(0)
+    [(route, packet)] = made.handed_up
+    assert (packet, route.packed_client) == (question, b"\x7f\0\0\x01")
+    assert made.service.send(route, b"answer")
+    assert sock.recvfrom(1000) == (b"answer", ("127.0.0.3", made.port))
+    assert made.counters.as_dict() == {"handed_up/not_for_worker": 1}
+
+
+def test_what_cannot_be_handed_up_is_counted_as_dropped(bench, client):
+    made = bench()
+    made.takes_hand_ups = False
+    client().sendto(b"\x16\x02" + bytes(10), ("127.0.0.1", made.port))
+    made.service.drain(0)
+    assert made.counters.as_dict() == {"dropped/queue_full": 1}

@@ -1,0 +1,109 @@
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ntp_usg.core.base.errors import NtpUsgError
+from ntp_usg.net import udp
+from ntp_usg.net.udp import open_sockets
+
+
+@pytest.fixture
+def opened():
+    """Opens as open_sockets does, and closes at the end of the test."""
+    sockets = []
+
+    def open_and_remember(*addresses, **options):
+        new = open_sockets(addresses, **options)
+        sockets.extend(new)
+        return new
+
+    yield open_and_remember
+    for sock in sockets:
+        sock.close()
+
+
+def port_of(sock):
+    return sock.getsockname()[1]
+
+
+def test_both_families_have_the_same_port_each_with_its_own_socket(opened):
+    [first] = opened("0.0.0.0:0")
+    [second] = opened(f"[::]:{port_of(first)}")
+    assert (first.family, second.family) == (socket.AF_INET, socket.AF_INET6)
+
+
+def test_a_port_in_use_is_refused_and_its_holder_named(opened):
+    [first] = opened("127.0.0.1:0")
+    comm = Path("/proc/self/comm").read_text().strip()
+    with pytest.raises(NtpUsgError) as refused:
+        opened(f"127.0.0.1:{port_of(first)}")
+    where = f"127.0.0.1:{port_of(first)}"
+    assert str(refused.value) == (
+        f"cannot listen on {where}: port {port_of(first)} is in use by {comm} (process {os.getpid()})"
+    )
+
+
+@pytest.mark.parametrize("option", [socket.SO_REUSEADDR, socket.SO_REUSEPORT])
+def test_no_other_program_can_share_the_port(opened, option):
+    [ours] = opened("127.0.0.1:0")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as thief:
+        thief.setsockopt(socket.SOL_SOCKET, option, 1)
+        with pytest.raises(OSError, match="in use"):
+            thief.bind(("0.0.0.0", port_of(ours)))
+
+
+def test_one_address_that_cannot_be_had_leaves_no_socket_open():
+    before = set(Path("/proc/self/fd").iterdir())
+    with pytest.raises(NtpUsgError, match=r"192.0.2.77:123: no interface of this machine has that address"):
+        open_sockets(["127.0.0.1:0", "[::1]:0", "192.0.2.77"])
+    assert set(Path("/proc/self/fd").iterdir()) == before
+
+
+def test_the_dscp_is_in_the_upper_six_bits_of_both_families(opened):
+    four, six = opened("127.0.0.1:0", "[::1]:0", dscp=46)
+    assert four.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) == 46 << 2
+    assert six.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS) == 46 << 2
+
+
+def test_sockets_do_not_block_and_queue_more_than_usual(opened):
+    [sock] = opened("127.0.0.1:0")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
+        usual = plain.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) > usual
+    with pytest.raises(BlockingIOError):
+        sock.recvmsg(1)
+
+
+def test_an_interface_is_bound_by_name_in_both_families(opened):
+    sockets = opened("lo:0")
+    assert [sock.family for sock in sockets] == [socket.AF_INET, socket.AF_INET6]
+    for sock in sockets:
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16).rstrip(b"\0") == b"lo"
+
+
+def test_a_low_port_without_the_right_to_it_says_which_right_is_missing():
+    lowest_free = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    assert lowest_free > 1, "this machine has no privileged ports to test with"
+    script = f"""
+from ntp_usg.core.base.errors import NtpUsgError
+from ntp_usg.net.udp import open_sockets
+from ntp_usg.sysapi.privileges import drop_privileges
+drop_privileges()
+try:
+    open_sockets(["127.0.0.1:{lowest_free - 1}"])
+except NtpUsgError as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert "CAP_NET_BIND_SERVICE" in said
+
+
+def test_a_kernel_without_ipv6_still_serves_the_rest_of_a_default_configuration(opened, monkeypatch):
+    monkeypatch.setattr(udp, "_kernel_has_ipv6", lambda: False)
+    assert [sock.family for sock in opened("0.0.0.0:0", "[::]:0")] == [socket.AF_INET]
+    with pytest.raises(NtpUsgError, match="no IPv6"):
+        opened("[::]:0")
