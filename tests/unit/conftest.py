@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -33,6 +33,12 @@ class StillView:
 
     def queries_per_second(self) -> float:
         return 12.5
+
+
+@pytest.fixture
+def view_of() -> Callable[[SystemSnapshot], StillView]:
+    """`view_of(snapshot)`: what the observers see of a daemon in that state."""
+    return StillView
 
 
 @pytest.fixture

@@ -1,0 +1,48 @@
+"""`ntp_usg`: the tool for people. Each command is a function in a file of its own."""
+
+from typing import Annotated
+
+import typer
+
+from ntp_usg import __version__
+from ntp_usg.cli.demo import demo
+from ntp_usg.cli.query import query
+from ntp_usg.cli.status import status
+
+EPILOG = """
+Examples:\n
+  ntp_usg demo\n
+  ntp_usg query 127.0.0.1:11123 [::1]:11123\n
+  ntp_usg query --ntpdate time.example.net\n
+  ntp_usg status --watch\n
+The daemon itself is ntp_usg_server; `ntp_usg COMMAND --help` has more on each command.
+"""
+
+app = typer.Typer(
+    name="ntp_usg",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if wanted:
+        typer.echo(f"ntp_usg {__version__}")
+        raise typer.Exit
+
+
+@app.callback(epilog=EPILOG)
+def main(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Ask NTP servers for the time, and look into the one on this machine."""
+
+
+app.command()(demo)
+app.command()(query)
+app.command()(status)

@@ -1,0 +1,114 @@
+"""The status document as people want to see it in a terminal; `ntp_usg status` and the demo show the same."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ntp_usg.core.base.samples import FixQuality
+from ntp_usg.core.base.snapshots import Tally
+from ntp_usg.observe.units import format_interval
+
+Document = Mapping[str, Any]
+"""A part of what `/api/v1/status` gives."""
+
+_NUMBERS = ("reach", "offset", "jitter", "heard")
+
+
+def status_table(status: Document) -> RenderableType:
+    """The system, its sources with the reasons for or against each, and what clients ask; 80 columns are enough."""
+    return Group(
+        *_system(status),
+        "",
+        *(
+            _sources(status["sources"])
+            if status["sources"]
+            else [Text("No reference clock is configured.", style="red")]
+        ),
+        "",
+        _queries(status["queries"]),
+    )
+
+
+def _system(status: Document) -> Iterator[Text]:
+    """What the server promises, how the clock is doing, and who this is."""
+    system, health = status["system"], status["health"]
+    promise = "no time is promised"
+    if system["synchronised"]:
+        leader = system["selected"] or f"its own clock for {_duration(system['holdover_age'] or 0.0)}"
+        promise = (
+            f"stratum {system['stratum']}, follows {leader}, error below {format_interval(system['root_distance'])}"
+        )
+    state = Text(system["phase"].upper(), style="bold green" if health["ok"] else "bold red")
+    yield state.append(f"  {promise}")
+    if system["synchronised"] and not health["ok"]:  # else the sources' own reasons say it
+        yield Text(health["text"], style="red")
+    offset = format_interval(system["offset"], sign="+")
+    yield Text(f"offset {offset}, jitter {format_interval(system['jitter'])}, {_clock(system)}")
+    yield Text(
+        f"ntp_usg {status['version']}, up {_duration(status['uptime'])}, on {', '.join(status['listen'])}", "dim"
+    )
+
+
+def _clock(system: Document) -> str:
+    """How the host's clock runs by itself, and whether we set it or only know how wrong it is."""
+    clock = f"host clock {system['frequency_ppm'] or 0.0:+z.3f} ppm"
+    if system["clock"] == "system":
+        return f"{clock}, disciplined"
+    ahead = system["host_offset"] or 0.0
+    return f"{clock} and {format_interval(abs(ahead))} {'behind' if ahead > 0 else 'ahead'}"
+
+
+def _sources(sources: Sequence[Document]) -> Iterator[RenderableType]:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    for heading in ("source", "ref", *_NUMBERS, "signal"):
+        table.add_column(heading, justify="right" if heading in _NUMBERS else "left", no_wrap=heading != "signal")
+    for source in sources:
+        table.add_row(*map(Text, _figures(source)))
+    yield table
+    for source in sources:
+        yield Text(f"{source['name']}: {source['reason']}", style="green" if source["healthy"] else "red")
+
+
+def _figures(source: Document) -> tuple[str, ...]:
+    age = source["last_heard_age"]
+    return (
+        Tally[source["tally"].upper()].value,
+        source["name"],
+        source["reference_id"],
+        f"{source['reach']:03o}",
+        format_interval(source["offset"], sign="+"),
+        format_interval(source["jitter"]),
+        "never" if age is None else _duration(age),
+        _signal(source),
+    )
+
+
+def _signal(source: Document) -> str:
+    """What the receiver says of itself, or how the pulse comes."""
+    if (fix := source["fix"]) is not None:
+        used, in_view = ("?" if fix[key] is None else fix[key] for key in ("satellites_used", "satellites_in_view"))
+        return f"{FixQuality[fix['quality'].upper()].label}, {used}/{in_view} sats"
+    if source["pulse_rate_hz"] is not None:
+        return f"{source['pulse_rate_hz']:.2f} Hz"
+    return "-"
+
+
+def _queries(queries: Document) -> Text:
+    by_outcome: Counter[str] = Counter()
+    for verdict, count in queries["verdicts"].items():
+        by_outcome[verdict.partition("/")[0].replace("_", " ")] += count
+    counted = ", ".join(f"{count} {outcome}" for outcome, count in sorted(by_outcome.items())) or "none yet"
+    return Text(f"{queries['per_second']:.1f} requests/s from {queries['clients']} clients; in all: {counted}")
+
+
+def _duration(seconds: float) -> str:
+    """`45 s`, `12 min`, `3.5 h`, `12.0 d`."""
+    for limit, divisor, unit, form in ((120, 1, "s", ".0f"), (7200, 60, "min", ".0f"), (172800, 3600, "h", ".1f")):
+        if seconds < limit:
+            return f"{seconds / divisor:{form}} {unit}"
+    return f"{seconds / 86400:.1f} d"

@@ -1,0 +1,140 @@
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from ntp_usg.cli.client import Answer, NoAnswerError, Server, ask, parse_server
+from ntp_usg.core.base.instants import WallNs
+from ntp_usg.core.base.snapshots import Leap
+from ntp_usg.core.wire.header import Header, Mode, build_header, parse_header
+from ntp_usg.core.wire.timestamps import to_ntp
+
+UdpServer = Callable[..., int]
+
+
+def server_header(request: bytes, ahead: float = 0.0) -> Header:
+    """The answer of a Stratum 1 server whose clock is `ahead` of this machine's."""
+    now = to_ntp(WallNs(time.time_ns() + round(ahead * 1e9)))
+    return Header(
+        mode=Mode.SERVER,
+        stratum=1,
+        precision=-20,
+        root_dispersion=0.001,
+        reference_id=b"GPS\0",
+        reference_timestamp=now,
+        origin_timestamp=parse_header(request).transmit_timestamp,
+        receive_timestamp=now,
+        transmit_timestamp=now,
+    )
+
+
+def ask_port(port: int, timeout: float = 5.0) -> Answer:
+    return asyncio.run(ask(Server("127.0.0.1", port), timeout))
+
+
+@pytest.mark.parametrize(
+    ("text", "server"),
+    [
+        ("example.net", Server("example.net", 123)),
+        ("127.0.0.1:11123", Server("127.0.0.1", 11123)),
+        ("[::1]:11123", Server("::1", 11123)),
+        ("[::1]", Server("::1", 123)),
+        ("::1", Server("::1", 123)),
+        ("fe80::1%eth0", Server("fe80::1%eth0", 123)),
+    ],
+)
+def test_a_server_is_a_host_and_a_port(text: str, server: Server):
+    assert parse_server(text) == server
+    assert parse_server(str(server)) == server
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "names no host"),
+        (":123", "names no host"),
+        ("[]:123", "names no host"),
+        ("host:ntp", "`ntp` in `host:ntp` is no port"),
+        ("host:0", "is no port"),
+        ("host:65536", "is no port"),
+        ("host:²", "is no port"),
+        ("[::1", "write an IPv6 address with a port as"),
+        ("[::1]123", "write an IPv6 address with a port as"),
+    ],
+)
+def test_what_is_no_server_is_refused_in_words(text: str, words: str):
+    with pytest.raises(ValueError, match=words):
+        parse_server(text)
+
+
+def test_the_offset_is_how_far_the_server_is_ahead(udp_server: UdpServer):
+    answer = ask_port(udp_server(lambda request: [build_header(server_header(request, ahead=1000.0))]))
+    assert answer.offset == pytest.approx(1000.0, abs=1.0)
+    assert -0.001 < answer.delay < 2.0
+    assert answer.address == "127.0.0.1"
+    assert answer.root_distance == pytest.approx(0.001 + max(answer.delay, 0.0) / 2, abs=2**-16)
+
+
+def test_a_request_gives_nothing_away(udp_server: UdpServer):
+    seen: list[bytes] = []
+
+    def answers(request: bytes) -> list[bytes]:
+        seen.append(request)
+        return [build_header(server_header(request))]
+
+    port = udp_server(answers)
+    for _ in range(2):
+        ask_port(port)
+    first, second = map(parse_header, seen)
+    assert first.transmit_timestamp != second.transmit_timestamp
+    assert replace(first, transmit_timestamp=0) == Header(leap=Leap.NONE, version=4, mode=Mode.CLIENT)
+
+
+def test_only_the_answer_to_our_own_question_counts(udp_server: UdpServer):
+    def answers(request: bytes) -> list[bytes]:
+        good = server_header(request)
+        forged = replace(good, origin_timestamp=good.origin_timestamp ^ 1, reference_id=b"EVIL")
+        return [
+            b"",
+            b"\xff" * 47,
+            build_header(forged),
+            build_header(replace(good, mode=Mode.BROADCAST, reference_id=b"EVIL")),
+            b"\x3c" + build_header(good)[1:],  # version 7
+            build_header(good),
+        ]
+
+    assert ask_port(udp_server(answers)).header.reference_id == b"GPS\0"
+
+
+def test_silence_is_reported_with_what_to_look_at(udp_server: UdpServer):
+    port = udp_server(lambda _: [])
+    with pytest.raises(NoAnswerError, match=rf"no answer within 0\.05 s: .* UDP port {port} open"):
+        ask_port(port, timeout=0.05)
+
+
+def test_a_port_where_nobody_listens_is_reported_at_once():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    with pytest.raises(NoAnswerError, match=f"refused: nothing listens on UDP port {port} there"):
+        ask_port(port)
+
+
+def test_every_address_of_a_name_is_tried(udp_server: UdpServer):
+    # `localhost` is ::1 first wherever it has both addresses; here only 127.0.0.1 answers.
+    port = udp_server(lambda request: [build_header(server_header(request))])
+    assert asyncio.run(ask(Server("localhost", port), 5.0)).address == "127.0.0.1"
+
+
+def test_ipv6_works_too(udp_server: UdpServer):
+    port = udp_server(lambda request: [build_header(server_header(request))], host="::1")
+    assert asyncio.run(ask(Server("::1", port), 5.0)).address == "::1"
+
+
+@pytest.mark.parametrize("host", ["fe80::1%nosuchif", "a" * 300, ".."])  # none of these leaves the machine
+def test_a_name_that_does_not_exist_is_reported(host: str):
+    with pytest.raises(NoAnswerError, match="unknown host"):
+        asyncio.run(ask(Server(host, 123), 5.0))
