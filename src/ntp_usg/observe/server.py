@@ -7,7 +7,6 @@ wake up ten times a second.
 import asyncio
 import errno
 import logging
-import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -149,6 +148,5 @@ def _cause(error: OSError) -> str:
         errno.EACCES: "not permitted to this user",
         errno.ENOENT: "its directory does not exist; systemd makes it (RuntimeDirectory=), else create it",
     }
-    if error.errno in advice:
-        return advice[error.errno]
-    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
+    # From Python 3.13 on, asyncio gives no number where none of the addresses could be bound.
+    return advice.get(error.errno or errno.EADDRNOTAVAIL) or error.strerror or str(error)

@@ -202,7 +202,9 @@ def test_a_port_in_use_is_an_error_in_plain_text(view: DaemonView):
     serving(view, talk)
 
 
-@pytest.mark.parametrize(("host", "words"), [("203.0.113.1", "no such address"), ("fe80::1%nosuchif", "cannot serve HTTP")])
+@pytest.mark.parametrize(
+    ("host", "words"), [("203.0.113.1", "no such address"), ("fe80::1%nosuchif", "cannot serve HTTP")]
+)
 def test_an_address_that_is_not_ours_is_an_error_in_plain_text(view: DaemonView, host: str, words: str):
     with pytest.raises(NtpUsgError, match=words):
         asyncio.run(serve_tcp(build_app(view), host, 0))
