@@ -83,7 +83,7 @@ def test_the_service_manager_hears_of_readiness_status_life_and_end(start_statio
         environment = {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "2000000"}
         heard = []
         with start_station(environment=environment) as station:
-            while not any("synchronised" in text and "not" not in text.lower() for text in heard):
+            while not any("STATUS=Synchronised" in text for text in heard):
                 heard.append(channel.recv(1024).decode())
                 assert len(heard) < 40, heard
             station.daemon.terminate()
@@ -105,6 +105,18 @@ def test_a_killed_worker_is_replaced_and_answers_resume(start_station, require_p
         station.wait_for_log("The answering worker has ended")
         output = station.host.run(ntpdate, "-q", "127.0.0.1")
         assert "no eligible servers" not in output
+
+
+def test_hostile_datagrams_get_no_longer_answer_and_leave_the_server_up(start_station):
+    fuzzer = Path(__file__).parents[1] / "fuzz" / "fuzz_server.py"
+    with start_station("[access]\nmonitor = []\n") as station:
+        station.wait_for_lock()
+        output = station.host.run(sys.executable, fuzzer, "--count", "20000", "--seed", "7", "127.0.0.1:123")
+        assert "20000 datagrams" in output, output
+        assert "longer than their request: 0, to nobody's question: 0, a plain request afterwards: answered" in output
+        assert station.daemon.poll() is None
+        assert "Traceback" not in station.log
+        assert "worker has ended" not in station.log
 
 
 def server(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -1,10 +1,8 @@
 """The deployment guide's own checks, with Debian's real tools, against the whole daemon and a simulated receiver."""
 
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,11 +99,3 @@ def test_metrics_and_health_come_from_the_same_snapshot(station, require_peer):
     status, text = station.get("/healthz")
     assert status == 200
     assert text.startswith("ok")
-
-
-def test_hostile_datagrams_leave_the_server_up_and_get_no_longer_answer(station):
-    fuzzer = Path(__file__).parents[1] / "fuzz" / "fuzz_server.py"
-    output = station.host.run(sys.executable, fuzzer, "--count", "20000", "--seed", "7", "127.0.0.1:123")
-    assert "longer than their request: 0" in output, output
-    assert station.status()["system"]["synchronised"]
-    assert station.daemon.poll() is None

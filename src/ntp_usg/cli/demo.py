@@ -156,7 +156,7 @@ async def _show(folder: Path, truth: Truth, client: CheckClient, duration: float
     """Keep the picture fresh until the time is over or somebody ends it."""
     console = Console(highlight=False)
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     ends_at = time.monotonic() + duration if duration else float("inf")
     with Live(console=console, auto_refresh=False) if console.is_terminal else contextlib.nullcontext() as live:

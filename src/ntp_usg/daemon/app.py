@@ -16,6 +16,7 @@ from ntp_usg.config.models import Settings
 from ntp_usg.core.base.errors import ConfigError, NtpUsgError
 from ntp_usg.core.base.ports import SteeredClock
 from ntp_usg.core.base.snapshots import SystemSnapshot
+from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.engine.engine import Engine
 from ntp_usg.core.server.monitor import Identity, answer_control
 from ntp_usg.daemon.notify import notify, watchdog_interval
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 
 RELOADABLE = ("access.", "rate_limit.", "server.enable_interleaved", "server.max_clients")
 """Keys, or beginnings of keys, that a running daemon can take over."""
+
+MONITORED = Verdict(Outcome.ANSWERED, Reason.MONITOR)
+MALFORMED = Verdict(Outcome.DROPPED, Reason.BAD_FORMAT)
 
 
 class Daemon:
@@ -110,7 +114,9 @@ class Daemon:
 
     def _on_request(self, packet: bytes, _client: bytes, reply: Callable[[bytes], object]) -> None:
         """Answer what the worker does not know: mode 6, which it has checked against `access.monitor`."""
-        for fragment in answer_control(packet, self.state.snapshot(), self._identity, self.state.now()):
+        fragments = answer_control(packet, self.state.snapshot(), self._identity, self.state.now())
+        self.state.judge(MONITORED if fragments else MALFORMED)
+        for fragment in fragments:
             reply(fragment)
 
     def _reload(self) -> None:

@@ -1,11 +1,13 @@
 """What the daemon shows of itself: the latest snapshot, and the counts of the answering service."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ntp_usg import __version__
 from ntp_usg.core.base.instants import MonoNs
 from ntp_usg.core.base.snapshots import SystemSnapshot
+from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.net.answering import AnsweringService
 from ntp_usg.observe.view import QueryMeter, count_queries
 
@@ -21,6 +23,7 @@ class DaemonState:
         self._service: AnsweringService | None = None
         self._snapshot = snapshot
         self._meter = QueryMeter()
+        self._decided_here: Counter[str] = Counter()
 
     def now(self) -> MonoNs:
         return MonoNs(time.monotonic_ns())
@@ -40,8 +43,13 @@ class DaemonState:
     def snapshot(self) -> SystemSnapshot:
         return self._snapshot
 
+    def judge(self, verdict: Verdict) -> None:
+        """Count a request that the control process decided on."""
+        self._decided_here[f"{verdict.outcome}/{verdict.reason}"] += 1
+
     def verdicts(self) -> Mapping[str, int]:
-        return {} if self._service is None else self._service.counters()
+        answered = Counter({} if self._service is None else self._service.counters())
+        return answered + self._decided_here
 
     def clients(self) -> int:
         return 0 if self._service is None else self._service.clients()
