@@ -147,7 +147,7 @@ def start_station(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Calla
         station = Station(host, folder)
         (folder / "server.toml").write_text(_configuration(folder) + extra)
         receiver = _receiver_command(folder, offset, drift_ppm)
-        daemon = [EXECUTABLES / "ntp_usg_server", "--config", folder / "server.toml"]
+        daemon = [str(EXECUTABLES / "ntp_usg_server"), "--config", str(folder / "server.toml")]
         with (
             host.running(*receiver, log=folder / "receiver.log") as station.receiver,
             host.running(*daemon, log=station.log_file, environment=environment) as station.daemon,
@@ -172,7 +172,7 @@ pps_device = "{folder}/pps.sock"
 """
 
 
-def _receiver_command(folder: Path, offset: float, drift_ppm: float) -> Sequence[str | Path]:
+def _receiver_command(folder: Path, offset: float, drift_ppm: float) -> Sequence[str]:
     truth = ["--offset", str(offset), "--drift-ppm", str(drift_ppm)]
-    line = ["--link", folder / "gps", "--pps", folder / "pps.sock"]
+    line = ["--link", f"{folder}/gps", "--pps", f"{folder}/pps.sock"]
     return [sys.executable, "-m", "ntp_usg.simulate", *line, *truth]

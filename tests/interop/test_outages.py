@@ -81,7 +81,7 @@ def test_the_service_manager_hears_of_readiness_status_life_and_end(start_statio
     address = tmp_path / "notify"
     with service_manager(address) as channel:
         environment = {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "2000000"}
-        heard = []
+        heard: list[str] = []
         with start_station(environment=environment) as station:
             while not any("STATUS=Synchronised" in text for text in heard):
                 heard.append(channel.recv(1024).decode())
