@@ -2,7 +2,6 @@
 
 import os
 import socket
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +15,7 @@ from ntp_usg.core.server.responder import Responder
 from ntp_usg.net.counters import VerdictCounters
 from ntp_usg.net.service import Route, Service
 from ntp_usg.net.udp import open_sockets
+from ntp_usg.sysapi.timex import read_clocks
 
 StateMaker = Callable[..., ServingState]
 
@@ -25,14 +25,14 @@ def good_state() -> StateMaker:
     """A synchronised state made now, as the control process makes it; keyword arguments replace its fields."""
 
     def make(**fields: Any) -> ServingState:
-        now = time.monotonic_ns()
+        host, now = read_clocks()
         values: dict[str, Any] = {
             "leap": Leap.NONE,
             "stratum": 1,
             "reference_id": b"GPS\0",
-            "as_of": MonoNs(now),
+            "as_of": now,
             "expires_at": MonoNs(now + 60_000_000_000),
-            "host_minus_mono_ns": time.time_ns() - now,
+            "host_minus_mono_ns": host - now,
         }
         return ServingState(**values | fields)
 

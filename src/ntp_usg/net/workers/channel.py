@@ -21,7 +21,6 @@ MAX_MESSAGE = 32 * 1024
 
 # Lengths of the two addresses first, which also tell IPv4 from IPv6; then socket, interface, port, flow label, scope.
 _ROUTE = struct.Struct("!BBHIHII16s16s")
-_ADDRESS_LENGTHS = {socket.AF_INET: 4, socket.AF_INET6: 16}
 
 
 class Kind(IntEnum):

@@ -14,6 +14,7 @@ from ntp_usg.net.workers.channel import MAX_MESSAGE
 _MESSAGES_AT_ONCE = 64
 _LAST_WORDS = 2000
 _DYING_SECONDS = 1.0
+"""How long a worker may take from closing its channel to its end; it needs some milliseconds, and control waits."""
 
 
 class WorkerLink:

@@ -112,14 +112,15 @@ class SupervisedWorker:
     def _hear(self, message: bytes) -> None:
         assert self._link
         try:
-            self._heed(*parse_message(message))
+            self._heed(self._link, *parse_message(message))
         except WireError as error:
             _log.error("The answering worker talks nonsense and is killed: %s", error)
             self._link.kill()
 
-    def _heed(self, kind: Kind, body: bytes) -> None:
+    def _heed(self, link: WorkerLink, kind: Kind, body: bytes) -> None:
         match kind:
             case Kind.READY:
+                _log.info("Answering in process %d", link.pid)
                 self._deadline.cancel()
                 if not self._ready.done():
                     self._ready.set_result(None)
