@@ -12,15 +12,19 @@ KeyPath = tuple[str | int, ...]
 """Where a value stands in a document: table names, keys, and indices of arrays."""
 
 MAX_BYTES = 1 << 20
-"""More than any list of networks that people write; it bounds the work that a wrong path can cause."""
+MAX_DEPTH = 32
+"""More than any configuration needs; both bound the work that a file can cause, tomllib's included."""
 
-_MULTILINE_STRING = r'"""(?:\\.|[^\\])*?"{3,5}|' + r"'''.*?'{3,5}"
+# A string that is never closed reaches to the end: it is wrong anyway, and looking for its end once must be enough.
+_MULTILINE_STRING = r'"""(?:\\.|[^\\])*?(?:"{3,5}|\\?\Z)|' + r"'''.*?(?:'{3,5}|\Z)"
 _LITERAL_STRING = r"'[^'\n]*'"
 _COMMENT = r"#[^\n]*"
 
 _TRAILING_NULS = re.compile(
-    rf'{_COMMENT}|{_MULTILINE_STRING}|{_LITERAL_STRING}|"(?P<text>(?:\\[^\n]|[^"\\\n])*?)(?:\\0){{0,3}}"', re.DOTALL
+    rf'{_COMMENT}|{_MULTILINE_STRING}|{_LITERAL_STRING}|"(?P<text>(?:\\[^\n]|[^"\\\n])*?)(?:\\0){{0,3}}"|"[^\n]*',
+    re.DOTALL,
 )
+_DEEP_KEY = re.compile(rf"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{MAX_DEPTH}}}""")
 _TOKENS = re.compile(
     rf'[ \t]+|{_COMMENT}|{_MULTILINE_STRING}|{_LITERAL_STRING}|"(?:\\.|[^"\\])*"'
     r"""|\n|[\[\]{}=,.]|[^\s\[\]{}=,."'#]+""",
@@ -50,7 +54,7 @@ def parse_document(source: str, data: bytes) -> Document:
     if len(data) > MAX_BYTES:
         raise _fault(source, 0, f"the file is larger than {MAX_BYTES} bytes: is this the right file?")
     try:
-        text = _without_trailing_nuls(data.decode().replace("\r\n", "\n"))
+        text = _readable(data)
         return Document(source, tomllib.loads(text), key_lines(text))
     except UnicodeDecodeError as error:
         raise _fault(source, data.count(b"\n", 0, error.start) + 1, "the file is not UTF-8 text") from error
@@ -66,8 +70,11 @@ def _fault(source: str, line: int, message: str) -> ConfigError:
     return ConfigError([ConfigProblem(source, line, message)])
 
 
-def _without_trailing_nuls(text: str) -> str:
-    r"""Drop `\0`, which is no TOML escape, from the ends of basic strings: the guide pads reference ids with it."""
+def _readable(data: bytes) -> str:
+    r"""The text for tomllib: without the `\0`, no TOML escape, with which the guide ends basic strings."""
+    text = data.decode().replace("\r\n", "\n")
+    if _DEEP_KEY.search(text):
+        raise RecursionError
     return _TRAILING_NULS.sub(lambda token: token[0] if token["text"] is None else f'"{token["text"]}"', text)
 
 
@@ -145,10 +152,12 @@ class _LineScanner:
         self._value(path)
 
     def _value(self, path: KeyPath) -> None:
+        if len(path) > MAX_DEPTH:
+            raise RecursionError
         if self._take("["):
             self._array(path)
         elif self._take("{"):
-            while not self._take("}"):
+            while self._peek() and not self._take("}"):
                 if not (self._take(",") or self._take("\n")):
                     self._pair(path)
         else:
@@ -157,7 +166,7 @@ class _LineScanner:
 
     def _array(self, path: KeyPath) -> None:
         index = 0
-        while not self._take("]"):
+        while self._peek() and not self._take("]"):
             if not (self._take(",") or self._take("\n")):
                 self._lines[*path, index] = self._line()
                 self._value((*path, index))

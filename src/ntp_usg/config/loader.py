@@ -39,8 +39,8 @@ def load_settings(
     ]
     complete = not problems  # otherwise what seems missing may stand where we could not read
     *covered, tables = _layers(documents)
-    for layer in covered:
-        _check(layer, models, {}, problems)  # what another source covers up is no less wrong
+    for layer in covered:  # what another source covers up is no less wrong
+        _check({name: entries for name, entries in layer.items() if entries is not tables[name]}, models, {}, problems)
     in_use = _drivers_in_use(tables, sections)
     homes = {name: _home(name, documents) for name in in_use if complete}
     final = {name: tables.get(name, {}) for name in models if name in {*TABLES, *tables, *in_use}}

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator
 from ntp_usg.core.server.access import parse_network
 
 NTP_PORT = 123
+METRICS_PORT = 8080
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 _DURATION = re.compile(rf"(?P<number>[0-9]+(?:\.[0-9]+)?) *(?P<unit>{'|'.join(_UNITS)})")
@@ -79,7 +80,7 @@ def listen_address(text: str) -> str:
 
 def web_address(text: str) -> str:
     """The one spelling of an address for HTTP; host names are refused, because what they mean may change."""
-    host, port = parse_endpoint(text, 8080)
+    host, port = parse_endpoint(text, METRICS_PORT)
     if not _is_address(host):
         raise ValueError(f'{shown(host)} is not an IP address; write one like "127.0.0.1:8080" or "[::1]:8080"')
     return _joined(host, port)

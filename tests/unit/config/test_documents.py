@@ -16,7 +16,7 @@ ports = [ # with a comment ]
 text = """
 [not.a.table]
 a = 1 \
-"""""
+""""
 raw = QQQ
 x = 1
 QQQ
@@ -139,9 +139,13 @@ def test_a_fault_is_reported_at_its_line(data: bytes, line: int, message: str):
         b"a = " + b"[" * 100_000,
         b"a = " + b"9" * 10_000,
         b"#" * (MAX_BYTES + 1),
-        b"a." * 5_000 + b"b = 1\n[" + b"c." * 5_000,
+        b"a." * 500_000 + b"b = 1",
+        b'["a"' + b" . 'a'" * 100_000 + b"]",
+        b"a = " + b"[" * 33 + b"1," * 400_000 + b"]" * 33,
+        b'a = """' + b'\n\\"""' * 200_000,
+        b"a = " + b'\\"' * 500_000,
     ],
-    ids=["deep", "long number", "large file", "long keys"],
+    ids=["open", "long number", "large", "dotted key", "dotted header", "deep list", "open text", "open string"],
 )
 def test_a_monstrous_file_is_a_fault_like_any_other(data: bytes):
     with pytest.raises(ConfigError):

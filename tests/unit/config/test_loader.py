@@ -198,6 +198,11 @@ def test_a_path_that_can_be_no_file_is_a_problem_even_if_not_required(path: Path
         load_settings(path, sections=SECTIONS, required=False)
 
 
+def test_http_gets_its_address_in_parts(load: Load):
+    assert load("[metrics]\nlisten = '::1'").metrics.address == ("::1", 8080)
+    assert load("[metrics]\nlisten = '0.0.0.0:9100'").metrics.address == ("0.0.0.0", 9100)
+
+
 def test_settings_do_not_change():
     with pytest.raises(ValueError, match="frozen"):
         Settings().server = Settings().server

@@ -117,8 +117,8 @@ def test_all_problems_of_all_sources_come_at_once(problems: Problems):
         "pps.conf:1: not valid TOML: Expected ']' at the end of a table declaration",
         "server.toml:2: `server.stratum`: must be at least 1 and at most 15, not 99",
         "server.toml:4: `log.level`: must be 'debug', 'info', 'warning' or 'error', not \"loud\"",
-        "command line: `--gps-baud`: must be at least 50 and at most 4000000, not 7",
         "command line: `--max-clients`: must be at least 1 and at most 10000000, not 0",
+        "command line: `--gps-baud`: must be at least 50 and at most 4000000, not 7",
     ]
 
 
