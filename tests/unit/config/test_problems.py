@@ -74,7 +74,7 @@ TABLES = "server, refclock, rate_limit, access, metrics, holdover, log, gps, pps
         ("[access]\ndeny = [\n {a = 1} ]", "3: `access.deny`: must be a text in quotes, not a table"),
         (
             "[rate_limit]\npackets_per_second = nan",
-            "2: `rate_limit.packets_per_second`: must be more than 0 and at most 1000000.0, not nan",
+            "2: `rate_limit.packets_per_second`: must be more than 0 and at most 1000000, not nan",
         ),
         ("[rate_limit]\npackets_per_second = true", "2: `rate_limit.packets_per_second`: must be a number, not true"),
         ("[metrics]\nlisten = 'localhost:1'", ('2: `metrics.listen`: "localhost" is not an IP address;'
