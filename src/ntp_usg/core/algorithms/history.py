@@ -1,8 +1,8 @@
 """The recent samples of one source, their line, and the gate that keeps outliers off it."""
 
 from collections import deque
-from dataclasses import dataclass
 
+from ntp_usg.core.algorithms.estimator import Estimate, NoiseModel
 from ntp_usg.core.algorithms.line_fit import LineFit, SlopePrior, fit_line
 from ntp_usg.core.base.instants import RawNs, nanoseconds, seconds
 from ntp_usg.core.base.samples import Sample
@@ -10,26 +10,6 @@ from ntp_usg.core.base.verdicts import Reason
 
 HELD_RATE_DEVIATION = 1e-6
 """How far a crystal's frequency may wander while a source is away: 1 ppm, some ten kelvin."""
-
-
-@dataclass(frozen=True, slots=True)
-class NoiseModel:
-    """What to expect of a source's samples, in seconds."""
-
-    expected: float
-    floor: float
-    gate: float
-    """A sample nearer than this to the line is never an outlier."""
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """True time minus raw time at one instant, and how well it is known."""
-
-    offset_ns: int
-    rate: float
-    deviation: float
-    jitter: float
 
 
 class SampleHistory:

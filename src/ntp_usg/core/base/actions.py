@@ -39,4 +39,12 @@ class Publish:
     snapshot: SystemSnapshot
 
 
-Action = Note | Steer | Publish
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a request to the server of an association, from a port of its own; report the departure with `sent`."""
+
+    association: str
+    data: bytes
+
+
+Action = Note | Steer | Publish | Send

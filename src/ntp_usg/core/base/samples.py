@@ -104,3 +104,26 @@ class Sample:
     """True time minus raw time, at `at`. Integer: between a raw clock and UTC may lie decades."""
     dispersion: float
     """Half width in seconds of what this one measurement may be off by."""
+    delay: float = 0.0
+    """Round trip in seconds, of samples that came over a network: what tells a good one from a bad one."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteState:
+    """What a server says of itself; intervals in seconds."""
+
+    leap: int
+    stratum: int
+    reference_id: bytes
+    root_delay: float
+    root_dispersion: float
+    precision: int
+    """Exponent of two, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One question to a server and its answer: the measurement, and what the server says of itself."""
+
+    sample: Sample
+    remote: RemoteState

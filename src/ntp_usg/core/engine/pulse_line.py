@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import replace
 
-from ntp_usg.core.algorithms.history import NoiseModel
+from ntp_usg.core.algorithms.estimator import NoiseModel
 from ntp_usg.core.base.actions import Action, Level, Note
 from ntp_usg.core.base.instants import MonoNs, RawNs, nanoseconds, nearest_second, seconds
 from ntp_usg.core.base.mapping import ClockMapping

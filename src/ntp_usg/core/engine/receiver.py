@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import replace
 from statistics import median
 
-from ntp_usg.core.algorithms.history import Estimate, NoiseModel
+from ntp_usg.core.algorithms.estimator import Estimate, NoiseModel
 from ntp_usg.core.base.actions import Action, Level, Note
 from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping

@@ -3,7 +3,8 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 
-from ntp_usg.core.algorithms.history import Estimate, NoiseModel, SampleHistory
+from ntp_usg.core.algorithms.estimator import Estimate, NoiseModel
+from ntp_usg.core.algorithms.history import SampleHistory
 from ntp_usg.core.base.actions import Action
 from ntp_usg.core.base.instants import MonoNs, RawNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping

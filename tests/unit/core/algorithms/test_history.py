@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ntp_usg.core.algorithms.history import NoiseModel, SampleHistory
+from ntp_usg.core.algorithms.estimator import NoiseModel
+from ntp_usg.core.algorithms.history import SampleHistory
 from ntp_usg.core.algorithms.line_fit import SlopePrior, fit_line
 from ntp_usg.core.base.instants import RawNs
 from ntp_usg.core.base.samples import Sample
