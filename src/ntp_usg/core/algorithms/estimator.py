@@ -29,6 +29,8 @@ class Estimate:
     """Standard deviation of the offset in seconds."""
     jitter: float
     """Root mean square of what the samples scatter, in seconds."""
+    rate_deviation: float = 1e-6
+    """Standard deviation of the rate, in seconds per second."""
 
 
 class Estimator(Protocol):

@@ -70,6 +70,7 @@ class SampleHistory:
             self._fit.rate,
             self._fit.deviation(elapsed),
             self._fit.jitter,
+            self._fit.rate_variance**0.5,
         )
 
     def _is_outlier(self, sample: Sample) -> bool:
