@@ -4,20 +4,18 @@ import json
 import math
 import re
 from collections import Counter
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
 
+from ntp_usg.core.base.addresses import ListenAddress, numeric_address, parse_endpoint, parse_listen_address
 from ntp_usg.core.server.access import parse_network
 
-NTP_PORT = 123
 METRICS_PORT = 8080
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 _DURATION = re.compile(rf"(?P<number>[0-9]+(?:\.[0-9]+)?) *(?P<unit>{'|'.join(_UNITS)})")
-_HOST_AND_PORT = re.compile(r"(?:\[(?P<bracketed>[^\[\]]*)\]|(?P<plain>[^:\[\]]*))(?::(?P<port>[0-9]{1,5}))?")
-_INTERFACE = re.compile(r"(?=.{1,15}\Z)(?=.*[A-Za-z])[A-Za-z0-9_-]+(?:\.[0-9]+)*")  # dots are for VLANs: eth0.100
 
 
 def toml_scalar(value: object) -> str:
@@ -50,53 +48,17 @@ def parse_duration(value: object) -> float:
     return seconds
 
 
-def parse_endpoint(text: str, default_port: int) -> tuple[str, int]:
-    """Split `address:port`, `[IPv6]:port` or a bare address; ValueError where it is neither."""
-    if text.count(":") > 1 and not text.startswith("["):
-        text = f"[{text}]"  # a bare IPv6 address
-    match = _HOST_AND_PORT.fullmatch(text)
-    if match is None or not (host := match["bracketed"] or match["plain"]):
-        raise ValueError("must be an address with a port, like 0.0.0.0:123 or [::]:123")
-    port = default_port if match["port"] is None else int(match["port"])
-    if port > 65535:
-        raise ValueError(f"port {port} is above 65535")
-    if match["bracketed"] and ":" not in host:
-        raise ValueError("brackets are for IPv6 addresses only")
-    return host, port
-
-
 def listen_address(text: str) -> str:
     """The one spelling of an address or interface to answer on: `192.0.2.1:123`, `[2001:db8::1]:123`, `eth0:123`."""
-    host, port = parse_endpoint(text, NTP_PORT)
-    if _is_address(host):
-        return _joined(host, port)
-    if _INTERFACE.fullmatch(host):
-        return f"{host}:{port}"
-    raise ValueError(
-        f"{shown(host)} is neither an IP address nor an interface name;"
-        ' write it like "0.0.0.0:123", "[::]:123" or "eth0:123"'
-    )
+    return str(parse_listen_address(text))
 
 
 def web_address(text: str) -> str:
     """The one spelling of an address for HTTP; host names are refused, because what they mean may change."""
     host, port = parse_endpoint(text, METRICS_PORT)
-    if not _is_address(host):
-        raise ValueError(f'{shown(host)} is not an IP address; write one like "127.0.0.1:8080" or "[::1]:8080"')
-    return _joined(host, port)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _joined(host: str, port: int) -> str:
-    address = ip_address(host)
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+    if (address := numeric_address(host)) is None:
+        raise ValueError(f'"{host}" is not an IP address; write one like "127.0.0.1:8080" or "[::1]:8080"')
+    return str(ListenAddress(address, None, port))
 
 
 def network(text: str) -> str:

@@ -7,8 +7,9 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
+from ntp_usg.core.base.addresses import ListenAddress, parse_listen_address
 from ntp_usg.core.base.errors import NtpUsgError
-from ntp_usg.net.addresses import ListenAddress, SocketAddress, parse_listen_address, resolve
+from ntp_usg.net.addresses import SocketAddress, resolve
 from ntp_usg.sysapi.timestamping import enable_packet_info, enable_receive_timestamps
 
 RECEIVE_BUFFER = 4 * 1024 * 1024
@@ -21,12 +22,12 @@ def open_sockets(addresses: Iterable[str], *, dscp: int = 0) -> list[socket.sock
     """Bind a non-blocking UDP socket for each address, two for an interface.
 
     No address reuse of any kind: Linux would let a second server share the port and take some of the requests.
-    Raises NtpUsgError with what to do about it; none stays open then.
+    Raises NtpUsgError with what to do about it; none stays open then. ValueError at a text that is no listen address.
     """
+    wanted = [parse_listen_address(text) for text in addresses]
     opened: list[socket.socket] = []
     try:
-        for text in addresses:
-            address = parse_listen_address(text)
+        for address in wanted:
             for family, where in resolve(address):
                 if where[0] != "::" or _kernel_has_ipv6():  # "all of IPv6" is nothing where the kernel has none
                     opened.append(_open(address, family, where, dscp))

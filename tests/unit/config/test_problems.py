@@ -55,8 +55,8 @@ TABLES = "server, refclock, rate_limit, access, metrics, holdover, log, gps, pps
         ("[server]\nlisten_addr = [\n'::1',\n1]", "4: `server.listen_addr`: must be a text in quotes, not 1"),
         (
             "[server]\nlisten_addr = [\n'::1',\n'1.2.3']",
-            ('4: `server.listen_addr`: "1.2.3" is neither an IP address nor an interface name;'
-            ' write it like "0.0.0.0:123", "[::]:123" or "eth0:123"'),
+            ('4: `server.listen_addr`: "1.2.3" is neither an IP address nor an interface name'
+            ' (host names are not looked up); write it like "0.0.0.0:123", "[::]:123" or "eth0:123"'),
         ),
         (
             "[server]\nenable_hardware_timestamps = true",

@@ -55,44 +55,13 @@ def test_a_duration_beyond_all_numbers_is_refused():
 @pytest.mark.parametrize(
     ("text", "spelling"),
     [
-        ("0.0.0.0:123", "0.0.0.0:123"),
         ("192.0.2.1", "192.0.2.1:123"),
-        ("[::]:123", "[::]:123"),
-        ("[::1]", "[::1]:123"),
-        ("::1", "[::1]:123"),
         ("2001:DB8:0::1", "[2001:db8::1]:123"),
-        ("[fe80::1%eth0]:11123", "[fe80::1%eth0]:11123"),
-        ("eth0", "eth0:123"),
-        ("eth0.100:11123", "eth0.100:11123"),
-        ("127.0.0.1:0", "127.0.0.1:0"),
+        ("eth0.100", "eth0.100:123"),
     ],
 )
 def test_listen_addresses_get_one_spelling(text: str, spelling: str):
     assert listen_address(text) == spelling
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("", "must be an address with a port"),
-        (":123", "must be an address with a port"),
-        ("[::1:123", "must be an address with a port"),
-        ("eth0:ntp", "must be an address with a port"),
-        ("eth0:123456", "must be an address with a port"),
-        ("eth0:65536", "port 65536 is above 65535"),
-        ("[eth0]:123", "brackets are for IPv6 addresses only"),
-        ("1.2.3:123", '"1.2.3" is neither an IP address nor an interface name'),
-        ("256.0.0.1", '"256.0.0.1" is neither an IP address nor an interface name'),
-        ("time.example.com", '"time.example.com" is neither an IP address nor an interface name'),
-        ("::12345", '"::12345" is neither an IP address nor an interface name'),
-        ("x" * 16, "is neither an IP address nor an interface name"),
-        ("eth 0", '"eth 0" is neither an IP address nor an interface name'),
-    ],
-)
-def test_what_is_no_listen_address(text: str, complaint: str):
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text is compared below
-        listen_address(text)
-    assert complaint in str(caught.value)
 
 
 def test_http_listens_on_addresses_only():

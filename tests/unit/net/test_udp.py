@@ -60,6 +60,8 @@ def test_one_address_that_cannot_be_had_leaves_no_socket_open():
     before = set(Path("/proc/self/fd").iterdir())
     with pytest.raises(NtpUsgError, match=r"192.0.2.77:123: no interface of this machine has that address"):
         open_sockets(["127.0.0.1:0", "[::1]:0", "192.0.2.77"])
+    with pytest.raises(ValueError, match=r"time\.example\.org"):
+        open_sockets(["127.0.0.1:0", "time.example.org"])
     assert set(Path("/proc/self/fd").iterdir()) == before
 
 

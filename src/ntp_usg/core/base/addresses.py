@@ -1,0 +1,63 @@
+"""What people write as an address to listen on, read in one place for configuration and sockets alike."""
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+NTP_PORT = 123
+
+_HOST_AND_PORT = re.compile(r"(?:\[(?P<bracketed>[^\[\]]*)\]|(?P<plain>[^:\[\]]*))(?::(?P<port>[0-9]{1,5}))?")
+_INTERFACE = re.compile(r"(?=.{1,15}\Z)(?=.*[A-Za-z])[A-Za-z0-9_-]+(?:\.[0-9]+)*")  # dots are for VLANs: eth0.100
+
+
+@dataclass(frozen=True, slots=True)
+class ListenAddress:
+    """A numeric address, or every address of an interface where `host` is None."""
+
+    host: str | None
+    interface: str | None
+    port: int
+
+    def __str__(self) -> str:
+        host = self.host or self.interface or ""
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+
+def parse_listen_address(text: str) -> ListenAddress:
+    """Read `0.0.0.0:123`, `[::]:123`, `::1`, `eth0:123` or `eth0`; the port is 123 where none is given.
+
+    Raises ValueError for anything else: whether an interface of that name exists is found out on opening.
+    """
+    host, port = parse_endpoint(text, NTP_PORT)
+    if address := numeric_address(host):
+        return ListenAddress(address, None, port)
+    if _INTERFACE.fullmatch(host):
+        return ListenAddress(None, host, port)
+    raise ValueError(
+        f'"{host}" is neither an IP address nor an interface name (host names are not looked up);'
+        ' write it like "0.0.0.0:123", "[::]:123" or "eth0:123"'
+    )
+
+
+def parse_endpoint(text: str, default_port: int) -> tuple[str, int]:
+    """Split `host:port`, `[IPv6]:port` or a bare host, which is printable then; ValueError where it is neither."""
+    text = text.strip()
+    if text.count(":") > 1 and not text.startswith("["):
+        text = f"[{text}]"  # a bare IPv6 address, which leaves no room for a port
+    match = _HOST_AND_PORT.fullmatch(text)
+    if match is None or not text.isprintable() or not (host := match["bracketed"] or match["plain"]):
+        raise ValueError("must be an address with a port, like 0.0.0.0:123 or [::]:123")
+    port = default_port if match["port"] is None else int(match["port"])
+    if port > 65535:
+        raise ValueError(f"port {port} is above 65535")
+    if match["bracketed"] and ":" not in host:
+        raise ValueError("brackets are for IPv6 addresses only")
+    return host, port
+
+
+def numeric_address(host: str) -> str | None:
+    """The one spelling of an IPv4 or IPv6 address, the latter perhaps with a zone; None for anything else."""
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        return None
