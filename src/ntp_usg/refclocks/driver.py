@@ -54,7 +54,7 @@ ReferenceId = Annotated[str, AfterValidator(_reference_id)]
 class DriverOptions(BaseModel):
     """What every driver of a device can be told; the keys of its table in the configuration."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     device: str
     reference_id: ReferenceId

@@ -105,6 +105,21 @@ def test_the_quality_that_is_not_one_is_told_the_accepted_ones(problems: Problem
     assert all(name in problem for name in ("NoFix", "Gps", "DGps", "DifferentialGps", "Pps", "Rtk"))
 
 
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        ("baud_rate = '9600'", '`gps.baud_rate`: must be a whole number, not "9600"'),
+        ("baud_rate = 9600.0", "`gps.baud_rate`: must be a whole number, not 9600.0"),
+        ("poll_interval_secs = true", "`gps.poll_interval_secs`: must be a whole number, not true"),
+        ("timeout_secs = '5'", '`gps.timeout_secs`: must be a number, not "5"'),
+        ("offset_secs = false", "`gps.offset_secs`: must be a number, not false"),
+        ("min_quality = 1", "`gps.min_quality`: must be one of NoFix, Gps, DGps, DifferentialGps, Pps, Rtk, FloatRtk"),
+    ],
+)
+def test_values_of_drivers_keep_their_type_like_all_others(problems: Problems, setting: str, problem: str):
+    assert problems("", gps=f'[gps]\ndevice = "/dev/x"\n{setting}\n') == [f"gps.conf:3: {problem}"]
+
+
 def test_all_problems_of_all_sources_come_at_once(problems: Problems):
     assert problems(
         "[server]\nstratum = 99\n[log]\nlevel = 'loud'\n",
