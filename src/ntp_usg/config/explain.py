@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
 
 from ntp_usg.config.models import Settings, Table
 from ntp_usg.config.values import toml_scalar
@@ -36,15 +35,16 @@ def difference(old: Settings, new: Settings) -> list[str]:
 
 
 def _values(settings: Settings) -> Iterator[tuple[str, object]]:
+    """The values as their models write them: numbers, texts and lists, which load again."""
     tables = [(name, table) for name, table in settings if isinstance(table, Table)]
     for name, table in [*tables, *settings.drivers.items()]:
-        for key, value in table:
+        for key, value in table.model_dump(mode="json").items():
             yield f"{name}.{key}", value
 
 
 def _toml(value: object) -> str | None:
     if value is None:
         return None
-    if isinstance(value, tuple | list):
+    if isinstance(value, list):
         return f"[{', '.join(str(_toml(item)) for item in value)}]"
-    return toml_scalar(value.name if isinstance(value, Enum) else value)
+    return toml_scalar(value)

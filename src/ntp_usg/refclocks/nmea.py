@@ -5,7 +5,7 @@ import time
 from functools import partial
 from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat
+from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat, PlainSerializer
 
 from ntp_usg.core.base.errors import DeviceError
 from ntp_usg.core.base.instants import MonoNs, seconds
@@ -30,12 +30,14 @@ _NOISE = Verdict(Outcome.REJECTED, Reason.BAD_CHECKSUM)
 
 
 def _quality(value: object) -> FixQuality:
-    if isinstance(value, FixQuality):
-        return value
     for name, quality in _QUALITIES.items():
-        if isinstance(value, str) and value.lower() == name.lower():
+        if value is quality or (isinstance(value, str) and value.lower() == name.lower()):
             return quality
     raise ValueError(f"must be one of {', '.join(_QUALITIES)}")
+
+
+def _spelling(quality: FixQuality) -> str:
+    return next(name for name, named in _QUALITIES.items() if named is quality)
 
 
 class NmeaOptions(DriverOptions):
@@ -45,7 +47,7 @@ class NmeaOptions(DriverOptions):
     timeout_secs: Annotated[FiniteFloat, Field(gt=0)] = 5.0
     baud_rate: Annotated[int, Field(ge=50, le=4_000_000)] = 9600
     min_satellites: Annotated[int, Field(ge=0, le=99)] = 4
-    min_quality: Annotated[FixQuality, BeforeValidator(_quality)] = FixQuality.GPS
+    min_quality: Annotated[FixQuality, BeforeValidator(_quality), PlainSerializer(_spelling)] = FixQuality.GPS
     poll_interval_secs: Annotated[int, Field(ge=1, le=1024)] = 1
     accuracy_secs: Annotated[FiniteFloat, Field(gt=0)] = 0.2
     """How far a message's arrival may be off, once `offset_secs` is taken off: half the width of an honest bound."""

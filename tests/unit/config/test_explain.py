@@ -1,9 +1,17 @@
 from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
 
 from ntp_usg.config.explain import difference, explain_settings
 from ntp_usg.config.models import Settings
 
 Load = Callable[..., Settings]
+
+
+def shown_and_loaded_again(settings: Settings, load: Load) -> Settings:
+    return load("\n".join(str(line) for line in explain_settings(settings)))
 
 
 def test_every_value_is_shown_with_its_origin(load: Load):
@@ -25,9 +33,30 @@ def test_every_value_is_shown_with_its_origin(load: Load):
 
 def test_what_is_shown_can_be_loaded_again(load: Load):
     settings = load("", gps='[gps]\ndevice = "/dev/\\"µ"\n', flags={"pps.device": "/dev/pps0"})
-    text = "\n".join(str(line) for line in explain_settings(settings))
-    again = load(text)
-    assert difference(settings, again) == []
+    assert difference(settings, shown_and_loaded_again(settings, load)) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "spellings"),
+    [
+        ("gps", "min_quality", ("NoFix", "Gps", "DGps", "Pps", "Rtk", "FloatRtk")),
+        ("pps", "capture_mode", ("Assert", "Clear", "Both")),
+    ],
+)
+def test_words_are_shown_as_the_guide_spells_them_and_load_again(load: Load, table, key, spellings):
+    for word in spellings:
+        settings = load(f'[{table}]\ndevice = "/dev/x"\n{key} = "{word.lower()}"\n')
+        lines = {line.key: line.value for line in explain_settings(settings)}
+        assert lines[f"{table}.{key}"] == f'"{word}"'
+        assert difference(settings, shown_and_loaded_again(settings, load)) == []
+
+
+def test_a_value_without_a_type_of_its_own_in_toml_is_shown_as_its_model_writes_it():
+    class Options(BaseModel):
+        firmware: Path = Path("/lib/firmware")
+
+    lines = [str(line) for line in explain_settings(Settings(drivers={"third": Options()}))]
+    assert lines[-1] == 'third.firmware = "/lib/firmware"   # default'
 
 
 def test_only_drivers_in_use_are_shown(load: Load):
