@@ -3,13 +3,12 @@
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from ntp_usg.core.base.instants import HostNs, MonoNs
 from ntp_usg.core.base.snapshots import ServingState
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
-from ntp_usg.core.server.responder import MAX_REQUEST_LENGTH, Responder
+from ntp_usg.core.server.responder import MAX_REQUEST_LENGTH, Responder, unusable
 from ntp_usg.net.addresses import SocketAddress
 from ntp_usg.net.counters import VerdictCounters
 from ntp_usg.sysapi.timestamping import (
@@ -108,7 +107,7 @@ class Service:
         return reply.verdict if self.send(route, packet) else _SEND_FAILED
 
     def _look(self) -> tuple[ServingState, HostNs, MonoNs]:
-        """The state to answer by and the clocks; expired where somebody has moved the host's clock since it was made.
+        """The state to answer by and the clocks; unusable where somebody has moved the host's clock since it was made.
 
         Being interrupted between the two readings looks the same, so a suspicion is checked twice.
         """
@@ -117,4 +116,4 @@ class Service:
             now, host = time.monotonic_ns(), time.time_ns()
             if abs(host - now - state.host_minus_mono_ns) <= _CLOCK_MOVED_NS:
                 return state, HostNs(host), MonoNs(now)
-        return replace(state, expires_at=MonoNs(0)), HostNs(host), MonoNs(now)
+        return unusable(state, b"INIT"), HostNs(host), MonoNs(now)
