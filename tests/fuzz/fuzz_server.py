@@ -67,8 +67,8 @@ def main() -> int:
         if number % WINDOW == 0:
             bombardment.collect(0.001)
     bombardment.collect(0.5)
-    bombardment.sockets[0].sendto(PLAIN, bombardment.target)
     before = bombardment.answered
+    bombardment.send(PLAIN)
     bombardment.collect(2.0)
     alive = bombardment.answered > before
     print(
