@@ -32,9 +32,10 @@ def load_settings(
     """
     problems: list[ConfigProblem] = []
     models = {**TABLES, **sections}
+    files = {name: f"{name}.conf or {path.name}" if name in sections else path.name for name in models}
     documents = [
-        *(_read(path.parent / f"{name}.conf", {name: model}, problems) for name, model in sections.items()),
-        _read(path, models, problems, required=required),
+        *(_read(path.parent / f"{name}.conf", {name: model}, files, problems) for name, model in sections.items()),
+        _read(path, models, files, problems, required=required),
         _command_line(overrides),
     ]
     complete = not problems  # otherwise what seems missing may stand where we could not read
@@ -59,7 +60,9 @@ def load_settings(
     )
 
 
-def _read(path: Path, accepted: Models, problems: list[ConfigProblem], *, required: bool = False) -> Document:
+def _read(
+    path: Path, accepted: Models, files: Mapping[str, str], problems: list[ConfigProblem], *, required: bool = False
+) -> Document:
     """One file's accepted tables; what is wrong with it as a whole joins `problems`."""
     source = str(path)
     try:
@@ -71,7 +74,7 @@ def _read(path: Path, accepted: Models, problems: list[ConfigProblem], *, requir
     except ConfigError as error:
         problems += error.problems
     else:
-        problems += table_problems(document, accepted)
+        problems += table_problems(document, accepted, files)
         tables = {
             name: table for name, table in document.tables.items() if name in accepted and isinstance(table, dict)
         }

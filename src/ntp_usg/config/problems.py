@@ -60,12 +60,14 @@ class Entry:
         return ConfigProblem(self.document.source, self.document.line((*self.path, *inside)), message)
 
 
-def table_problems(document: Document, accepted: Models) -> Iterator[ConfigProblem]:
-    """Whatever stands at the top of a file and is not one of its tables."""
+def table_problems(document: Document, accepted: Models, files: Mapping[str, str]) -> Iterator[ConfigProblem]:
+    """Whatever stands at the top of a file and is not one of its tables; `files` says where all tables belong."""
     for name, content in document.tables.items():
         entry = Entry(content, document, (name,))
         if name in accepted and not isinstance(content, dict):
             yield entry.problem(f"`{name}` is a table: write its keys in lines of their own below [{name}]")
+        elif name not in accepted and name in files:
+            yield entry.problem(f"[{name}] belongs in {files[name]}")
         elif name not in accepted:
             what = (
                 f"unknown table [{_name(name)}]"
@@ -117,7 +119,7 @@ def _advice(key: str, accepted: Collection[str], models: Models) -> str:
     homes = [f"[{table}]" for table, model in models.items() if key in model.model_fields]
     if homes:
         return f"; it belongs to {' or '.join(homes)}"
-    near = get_close_matches(key, accepted, n=1)
+    near = get_close_matches(key, accepted, n=1, cutoff=0.7)  # two of three letters, as in gps and pps, are not close
     return (f"; did you mean `{near[0]}`?" if near else ".") + f" Accepted: {', '.join(accepted)}"
 
 

@@ -1,8 +1,12 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from ntp_usg.config.loader import load_settings
 from ntp_usg.config.models import AccessSettings, ServerSettings
+from ntp_usg.core.base.errors import ConfigError
+from ntp_usg.refclocks.nmea import NmeaOptions
 
 Problems = Callable[..., list[str]]
 
@@ -93,6 +97,27 @@ def test_each_mistake_is_named_with_its_line_and_what_would_be_right(problems: P
     assert problems(server) == [f"server.toml:{problem}"]
 
 
+@pytest.mark.parametrize(
+    ("gps", "problem"),
+    [
+        ("[pps]", "1: [pps] belongs in pps.conf or server.toml"),
+        ("\n[server]\nstratum = 99", "2: [server] belongs in server.toml"),
+        ("log = 'debug'", "1: [log] belongs in server.toml"),
+        ("[xps]", "1: unknown table [xps]. Accepted: gps"),
+        ("[gpss]", "1: unknown table [gpss]; did you mean `gps`? Accepted: gps"),
+    ],
+)
+def test_a_table_in_a_drivers_file_is_told_where_it_belongs(problems: Problems, gps: str, problem: str):
+    assert problems("", gps=gps) == [f"gps.conf:{problem}"]
+
+
+def test_the_file_that_a_table_belongs_in_is_called_by_its_own_name(tmp_path: Path):
+    (tmp_path / "our.toml").touch()
+    (tmp_path / "gps.conf").write_text("[server]\n")
+    with pytest.raises(ConfigError, match=r"\[server\] belongs in our\.toml$"):
+        load_settings(tmp_path / "our.toml", sections={"gps": NmeaOptions})
+
+
 def test_host_bits_name_the_line_of_the_element_and_the_network_meant(problems: Problems):
     (problem,) = problems('[access]\nallow = [\n  "10.0.0.0/8",\n  "172.16.0.1/12",\n]\n')
     assert problem.startswith("server.toml:4: `access.allow`: ")
@@ -127,7 +152,7 @@ def test_all_problems_of_all_sources_come_at_once(problems: Problems):
         pps="[pps\n",
         flags={"server.max_clients": 0, "gps.baud_rate": 7},
     ) == [
-        "gps.conf:1: unknown table [pps]; did you mean `gps`? Accepted: gps",
+        "gps.conf:1: [pps] belongs in pps.conf or server.toml",
         'gps.conf:3: `gps.baud_rate`: must be a whole number, not "fast"',
         "pps.conf:1: not valid TOML: Expected ']' at the end of a table declaration",
         "server.toml:2: `server.stratum`: must be at least 1 and at most 15, not 99",
