@@ -1,0 +1,107 @@
+"""What a restart need not learn again: the clock's frequency and how steady it is, kept in a small file.
+
+The file is JSON, because it is written by a program and read by people; ntpd's and chronyd's files are read too.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from ntp_usg.core.base.errors import ClockError
+
+MAXIMUM_BYTES = 65536
+"""No drift file of any program is longer; what is, is not read."""
+
+_Frequency = Annotated[FiniteFloat, Field(ge=-10_000, le=10_000)]  # no clock is further off, be it a bad emulator's
+_Deviation = Annotated[FiniteFloat, Field(ge=0)]
+
+_UNKNOWN_DEVIATION_PPM = 1.0
+"""What ntpd's file, which does not say, is taken to be good for: a crystal moves by that between summer and winter."""
+
+
+class SavedState(BaseModel):
+    """What is kept of a clock."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    frequency_ppm: _Frequency
+    """How much faster than true time the clock runs by itself, as in SystemSnapshot."""
+    deviation_ppm: _Deviation
+    """One standard deviation of that."""
+    stability_ppm: _Deviation | None = None
+    """By how much it wanders in an hour, where that has been learned."""
+    saved_at: AwareDatetime | None = None
+    """When it was so; None where the file does not say."""
+    holdover: Mapping[str, object] = {}
+    """The holdover model's own values, which it checks itself."""
+
+
+def load(path: Path) -> SavedState | None:
+    """What was saved; None where nothing was.
+
+    Raises ClockError, with a text that says what to do, for a file that cannot be read or makes no sense.
+    """
+    try:
+        # Not blocking: a pipe in its place must not keep the server from starting.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            data = file.read(MAXIMUM_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ClockError(f"the drift file {path} cannot be read: {error.strerror}") from error
+    try:
+        return _parse(data)
+    except ValueError as error:
+        raise ClockError(f"the drift file {path} is of no use, delete it: {_cause(error)}") from error
+
+
+def save(path: Path, state: SavedState) -> None:
+    """Replace the file, whole or not at all, whatever happens to the power meanwhile.
+
+    Raises ClockError where that cannot be.
+    """
+    fresh = path.with_name(path.name + ".new")
+    try:
+        # Neither another program's file nor a link that somebody has put there is written to.
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644), "w") as file:
+            file.write(state.model_dump_json(indent=2) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        raise ClockError(
+            f"the drift file {path} cannot be written: {error.strerror}; its directory must exist and belong to the "
+            "user that the server runs as (systemd: StateDirectory=ntp_usg), or set clock.drift_file"
+        ) from error
+
+
+def _parse(data: bytes) -> SavedState:
+    if len(data) > MAXIMUM_BYTES:
+        raise ValueError(f"it is longer than {MAXIMUM_BYTES} bytes")
+    try:
+        text = data.decode("ascii")
+    except UnicodeDecodeError:
+        raise ValueError("it is no text") from None
+    if text.lstrip().startswith("{"):
+        return SavedState.model_validate_json(text)
+    return _parse_numbers(text.split())
+
+
+def _parse_numbers(words: list[str]) -> SavedState:
+    """One number is ntpd's: what it adds to the frequency. Two are chronyd's: how fast the clock is, and its bound."""
+    try:
+        frequency, deviation = map(float, words) if len(words) == 2 else (-float(*words), _UNKNOWN_DEVIATION_PPM)
+    except (TypeError, ValueError):
+        raise ValueError("it is neither ours nor ntpd's nor chronyd's") from None
+    return SavedState(frequency_ppm=frequency, deviation_ppm=deviation)
+
+
+def _cause(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    problem = error.errors(include_url=False, include_input=False)[0]
+    return ": ".join([*map(str, problem["loc"]), problem["msg"]])
