@@ -1,0 +1,232 @@
+"""A bank of Kalman filters of offset and frequency, one for each wander a clock may have, weighed by their evidence."""
+
+import math
+from dataclasses import dataclass
+
+from ntp_usg.core.algorithms.estimator import Estimate, NoiseModel
+from ntp_usg.core.algorithms.line_fit import SlopePrior
+from ntp_usg.core.algorithms.sample_noise import NoiseReader, SampleNoise
+from ntp_usg.core.base.instants import RawNs, nanoseconds, seconds
+from ntp_usg.core.base.samples import Sample
+from ntp_usg.core.base.verdicts import Reason
+
+WANDERS = tuple(1e-11 * 4**step for step in range(9))
+"""Random walk of frequency from 0.01 ppb to 0.7 ppm in the root of a second: from an oven to a draughty board."""
+FORGETTING = 0.99
+"""Evidence of a sample that is n samples old counts FORGETTING**n: a clock's wander changes with its surroundings."""
+HELD_RATE_DEVIATION = 1e-6
+"""How far a crystal's frequency may wander while a source is away: 1 ppm, some ten kelvin."""
+LOST = -16.0
+"""A filter whose log weight is this far below the best starts again from the common estimate."""
+ROOT_2 = math.sqrt(2)
+LOG_ROOT_2_PI = math.log(math.sqrt(2 * math.pi))
+
+
+@dataclass(slots=True)
+class Filter:
+    """Offset (seconds, relative to a common base) and rate with their covariances, under one belief of the noises."""
+
+    process: float
+    """Variance that the rate gains in a second."""
+    reading: int
+    """Which of the rival readings of a sample's noise it believes."""
+    offset: float = 0.0
+    rate: float = 0.0
+    offset_variance: float = 0.0
+    covariance: float = 0.0
+    rate_variance: float = 0.0
+    log_weight: float = 0.0
+
+    def offset_variance_after(self, elapsed: float) -> float:
+        """Variance of the offset predicted over an interval in seconds."""
+        growth = 2 * self.covariance + elapsed * (self.rate_variance + self.process * elapsed / 3)
+        return self.offset_variance + elapsed * growth
+
+    def advance(self, elapsed: float) -> None:
+        """Predict over an interval in seconds."""
+        self.offset_variance = self.offset_variance_after(elapsed)
+        self.covariance += elapsed * (self.rate_variance + self.process * elapsed / 2)
+        self.rate_variance += self.process * elapsed
+        self.offset += self.rate * elapsed
+
+    def learn(self, measured: float, noise: SampleNoise) -> None:
+        """Take in a measured offset, and how likely it was."""
+        spread = self.offset_variance + noise.sigma * noise.sigma
+        shift, remaining, evidence = weigh(measured - self.offset, noise.half_width, spread)
+        offset_gain, rate_gain = self.offset_variance / spread, self.covariance / spread
+        settled = (1 - remaining) * spread
+        self.offset += offset_gain * shift
+        self.rate += rate_gain * shift
+        self.offset_variance -= offset_gain * offset_gain * settled
+        self.covariance -= offset_gain * rate_gain * settled
+        self.rate_variance -= rate_gain * rate_gain * settled
+        self.log_weight = FORGETTING * self.log_weight + evidence
+
+    def begin(self, offset: float, offset_variance: float, prior: SlopePrior) -> None:
+        """Start from one offset and what is expected of the rate."""
+        self.offset, self.rate = offset, prior.rate
+        self.offset_variance, self.rate_variance = offset_variance, prior.deviation * prior.deviation
+        self.covariance = 0.0
+        self.log_weight = 0.0
+
+
+def weigh(innovation: float, half_width: float, spread: float) -> tuple[float, float, float]:
+    """A normal value of variance `spread` around 0 turns out to lie within `innovation` +- `half_width`.
+
+    Gives its mean, the part of its variance that remains, and the logarithm of how likely that was.
+    """
+    sigma = math.sqrt(spread)
+    if half_width < 0.3 * sigma:
+        total = spread + half_width * half_width / 3
+        evidence = -innovation * innovation / (2 * total) - 0.5 * math.log(total) - LOG_ROOT_2_PI
+        return innovation * spread / total, 1 - spread / total, evidence
+    low, high = (innovation - half_width) / sigma, (innovation + half_width) / sigma
+    nearest = max(low, -high)
+    if nearest > 5:
+        # Far in the tail: the value lies just within the near edge. erf has no digits left there.
+        mean = nearest + 1 / nearest
+        evidence = -nearest * nearest / 2 - math.log(nearest * 2 * half_width) - LOG_ROOT_2_PI
+        return math.copysign(mean * sigma, innovation), 1 / (nearest * nearest), evidence
+    probability = 0.5 * (math.erf(high / ROOT_2) - math.erf(low / ROOT_2))
+    at_low, at_high = _density(low), _density(high)
+    mean = (at_low - at_high) / probability
+    remaining = 1 + (low * at_low - high * at_high) / probability - mean * mean
+    return mean * sigma, remaining, math.log(probability / (2 * half_width))
+
+
+def _density(value: float) -> float:
+    return math.exp(-value * value / 2 - LOG_ROOT_2_PI)
+
+
+class KalmanEstimator:
+    """Learns offset and rate of a source, and with them how much the clock wanders and the samples scatter."""
+
+    ENOUGH = 4
+    RESTART_AFTER = 5
+    """So many outliers in a row mean that the source moved, not that it glitched."""
+    JITTER_MEMORY = 32
+
+    def __init__(self, noise: NoiseModel) -> None:
+        self._noise = noise
+        self._reader = NoiseReader(noise)
+        self._prior = SlopePrior()
+        self._filters = [
+            Filter(wander * wander, reading) for reading in range(NoiseReader.READINGS) for wander in WANDERS
+        ]
+        self._weights: list[float] = []
+        self._base_ns = 0
+        self._latest: Sample | None = None
+        self._count = 0
+        self._outliers = 0
+        self._scatter = noise.expected * noise.expected
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def ready(self) -> bool:
+        return self._count >= self.ENOUGH
+
+    @property
+    def latest(self) -> Sample | None:
+        return self._latest
+
+    @property
+    def wander(self) -> float:
+        """Random walk of the clock's frequency: seconds per second, in the root of a second."""
+        return math.sqrt(sum(w * each.process for w, each in zip(self._weights, self._filters, strict=True)))
+
+    def add(self, sample: Sample) -> Reason:
+        """Take a sample in, or say that it is an outlier; after RESTART_AFTER of those the estimator begins anew."""
+        readings = self._reader.read(sample)
+        if self.ready and self._is_outlier(sample, readings[0]):
+            self._outliers += 1
+            if self._outliers < self.RESTART_AFTER:
+                return Reason.OUTLIER
+            self.restart()
+        self._outliers = 0
+        if self._latest is None:
+            self._begin(sample, readings)
+        else:
+            self._learn(sample, self._latest, readings)
+        self._latest = sample
+        self._count += 1
+        return Reason.USED
+
+    def restart(self) -> None:
+        """Forget the samples but keep the frequency as the expectation for what follows."""
+        if self.ready:
+            self._prior = SlopePrior(self._mean_rate(), HELD_RATE_DEVIATION)
+        self._latest = None
+        self._count = 0
+        self._outliers = 0
+
+    def estimate(self, at: RawNs) -> Estimate | None:
+        """The weighted mean of the filters at an instant; None without samples."""
+        if self._latest is None:
+            return None
+        offset, variance = self._predict(seconds(at - self._latest.at))
+        return Estimate(
+            self._base_ns + nanoseconds(offset), self._mean_rate(), math.sqrt(variance), math.sqrt(self._scatter)
+        )
+
+    def _predict(self, elapsed: float) -> tuple[float, float]:
+        """Offset and its variance: that of the filters, and that among them."""
+        pairs = list(zip(self._weights, self._filters, strict=True))
+        offset = sum(w * (each.offset + each.rate * elapsed) for w, each in pairs)
+        variance = sum(
+            w * (each.offset_variance_after(elapsed) + (each.offset + each.rate * elapsed - offset) ** 2)
+            for w, each in pairs
+        )
+        return offset, max(0.0, variance)
+
+    def _mean_rate(self) -> float:
+        return sum(w * each.rate for w, each in zip(self._weights, self._filters, strict=True))
+
+    def _is_outlier(self, sample: Sample, noise: SampleNoise) -> bool:
+        expected = self.estimate(sample.at)
+        assert expected is not None
+        limit = max(self._noise.gate, 6 * expected.jitter) + 3 * expected.deviation + noise.half_width
+        return abs(seconds(sample.offset_ns - expected.offset_ns)) > limit
+
+    def _begin(self, sample: Sample, readings: tuple[SampleNoise, ...]) -> None:
+        self._base_ns = sample.offset_ns
+        for each in self._filters:
+            each.begin(0.0, readings[each.reading].variance, self._prior)
+        self._weights = [1 / len(self._filters)] * len(self._filters)
+
+    def _learn(self, sample: Sample, previous: Sample, readings: tuple[SampleNoise, ...]) -> None:
+        elapsed = seconds(sample.at - previous.at)
+        measured = seconds(sample.offset_ns - self._base_ns)
+        innovation = measured - self._predict(elapsed)[0]
+        for each in self._filters:
+            each.advance(elapsed)
+            each.learn(measured, readings[each.reading])
+        self._reweigh()
+        self._rebase()
+        if self._count >= self.ENOUGH:
+            memory = min(self._count - self.ENOUGH + 1, self.JITTER_MEMORY)
+            self._scatter += (innovation * innovation - self._scatter) / memory
+
+    def _reweigh(self) -> None:
+        best = max(each.log_weight for each in self._filters)
+        for each in self._filters:
+            each.log_weight -= best
+        weights = [math.exp(each.log_weight) for each in self._filters]
+        total = sum(weights)
+        self._weights = [weight / total for weight in weights]
+        leader = max(self._filters, key=lambda each: each.log_weight)
+        for each in self._filters:
+            if each.log_weight < LOST:
+                each.offset, each.rate = leader.offset, leader.rate
+                each.offset_variance, each.covariance = leader.offset_variance, leader.covariance
+                each.rate_variance = leader.rate_variance
+                each.log_weight = LOST
+
+    def _rebase(self) -> None:
+        """Keep the floats small: between a raw clock and UTC may lie decades, and no nanosecond must be lost."""
+        shift_ns = nanoseconds(self._predict(0.0)[0])
+        shift = seconds(shift_ns)
+        self._base_ns += shift_ns
+        for each in self._filters:
+            each.offset -= shift

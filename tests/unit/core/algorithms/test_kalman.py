@@ -1,0 +1,81 @@
+"""The bank of filters: what it learns, what it refuses, what it keeps."""
+
+import random
+
+import pytest
+
+from ntp_usg.core.algorithms.estimator import NoiseModel
+from ntp_usg.core.algorithms.kalman import KalmanEstimator, weigh
+from ntp_usg.core.base.instants import RawNs
+from ntp_usg.core.base.samples import Sample
+from ntp_usg.core.base.verdicts import Reason
+
+PULSES = NoiseModel(expected=1e-6, floor=10e-9, gate=10e-6)
+DECADES_NS = 50 * 365 * 86400 * 10**9
+
+
+def estimator_of(
+    count: int, *, offset_ns: int = 0, rate: float = 0.0, sigma: float = 0.0, seed: int = 1
+) -> KalmanEstimator:
+    noise, estimator = random.Random(seed), KalmanEstimator(PULSES)
+    for second in range(count):
+        error = noise.gauss(0, sigma) + rate * second
+        estimator.add(Sample(RawNs(second * 10**9), offset_ns + round(error * 1e9), 1e-6))
+    return estimator
+
+
+def test_offset_and_rate_are_learned_and_lie_within_the_stated_deviation():
+    estimate = estimator_of(200, rate=30e-6, sigma=1e-6).estimate(RawNs(200 * 10**9))
+    assert estimate is not None
+    assert abs(estimate.offset_ns * 1e-9 - 200 * 30e-6) < 4 * estimate.deviation
+    assert estimate.deviation < 1e-6
+    assert estimate.rate == pytest.approx(30e-6, abs=0.1e-6)
+    assert estimate.jitter == pytest.approx(1e-6, rel=0.5)
+
+
+def test_offsets_of_decades_lose_no_nanosecond():
+    estimate = estimator_of(10, offset_ns=DECADES_NS).estimate(RawNs(9 * 10**9))
+    assert estimate is not None
+    assert estimate.offset_ns == DECADES_NS
+
+
+def test_one_sample_far_off_is_refused_but_five_in_a_row_are_a_new_beginning():
+    estimator = estimator_of(20, sigma=1e-7)
+    verdicts = [estimator.add(Sample(RawNs((20 + i) * 10**9), 5_000_000, 1e-6)) for i in range(5)]
+    assert verdicts == [Reason.OUTLIER] * 4 + [Reason.USED]
+    assert len(estimator) == 1
+
+
+def test_the_frequency_survives_a_restart_as_expectation():
+    estimator = estimator_of(40, rate=25e-6)
+    estimator.restart()
+    assert estimator.estimate(RawNs(0)) is None
+    estimator.add(Sample(RawNs(100 * 10**9), 0, 1e-6))
+    estimate = estimator.estimate(RawNs(101 * 10**9))
+    assert estimate is not None
+    assert estimate.rate == pytest.approx(25e-6, abs=1e-8)
+
+
+def test_the_deviation_grows_away_from_the_samples():
+    estimator = estimator_of(30, sigma=1e-6)
+    near, far = estimator.estimate(RawNs(29 * 10**9)), estimator.estimate(RawNs(3600 * 10**9))
+    assert near is not None
+    assert far is not None
+    assert far.deviation > 10 * near.deviation
+
+
+def test_without_samples_there_is_no_estimate():
+    assert KalmanEstimator(PULSES).estimate(RawNs(0)) is None
+
+
+@pytest.mark.parametrize("innovation", [0.0, 0.7, -0.7, 1.4, 3.0, -5.5, 8.0])
+def test_weighing_by_an_interval_agrees_with_summing_over_it(innovation):
+    half_width, spread, steps = 1.3, 0.8, 40_000
+    values = [innovation + half_width * (2 * (i + 0.5) / steps - 1) for i in range(steps)]
+    density = [2.718281828459045 ** (-value * value / (2 * spread)) for value in values]
+    total = sum(density)
+    mean = sum(value * d for value, d in zip(values, density, strict=True)) / total
+    variance = sum((value - mean) ** 2 * d for value, d in zip(values, density, strict=True)) / total
+    found_mean, remaining, _ = weigh(innovation, half_width, spread)
+    assert found_mean == pytest.approx(mean, rel=0.02, abs=1e-6)
+    assert remaining == pytest.approx(variance / spread, rel=0.15)
