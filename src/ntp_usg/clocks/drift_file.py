@@ -94,10 +94,16 @@ def _parse(data: bytes) -> SavedState:
 def _parse_numbers(words: list[str]) -> SavedState:
     """One number is ntpd's: what it adds to the frequency. Two are chronyd's: how fast the clock is, and its bound."""
     try:
-        frequency, deviation = map(float, words) if len(words) == 2 else (-float(*words), _UNKNOWN_DEVIATION_PPM)
-    except (TypeError, ValueError):
-        raise ValueError("it is neither ours nor ntpd's nor chronyd's") from None
-    return SavedState(frequency_ppm=frequency, deviation_ppm=deviation)
+        numbers = [float(word) for word in words]
+    except ValueError:
+        numbers = []
+    match numbers:
+        case [correction]:
+            return SavedState(frequency_ppm=-correction, deviation_ppm=_UNKNOWN_DEVIATION_PPM)
+        case [frequency, skew]:
+            return SavedState(frequency_ppm=frequency, deviation_ppm=skew)
+        case _:
+            raise ValueError("it is neither ours nor ntpd's nor chronyd's")
 
 
 def _cause(error: ValueError) -> str:
