@@ -40,6 +40,18 @@ class Reason(StrEnum):
     RATE_LIMITED = "rate_limited"
     QUEUE_FULL = "queue_full"
     SEND_FAILED = "send_failed"
+    # Answers of other servers that are not used
+    NOT_AN_ANSWER = "not_an_answer"
+    DUPLICATE = "duplicate"
+    BOGUS_ORIGIN = "bogus_origin"
+    UNSYNCHRONISED_SERVER = "unsynchronised_server"
+    BAD_TIMESTAMPS = "bad_timestamps"
+    TOO_LATE = "too_late"
+    TOO_DISTANT = "too_distant"
+    LOOP = "loop"
+    KISS_RATE = "kiss_rate"
+    KISS_DENY = "kiss_deny"
+    KISS_RSTR = "kiss_rstr"
     # Samples, messages and pulses
     USED = "used"
     NO_FIX = "no_fix"
@@ -89,6 +101,17 @@ _EXPLANATIONS: dict[Reason, str] = {
     Reason.RATE_LIMITED: "The client asks more often than rate_limit allows; it gets silence.",
     Reason.QUEUE_FULL: "The control process was busy and the queue towards it full.",
     Reason.SEND_FAILED: "The kernel refused to send the answer.",
+    Reason.NOT_AN_ANSWER: "The packet is no answer: its mode is not that of a server.",
+    Reason.DUPLICATE: "The server's answer to this request has come already.",
+    Reason.BOGUS_ORIGIN: "The packet does not name our latest request: an answer to an earlier one, or a forged one.",
+    Reason.UNSYNCHRONISED_SERVER: "The server says that its own clock is not synchronised.",
+    Reason.BAD_TIMESTAMPS: "The answer's timestamps are missing or contradict each other: a clock was set meanwhile.",
+    Reason.TOO_LATE: "The answer was on its way for so long that it says too little about the time.",
+    Reason.TOO_DISTANT: "The server's time may be off by more than selection.max_distance allows.",
+    Reason.LOOP: "The server follows this host: to follow it back would be to follow ourselves.",
+    Reason.KISS_RATE: "The server asked us to ask less often (RATE kiss-o'-death), and we do.",
+    Reason.KISS_DENY: "The server refused us for good (DENY kiss-o'-death): ask its operator, or remove it.",
+    Reason.KISS_RSTR: "The server's access rules shut us out (RSTR kiss-o'-death): ask its operator, or remove it.",
     Reason.USED: "Accepted and used for the clock.",
     Reason.NO_FIX: "The receiver says it has no fix: check the antenna and its view of the sky.",
     Reason.TOO_FEW_SATELLITES: "Fewer satellites than gps.min_satellites are used in the fix.",
