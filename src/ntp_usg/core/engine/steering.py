@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ntp_usg.core.algorithms.history import Estimate
+from ntp_usg.core.algorithms.estimator import Estimate
 from ntp_usg.core.base.actions import Action, Level, Note, Steer
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
