@@ -108,6 +108,7 @@ class Fuzzer:
             reference_time=WallNs(rng.choice((0, rng.randrange(2 * ERAS_NS)))),
             as_of=MonoNs(now - rng.randrange(10**10)),
             expires_at=MonoNs(now + rng.choice((-1, 0, 10**10, 10**10))),
+            epoch=rng.choice((0, 0, 0, 1)),
         )
 
     def step(self, data: bytes, now: MonoNs) -> None:

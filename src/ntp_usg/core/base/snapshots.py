@@ -48,6 +48,8 @@ class ServingState:
     """After this the state may not be served: its writer has died or hangs."""
     host_minus_mono_ns: int = 0
     """CLOCK_REALTIME minus CLOCK_MONOTONIC at `as_of`: shows whether another program moved the clock since."""
+    epoch: int = 0
+    """Counts steps of the clock: timestamps of two epochs never mix in one answer."""
 
     @property
     def synchronised(self) -> bool:

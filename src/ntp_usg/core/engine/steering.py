@@ -115,6 +115,7 @@ class Steering:
             as_of=now,
             expires_at=MonoNs(now + nanoseconds(self._settings.state_lifetime)),
             host_minus_mono_ns=host - now,
+            epoch=self.epoch,
         )
 
     def _step(self, estimate: Estimate, raw: RawNs) -> ClockMapping:

@@ -8,7 +8,7 @@ from ntp_usg.core.base.instants import MonoNs
 class Client:
     """What is known of one address."""
 
-    __slots__ = ("due", "hits", "last_seen", "next_kiss", "receive_timestamp", "transmit_timestamp")
+    __slots__ = ("due", "epoch", "hits", "last_seen", "next_kiss", "receive_timestamp", "transmit_timestamp")
 
     def __init__(self) -> None:
         self.hits = 0
@@ -21,6 +21,8 @@ class Client:
         """When its last request came and our answer left, as 64-bit NTP timestamps: for interleaved mode."""
         self.transmit_timestamp = 0
         """0 = nothing to interleave with."""
+        self.epoch = 0
+        """The clock's epoch that both belong to."""
 
 
 class ClientTable:

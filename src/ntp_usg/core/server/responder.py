@@ -35,7 +35,7 @@ _RATE_KISS = Verdict(Outcome.ANSWERED, Reason.RATE_KISS)
 class Reply:
     """What becomes of one request: a verdict, and a packet if it is answered."""
 
-    __slots__ = ("_client", "_receive_timestamp", "packet", "verdict")
+    __slots__ = ("_client", "_epoch", "_receive_timestamp", "packet", "verdict")
 
     def __init__(
         self,
@@ -43,11 +43,13 @@ class Reply:
         packet: bytearray | None = None,
         client: Client | None = None,
         receive_timestamp: int = 0,
+        epoch: int = 0,
     ) -> None:
         self.verdict = verdict
         self.packet = packet
         self._client = client
         self._receive_timestamp = receive_timestamp
+        self._epoch = epoch
 
     def depart(self, transmit_time: WallNs) -> bytearray:
         """Stamp the answer's transmit field; call it last before the packet is sent.
@@ -62,6 +64,7 @@ class Reply:
         if self._client is not None:
             self._client.receive_timestamp = self._receive_timestamp
             self._client.transmit_timestamp = transmit_timestamp
+            self._client.epoch = self._epoch
         return self.packet
 
 
@@ -133,7 +136,8 @@ class Responder:
 
         An interleaved request shows our last receive timestamp as its origin; ordinary ones show our transmit
         timestamp, or 0. So that no value can be both, receive timestamps end in a 1 and transmit timestamps in a 0;
-        and no receive timestamp is given twice in a row, or found twice.
+        and no receive timestamp is given twice in a row, or found twice. What was remembered before a step of the clock
+        is of another timeline than the rest of the answer, and told to nobody.
         """
         first, poll, origin, receive, transmit = _REQUEST.unpack_from(data)
         verdict, remembered, echoed, transmit_timestamp = _BASIC, None, transmit, 0
@@ -143,7 +147,8 @@ class Responder:
             remembered = client
             if receive_timestamp == client.receive_timestamp:
                 receive_timestamp += 2  # can't overflow: whole nanoseconds end well before the last units of an era
-            if client.transmit_timestamp and origin == client.receive_timestamp and receive != transmit:
+            found = client.transmit_timestamp and origin == client.receive_timestamp and client.epoch == state.epoch
+            if found and receive != transmit:
                 verdict, echoed, transmit_timestamp = _INTERLEAVED, receive, client.transmit_timestamp
                 client.transmit_timestamp = 0
         packet = HEADER.pack(
@@ -159,7 +164,7 @@ class Responder:
             receive_timestamp,
             transmit_timestamp,
         )
-        return Reply(verdict, bytearray(packet), remembered, receive_timestamp)
+        return Reply(verdict, bytearray(packet), remembered, receive_timestamp, state.epoch)
 
 
 def _fault(data: bytes | memoryview) -> Reason | None:

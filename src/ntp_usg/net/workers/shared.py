@@ -18,7 +18,7 @@ from ntp_usg.net.counters import WORDS, VerdictCounters
 
 _NUMBER = struct.Struct("=Q")
 _CHECKSUM = struct.Struct("=I")
-_STATE = struct.Struct("=BBb4s3dq 2q2dq 3q")
+_STATE = struct.Struct("=BBb4s3dq 2q2dq 4q")
 _SLOT_BYTES = _NUMBER.size + _STATE.size + _CHECKSUM.size
 _SLOTS = (64, 320)  # each in cache lines of its own, as is the announced number at 0
 _STATE_BYTES = 576
@@ -47,7 +47,7 @@ def build_state(state: ServingState) -> bytes:
         *(state.leap, state.stratum, state.precision, state.reference_id),
         *(state.root_delay, state.root_dispersion, state.dispersion_rate, state.reference_time),
         *(clock.base_ns, clock.offset_ns, clock.rate, clock.slew_rate, clock.slew_ns),
-        *(state.as_of, state.expires_at, state.host_minus_mono_ns),
+        *(state.as_of, state.expires_at, state.host_minus_mono_ns, state.epoch),
     )
 
 
@@ -55,7 +55,7 @@ def parse_state(data: bytes) -> ServingState:
     """Undo build_state; only bytes that passed their checksum come here."""
     values = _STATE.unpack(data)
     leap, stratum, precision, reference_id, delay, dispersion, dispersion_rate, reference_time = values[:8]
-    as_of, expires_at, host_minus_mono_ns = values[13:]
+    as_of, expires_at, host_minus_mono_ns, epoch = values[13:]
     return ServingState(
         leap=Leap(leap),
         stratum=stratum,
@@ -69,6 +69,7 @@ def parse_state(data: bytes) -> ServingState:
         as_of=MonoNs(as_of),
         expires_at=MonoNs(expires_at),
         host_minus_mono_ns=host_minus_mono_ns,
+        epoch=epoch,
     )
 
 

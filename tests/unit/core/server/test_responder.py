@@ -26,9 +26,11 @@ def request(origin: int = 0, receive: int = 0, transmit: int = 0x1234) -> bytes:
     return build_header(Header(origin_timestamp=origin, receive_timestamp=receive, transmit_timestamp=transmit))
 
 
-def ask(responder: Responder, data: bytes, *, at: float = 0.0, client: bytes = CLIENT) -> Reply:
+def ask(
+    responder: Responder, data: bytes, *, at: float = 0.0, client: bytes = CLIENT, state: ServingState = GPS
+) -> Reply:
     after = round(at * NS_PER_SECOND)
-    return responder.respond(data, client, WallNs(NOON + after), GPS, MonoNs(NOW + after))
+    return responder.respond(data, client, WallNs(NOON + after), state, MonoNs(NOW + after))
 
 
 def depart(reply: Reply, *, at: float = 0.0) -> Header:
@@ -160,6 +162,21 @@ class TestInterleaving:
         depart(kiss, at=0.501)
         assert reason(kiss) is Reason.RATE_KISS
         assert reason(ask(responder, request(first.receive_timestamp, 6), at=1.5)) is Reason.INTERLEAVED
+
+    def test_a_departure_from_before_a_step_is_not_told_after_it(self) -> None:
+        responder, stepped = Responder(INTERLEAVED), replace(GPS, epoch=GPS.epoch + 1)
+        before = depart(ask(responder, request()), at=0.001)
+        after = ask(responder, request(before.receive_timestamp, 5), at=1.0, state=stepped)
+        assert reason(after) is Reason.BASIC
+        again = request(depart(after, at=1.001).receive_timestamp, 6)
+        assert reason(ask(responder, again, at=2.0, state=stepped)) is Reason.INTERLEAVED
+
+    def test_an_answer_that_leaves_after_a_step_belongs_to_the_time_before_it(self) -> None:
+        responder, stepped = Responder(INTERLEAVED), replace(GPS, epoch=GPS.epoch + 1)
+        late = ask(responder, request())
+        depart(ask(responder, request(), at=0.1, state=stepped), at=0.2)
+        received = depart(late, at=0.3).receive_timestamp
+        assert reason(ask(responder, request(received, 5), at=1.0, state=stepped)) is Reason.BASIC
 
 
 def test_answers_say_unsynchronised_from_the_moment_their_state_expires() -> None:

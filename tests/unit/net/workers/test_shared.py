@@ -34,6 +34,7 @@ def state_of(number: int) -> ServingState:
         as_of=MonoNs(number),
         expires_at=MonoNs(number),
         host_minus_mono_ns=number,
+        epoch=number,
     )
 
 
@@ -59,6 +60,7 @@ def memory():
         as_of=INT64,
         expires_at=INT64,
         host_minus_mono_ns=INT64,
+        epoch=INT64,
     )
 )
 def test_a_state_arrives_as_it_was_sent(state):
