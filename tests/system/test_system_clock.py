@@ -8,6 +8,7 @@ pytestmark = pytest.mark.peer
 
 # A clock reading takes 13 us in the guest, and a busy machine can hold it up in between.
 READING_US = 60
+TIME_OK, TIME_INS, TIME_OOP, TIME_WAIT = 0, 1, 3, 4  # adjtimex(2)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,20 @@ def test_the_kernel_says_of_its_clock_what_it_was_told(result):
         "leap_state": 0,
         "unsynchronised_after_step": True,
     }
+
+
+def test_the_kernel_inserts_a_leap_second_and_counts_it_into_tai(result):
+    leap = result["leap_second"]
+    assert leap["moved"] == pytest.approx(-1, abs=READING_US / 1e6)
+    assert leap["states"] == [TIME_OK, TIME_INS, TIME_OOP, TIME_WAIT, TIME_OK]
+    assert leap["tai_offset"] == 37
+
+
+def test_a_frequency_that_another_program_has_set_shows(result):
+    assert result["interference"] == [
+        None,
+        "the kernel's clock is corrected by +123.000 ppm, and not by our +0.000 ppm",
+    ]
 
 
 def test_closing_leaves_the_plain_frequency(result):

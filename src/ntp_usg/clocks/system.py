@@ -4,12 +4,17 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
-from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs
+from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, RawNs
 from ntp_usg.core.base.mapping import IDENTITY, ClockMapping
-from ntp_usg.sysapi.timex import MAXIMUM_FREQUENCY_PPM, ClockState
+from ntp_usg.core.base.snapshots import Leap
+from ntp_usg.sysapi.timex import MAXIMUM_FREQUENCY_PPM, ClockState, ClockStatus, suspended_for
 
 _MAXIMUM_RATE = MAXIMUM_FREQUENCY_PPM / 1e6
 _REMEMBERED = 64  # segments: older readings than these belong to no sample that is still to come
+_LEAPS_NS = {Leap.INSERT: -NS_PER_SECOND, Leap.DELETE: NS_PER_SECOND}
+_LEAP_TOLERANCE_NS = 1_000_000  # wall and monotonic time are slewed alike: they part by what reading them takes
+_DAY_NS = 86_400 * NS_PER_SECOND
+_FREQUENCY_TOLERANCE_PPM = 0.001
 
 
 class Kernel(Protocol):
@@ -19,7 +24,9 @@ class Kernel(Protocol):
     def state(self) -> ClockState: ...
     def set_frequency(self, ppm: float) -> float: ...
     def step(self, offset_ns: int) -> None: ...
-    def declare(self, *, synchronised: bool, maximum_error: float, estimated_error: float) -> None: ...
+    def declare(
+        self, *, leap: Leap, maximum_error: float, estimated_error: float, tai_offset: int | None = None
+    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +59,17 @@ class SystemClock:
         self._rate = kernel.state().frequency_ppm / 1e6
         self._slew_ns = 0
         self._slew_ends: MonoNs | None = None
+        self._leap_ns = 0
+        self._host_minus_mono = 0
         host, _ = kernel.read()
         self._segments = deque([_Segment(host, RawNs(host), self._rate)], maxlen=_REMEMBERED)
 
     def read(self) -> tuple[HostNs, MonoNs]:
         """The host's wall and monotonic clocks, read together."""
-        return self._kernel.read()
+        host, mono = self._kernel.read()
+        if self._leap_ns and abs(host - mono - self._host_minus_mono - self._leap_ns) < _LEAP_TOLERANCE_NS:
+            self._record_leap(host)
+        return host, mono
 
     def raw(self, reading: HostNs) -> RawNs:
         """A host reading freed of our corrections: by the segment that it was taken in, since stamps arrive late.
@@ -82,7 +94,7 @@ class SystemClock:
         Without `step` the present time stays as it is and only the frequency follows.
         Raises ClockError where the kernel refuses.
         """
-        host, mono = self._kernel.read()
+        host, mono = self.read()
         raw = self.raw(host)
         if step:
             self._step(host, raw, mapping.wall(raw) - host)
@@ -98,12 +110,30 @@ class SystemClock:
         self._slew_ns = round(phase / slew_rate)
         self._slew_ends = MonoNs(mono + round(self._slew_ns * (1 + rate)))  # CLOCK_MONOTONIC runs at our rate too
 
-    def declare(self, *, synchronised: bool, maximum_error: float, estimated_error: float) -> None:
+    def declare(
+        self, *, leap: Leap, maximum_error: float, estimated_error: float, tai_offset: int | None = None
+    ) -> None:
         """Tell the kernel how good its clock is (seconds), once it is ours to speak for."""
-        if self._in_charge:
-            self._kernel.declare(
-                synchronised=synchronised, maximum_error=maximum_error, estimated_error=estimated_error
-            )
+        if not self._in_charge:
+            return
+        host, mono = self.read()
+        self._leap_ns, self._host_minus_mono = _LEAPS_NS.get(leap, 0), host - mono
+        self._kernel.declare(
+            leap=leap, maximum_error=maximum_error, estimated_error=estimated_error, tai_offset=tai_offset
+        )
+
+    def interference(self) -> str | None:
+        """What another program has made of our settings of the kernel's clock, in words; None where they stand."""
+        state, ours = self._kernel.state(), self._segments[-1].rate * 1e6
+        if not self._in_charge:
+            return None
+        if abs(state.frequency_ppm - ours) > _FREQUENCY_TOLERANCE_PPM:
+            return f"the kernel's clock is corrected by {state.frequency_ppm:+.3f} ppm, and not by our {ours:+.3f} ppm"
+        return "the kernel's own PLL has been switched on" if ClockStatus.PLL in state.status else None
+
+    def suspended_for(self) -> float:
+        """Seconds that the machine has slept since it was started: the wall clock went on meanwhile."""
+        return suspended_for()
 
     def deadline(self) -> MonoNs | None:
         """When the slew in progress has to end."""
@@ -122,7 +152,19 @@ class SystemClock:
     def _step(self, host: HostNs, raw: RawNs, offset_ns: int) -> None:
         self._kernel.step(offset_ns)
         self._in_charge = True
+        self._leap_ns = 0  # the kernel forgets it, too
         self._segments.append(_Segment(HostNs(host + offset_ns), raw, self._segments[-1].rate))
+
+    def _record_leap(self, host: HostNs) -> None:
+        """Put on record what the kernel did at midnight: for host time a step, for raw time nothing.
+
+        An inserted second follows 24:00:00, a deleted one would have followed 23:59:59.
+        """
+        midnight = round(host / _DAY_NS) * _DAY_NS
+        before = HostNs(midnight - max(0, self._leap_ns))
+        after = HostNs(before + self._leap_ns)
+        self._segments.append(_Segment(after, self._segments[-1].raw_at(before), self._segments[-1].rate))
+        self._leap_ns = 0
 
     def _end_slew(self) -> None:
         self._slew_ns, self._slew_ends = 0, None
@@ -131,7 +173,7 @@ class SystemClock:
     def _run(self, rate: float) -> float:
         """Run the kernel at a rate from now on, on record; returns what it made of it."""
         actual = self._kernel.set_frequency(rate * 1e6) / 1e6
-        host, _ = self._kernel.read()
+        host, _ = self.read()
         self._segments.append(_Segment(host, self.raw(host), actual))
         return actual
 

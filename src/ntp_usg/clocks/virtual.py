@@ -2,7 +2,8 @@
 
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs
 from ntp_usg.core.base.mapping import IDENTITY, ClockMapping
-from ntp_usg.sysapi.timex import read_clocks
+from ntp_usg.core.base.snapshots import Leap
+from ntp_usg.sysapi.timex import read_clocks, suspended_for
 
 
 class VirtualClock:
@@ -29,8 +30,14 @@ class VirtualClock:
     def steer(self, mapping: ClockMapping, *, step: bool) -> None:  # noqa: ARG002 (the mapping says it all)
         self._mapping = mapping
 
-    def declare(self, *, synchronised: bool, maximum_error: float, estimated_error: float) -> None:
+    def declare(
+        self, *, leap: Leap, maximum_error: float, estimated_error: float, tai_offset: int | None = None
+    ) -> None:
         """Nobody asks the kernel for this clock's quality."""
+
+    def suspended_for(self) -> float:
+        """Seconds that the machine has slept since it was started: the wall clock went on meanwhile."""
+        return suspended_for()
 
     def deadline(self) -> MonoNs | None:
         """A slew ends by itself: it is part of the mapping."""

@@ -109,7 +109,7 @@ class Daemon:
     def _publish(self, snapshot: SystemSnapshot) -> None:
         serving = snapshot.serving
         bound = serving.root_dispersion + serving.root_delay / 2
-        self._clock.declare(synchronised=serving.synchronised, maximum_error=bound, estimated_error=snapshot.jitter)
+        self._clock.declare(leap=serving.leap, maximum_error=bound, estimated_error=snapshot.jitter)
         self.state.publish(snapshot)
 
     def _on_request(self, packet: bytes, _client: bytes, reply: Callable[[bytes], object]) -> None:

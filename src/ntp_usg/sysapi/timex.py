@@ -10,11 +10,12 @@ from enum import IntFlag
 from itertools import pairwise
 
 from ntp_usg.core.base.errors import ClockError
-from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs
+from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, seconds
+from ntp_usg.core.base.snapshots import Leap
 from ntp_usg.sysapi.libc import LIBC, check
 
 _ADJ_FREQUENCY, _ADJ_MAXERROR, _ADJ_ESTERROR, _ADJ_STATUS = 0x0002, 0x0004, 0x0008, 0x0010
-_ADJ_SETOFFSET, _ADJ_NANO, _ADJ_TICK = 0x0100, 0x2000, 0x4000
+_ADJ_TAI, _ADJ_SETOFFSET, _ADJ_NANO, _ADJ_TICK = 0x0080, 0x0100, 0x2000, 0x4000
 _SCALED_PPM = 1 << 16
 _MAXIMUM_ERROR_US = 16_000_000  # the kernel's own "unknown" (NTP_PHASE_LIMIT)
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -33,6 +34,14 @@ class ClockStatus(IntFlag):
     DELETE_LEAP_SECOND = 0x0020
     UNSYNCHRONISED = 0x0040
     NANOSECONDS = 0x2000
+
+
+_STATUS = {
+    Leap.NONE: ClockStatus(0),
+    Leap.INSERT: ClockStatus.INSERT_LEAP_SECOND,
+    Leap.DELETE: ClockStatus.DELETE_LEAP_SECOND,
+    Leap.UNSYNCHRONISED: ClockStatus.UNSYNCHRONISED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +131,19 @@ class KernelClock:
         modes = _ADJ_SETOFFSET | _ADJ_NANO | _ADJ_STATUS
         _adjust(_Timex(modes=modes, time_sec=sec, time_usec=nsec, status=ClockStatus.UNSYNCHRONISED))
 
-    def declare(self, *, synchronised: bool, maximum_error: float, estimated_error: float) -> None:
-        """Tell the kernel, and all who ask it, how good the clock is; errors in seconds, rounded up."""
+    def declare(
+        self, *, leap: Leap, maximum_error: float, estimated_error: float, tai_offset: int | None = None
+    ) -> None:
+        """Tell the kernel, and all who ask it, how good the clock is; errors in seconds, rounded up.
+
+        At the midnight after INSERT or DELETE the kernel leaps by itself, and changes its TAI offset likewise.
+        """
         timex = _Timex(
-            modes=_ADJ_STATUS | _ADJ_MAXERROR | _ADJ_ESTERROR,
-            status=0 if synchronised else ClockStatus.UNSYNCHRONISED,
+            modes=_ADJ_STATUS | _ADJ_MAXERROR | _ADJ_ESTERROR | (0 if tai_offset is None else _ADJ_TAI),
+            status=_STATUS[leap],
             maxerror=_microseconds(maximum_error),
             esterror=_microseconds(estimated_error),
+            constant=tai_offset or 0,  # in this field the kernel expects it
         )
         _adjust(timex)
 
@@ -136,6 +151,14 @@ class KernelClock:
 def read_clocks() -> tuple[HostNs, MonoNs]:
     """CLOCK_REALTIME and CLOCK_MONOTONIC at one instant: the tightest of three tries, good to some 100 ns."""
     return min((_read_pair() for _ in range(3)), key=lambda pair: pair[0])[1]
+
+
+def suspended_for() -> float:
+    """Seconds that this machine has slept since it was started: CLOCK_MONOTONIC stands still then."""
+    try:
+        return seconds(time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns())
+    except OSError:  # simulated kernels do not all have this clock, nor do they sleep
+        return 0.0
 
 
 def clock_precision() -> int:

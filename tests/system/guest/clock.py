@@ -9,11 +9,13 @@ from ntp_usg.clocks.system import SystemClock
 from ntp_usg.core.base.errors import ClockError
 from ntp_usg.core.base.instants import HostNs, MonoNs
 from ntp_usg.core.base.mapping import ClockMapping
+from ntp_usg.core.base.snapshots import Leap
 from ntp_usg.sysapi import timex
 from ntp_usg.sysapi.privileges import drop_privileges
 from ntp_usg.sysapi.timex import ClockStatus, KernelClock
 
 SECOND = 1_000_000_000
+LEAP_SECOND = 1_483_228_800  # midnight after it
 ADJ_OFFSET, ADJ_STATUS, ADJ_TICK = 0x0001, 0x0010, 0x4000
 
 
@@ -49,6 +51,7 @@ class Record:
 
     def _difference(self) -> int:
         host, _, raw = read_raw()
+        self._clock.read()  # as all do before they ask: this is where a leap of the kernel's own is noticed
         return self._clock.raw(HostNs(host)) - raw
 
 
@@ -58,6 +61,10 @@ def steer(clock: SystemClock, *, step: float = 0.0, ppm: float = 0.0, slew_ppm: 
     offset = clock.current().correction_ns(raw) + round(step * SECOND)
     mapping = ClockMapping(raw, offset, ppm / 1e6, slew_ppm / 1e6, round(slew * SECOND))
     clock.steer(mapping, step=step != 0)
+
+
+def declare(clock: SystemClock, leap: Leap, tai_offset: int | None = None) -> None:
+    clock.declare(leap=leap, maximum_error=0.0025, estimated_error=0.0001, tai_offset=tai_offset)
 
 
 def leave_something_running() -> None:
@@ -95,7 +102,7 @@ def slew(clock: SystemClock, record: Record) -> dict[str, float]:
 
 def qualities(clock: SystemClock) -> dict[str, object]:
     kernel = KernelClock()
-    clock.declare(synchronised=True, maximum_error=0.0025, estimated_error=0.0001)
+    declare(clock, Leap.NONE)
     good = kernel.state()
     steer(clock, step=0.001)
     stepped = kernel.state()
@@ -106,6 +113,36 @@ def qualities(clock: SystemClock) -> dict[str, object]:
         "leap_state": good.leap_state,
         "unsynchronised_after_step": ClockStatus.UNSYNCHRONISED in stepped.status,
     }
+
+
+def leap_second(clock: SystemClock, record: Record) -> dict[str, object]:
+    """The end of 2016, which had one, watched from 23:59:57 on."""
+    kernel = KernelClock()
+    steer(clock, step=(LEAP_SECOND - 3) - clock.read()[0] / SECOND)
+    record.check()
+    host, mono = clock.read()
+    declare(clock, Leap.INSERT, tai_offset=36)
+    states = [kernel.state().leap_state]
+    while clock.read()[1] - mono < 7 * SECOND:
+        if clock.read()[1] - mono > 5 * SECOND:
+            declare(clock, Leap.NONE)
+        if (state := kernel.state().leap_state) != states[-1]:
+            states.append(state)
+            record.check()
+        time.sleep(0.01)
+    later_host, later_mono = clock.read()
+    return {
+        "moved": ((later_host - later_mono) - (host - mono)) / SECOND,
+        "states": states,
+        "tai_offset": kernel.state().tai_offset,
+    }
+
+
+def interference(clock: SystemClock) -> list[str | None]:
+    """As long as nobody else sets the clock, and then."""
+    before = clock.interference()
+    KernelClock().set_frequency(123)
+    return [before, clock.interference()]
 
 
 def without_rights() -> dict[str, object]:
@@ -150,6 +187,8 @@ def main() -> dict[str, object]:
     clock.close()
     result["ppm_left_behind"] = kernel.state().frequency_ppm
     record.check()
+    result["leap_second"] = leap_second(clock, record)
+    result["interference"] = interference(clock)
     result["worst_error_of_record_us"] = record.worst_ns / 1000
     result["without_rights"] = without_rights()
     return result

@@ -8,8 +8,10 @@ from ntp_usg.clocks.system import SystemClock
 from ntp_usg.core.base.errors import ClockError
 from ntp_usg.core.base.instants import HostNs, MonoNs
 from ntp_usg.core.base.mapping import IDENTITY, ClockMapping
+from ntp_usg.core.base.snapshots import Leap
 
 SECOND = 1_000_000_000
+DAY = 86_400
 ROUNDING_NS = 20  # the instant of a change is known to a call's length, times 500 ppm; and whole nanoseconds round
 
 
@@ -180,17 +182,17 @@ def test_closing_ends_a_slew_and_leaves_the_frequency(kernel, clock):
 
 def test_a_clock_that_was_never_steered_is_never_touched(kernel, clock):
     clock.timer(MonoNs(10**18))
-    clock.declare(synchronised=True, maximum_error=1e-3, estimated_error=1e-4)
+    clock.declare(leap=Leap.NONE, maximum_error=1e-3, estimated_error=1e-4)
     clock.close()
     assert kernel.settings == 0
 
 
 def test_the_kernel_is_told_how_good_its_clock_is(kernel, clock):
     clock.steer(mapping_from(clock, ppm=7), step=False)
-    clock.declare(synchronised=True, maximum_error=1e-3, estimated_error=1e-4)
-    assert (kernel.synchronised, kernel.maximum_error) == (True, 1e-3)
+    clock.declare(leap=Leap.NONE, maximum_error=1e-3, estimated_error=1e-4)
+    assert (kernel.leap, kernel.maximum_error) == (Leap.NONE, 1e-3)
     clock.steer(mapping_from(clock, offset=1.0), step=True)
-    assert not kernel.synchronised, "nothing is known of a clock right after a step"
+    assert kernel.leap is Leap.UNSYNCHRONISED, "nothing is known of a clock right after a step"
 
 
 def test_a_refusal_of_the_kernel_leaves_the_record_as_it_was(kernel, clock):
@@ -199,6 +201,80 @@ def test_a_refusal_of_the_kernel_leaves_the_record_as_it_was(kernel, clock):
         clock.steer(mapping_from(clock, offset=1.0, slew_ppm=5, slew=1), step=True)
     assert_the_record_is_true(kernel, clock)
     assert clock.deadline() is None
+
+
+def declare(clock, leap, tai_offset=None):
+    clock.declare(leap=leap, maximum_error=1e-3, estimated_error=1e-4, tai_offset=tai_offset)
+
+
+def until_midnight(kernel):
+    return DAY - kernel.host() / SECOND % DAY
+
+
+@pytest.fixture
+def clock_at_midnight(kernel, clock):
+    """A clock that runs 400 ppm fast, 10 s before midnight."""
+    clock.steer(mapping_from(clock, ppm=400), step=False)
+    kernel.advance(until_midnight(kernel) - 10)
+    return clock
+
+
+@pytest.mark.parametrize(("leap", "moved"), [(Leap.INSERT, -1), (Leap.DELETE, 1), (Leap.NONE, 0)])
+def test_raw_time_does_not_notice_the_leap_second_that_the_kernel_makes(kernel, clock_at_midnight, leap, moved):
+    before = kernel.stepped_ns
+    for _ in range(20):
+        declare(clock_at_midnight, leap if kernel.host() % (DAY * SECOND) > DAY * SECOND // 2 else Leap.NONE)
+        kernel.advance(1)
+        assert_the_record_is_true(kernel, clock_at_midnight)
+    assert kernel.stepped_ns - before == moved * SECOND
+
+
+def test_a_stamp_from_before_a_leap_is_read_by_the_clock_of_its_time(kernel, clock_at_midnight):
+    stamp, raw_of_stamp = clock_at_midnight.read()[0], kernel.raw_ns
+    declare(clock_at_midnight, Leap.INSERT)
+    kernel.advance(3600)
+    assert_the_record_is_true(kernel, clock_at_midnight)
+    assert abs(clock_at_midnight.raw(stamp) - raw_of_stamp) <= ROUNDING_NS
+
+
+def test_a_step_by_another_program_is_not_taken_for_the_leap(kernel, clock_at_midnight):
+    declare(clock_at_midnight, Leap.INSERT)
+    raw = clock_at_midnight.raw(clock_at_midnight.read()[0])
+    kernel.stepped_ns -= SECOND // 2
+    assert clock_at_midnight.raw(clock_at_midnight.read()[0]) - raw == pytest.approx(-SECOND / 2, abs=1_000_000)
+
+
+def test_a_step_of_our_own_disarms_the_leap(kernel, clock_at_midnight):
+    declare(clock_at_midnight, Leap.INSERT)
+    clock_at_midnight.steer(mapping_from(clock_at_midnight, offset=-1.0), step=True)
+    assert_the_record_is_true(kernel, clock_at_midnight)
+    assert kernel.leap is Leap.UNSYNCHRONISED
+
+
+def test_the_kernel_is_told_how_far_tai_is_ahead_where_that_is_known(kernel, clock):
+    clock.steer(mapping_from(clock, ppm=7), step=False)
+    declare(clock, Leap.NONE, tai_offset=37)
+    declare(clock, Leap.NONE)
+    assert kernel.tai_offset == 37
+
+
+def test_no_interference_shows_while_our_settings_stand(kernel, clock):
+    kernel.frequency_ppm = 3.0
+    assert clock.interference() is None, "a clock that is not ours yet may be set by anybody"
+    clock.steer(mapping_from(clock, ppm=7.123456789, slew_ppm=100, slew=5), step=False)
+    assert clock.interference() is None
+
+
+def test_a_frequency_that_another_program_has_set_shows(kernel, clock):
+    clock.steer(mapping_from(clock, ppm=7), step=False)
+    kernel.frequency_ppm = -20.0
+    assert clock.interference() == "the kernel's clock is corrected by -20.000 ppm, and not by our +7.000 ppm"
+
+
+def test_a_pll_that_another_program_has_switched_on_shows(kernel, clock):
+    clock.steer(mapping_from(clock, ppm=7), step=False)
+    kernel.pll = True
+    assert clock.interference() == "the kernel's own PLL has been switched on"
 
 
 commands = st.fixed_dictionaries(

@@ -7,11 +7,12 @@ import time
 import pytest
 
 from ntp_usg.sysapi import timex
-from ntp_usg.sysapi.timex import ClockStatus, KernelClock, clock_precision, read_clocks
+from ntp_usg.sysapi.timex import ClockStatus, KernelClock, clock_precision, read_clocks, suspended_for
 
 # A process that could set this machine's clock must not even ask: rights are dropped first.
 WITHOUT_RIGHTS = """
 from ntp_usg.core.base.errors import ClockError
+from ntp_usg.core.base.snapshots import Leap
 from ntp_usg.sysapi.privileges import drop_privileges
 from ntp_usg.sysapi.timex import KernelClock
 drop_privileges()
@@ -46,6 +47,16 @@ def test_the_precision_is_that_of_a_readable_clock():
     assert -30 <= clock_precision() <= -10
 
 
+def test_the_time_asleep_is_what_the_two_monotonic_clocks_differ_by():
+    asleep = time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
+    assert suspended_for() == pytest.approx(asleep, abs=0.1)
+
+
+def test_a_kernel_without_that_clock_has_never_slept(monkeypatch):
+    monkeypatch.setattr(time, "CLOCK_BOOTTIME", 99)
+    assert suspended_for() == 0
+
+
 def test_without_the_right_the_clock_may_not_be_set():
     assert run_without_rights("print(kernel.may_set())") == "False\n"
 
@@ -55,7 +66,7 @@ def test_without_the_right_the_clock_may_not_be_set():
     [
         "kernel.step(0)",
         "kernel.set_frequency(0.0)",
-        "kernel.declare(synchronised=False, maximum_error=1.0, estimated_error=1.0)",
+        "kernel.declare(leap=Leap.NONE, maximum_error=1.0, estimated_error=1.0)",
     ],
 )
 def test_a_refusal_names_the_right_that_is_missing(call):

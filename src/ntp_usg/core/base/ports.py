@@ -4,6 +4,7 @@ from typing import Protocol
 
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs
 from ntp_usg.core.base.mapping import ClockMapping
+from ntp_usg.core.base.snapshots import Leap
 
 
 class Clock(Protocol):
@@ -35,8 +36,13 @@ class SteeredClock(Clock, Protocol):
         Raises ClockError where the kernel refuses.
         """
 
-    def declare(self, *, synchronised: bool, maximum_error: float, estimated_error: float) -> None:
-        """Say how good the clock is (seconds), to whoever asks the kernel."""
+    def declare(
+        self, *, leap: Leap, maximum_error: float, estimated_error: float, tai_offset: int | None = None
+    ) -> None:
+        """Say how good the clock is (seconds) to whoever asks the kernel, and how far TAI is ahead where that is known.
+
+        INSERT and DELETE make the system clock leap at the coming midnight, UTC: only on the day before it.
+        """
 
     def deadline(self) -> MonoNs | None:
         """When `timer` wants to be called, to end a slew."""

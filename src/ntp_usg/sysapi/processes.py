@@ -1,0 +1,25 @@
+"""Other programs on this machine that may set its clock, by the names that /proc gives them."""
+
+import contextlib
+import os
+from pathlib import Path
+
+_CLOCK_SETTERS = frozenset(
+    {
+        *("chronyd", "ntpd", "ntp-daemon", "systemd-timesyn", "ntp_usg_server"),  # time daemons; /proc keeps 15 bytes
+        *("phc2sys", "ptp4l", "ptpd", "ptpd2", "statime"),  # over PTP
+        *("ntpdate", "sntp", "rdate", "htpdate", "tlsdated"),  # now and then
+        *("vmtoolsd", "VBoxService"),  # as guests of a virtual machine
+    }
+)
+
+
+def rivals(processes: Path = Path("/proc")) -> list[str]:
+    """Programs that run now and may set the clock, as `chronyd (process 812)`: those that this container shows."""
+    found = []
+    for process in sorted(int(folder.name) for folder in processes.iterdir() if folder.name.isdecimal()):
+        with contextlib.suppress(OSError, UnicodeDecodeError):  # it has ended meanwhile, or is none of those anyhow
+            name = (processes / str(process) / "comm").read_text().strip()
+            if name in _CLOCK_SETTERS and process != os.getpid():
+                found.append(f"{name} (process {process})")
+    return found
