@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ntp_usg.config.models import Settings, Table
+from ntp_usg.config.models import ARRAYS, Settings, Table
 from ntp_usg.config.values import toml_scalar
 
 
@@ -17,8 +17,17 @@ class SettingLine:
     origin: str
     """`gps.conf:2`, a flag or `default`."""
 
+    @property
+    def name(self) -> str:
+        """The key as it is written: dotted, or bare below the line that begins its [[source]]."""
+        table, _, rest = self.key.partition(".")
+        if table not in ARRAYS:
+            return self.key
+        key = rest.partition(".")[2]
+        return f"[[{table}]]\n{key}" if key == next(iter(ARRAYS[table].model_fields)) else key
+
     def __str__(self) -> str:
-        setting = f"# {self.key} is not set" if self.value is None else f"{self.key} = {self.value}"
+        setting = f"# {self.name} is not set" if self.value is None else f"{self.name} = {self.value}"
         return f"{setting}   # {self.origin}"
 
 
@@ -37,7 +46,8 @@ def difference(old: Settings, new: Settings) -> list[str]:
 def _values(settings: Settings) -> Iterator[tuple[str, object]]:
     """The values as their models write them: numbers, texts and lists, which load again."""
     tables = [(name, table) for name, table in settings if isinstance(table, Table)]
-    for name, table in [*tables, *settings.drivers.items()]:
+    sources = [(f"source.{number}", source) for number, source in enumerate(settings.sources, 1)]
+    for name, table in [*tables, *settings.drivers.items(), *sources]:  # after [[...]] a dotted key would be inside
         for key, value in table.model_dump(mode="json").items():
             yield f"{name}.{key}", value
 

@@ -6,9 +6,10 @@ from types import MappingProxyType
 
 from pydantic import BaseModel, ValidationError
 
-from ntp_usg.config.documents import MAX_BYTES, Document, parse_document
-from ntp_usg.config.models import SHORTCUTS, TABLES, Settings
-from ntp_usg.config.problems import COMMAND_LINE, Entry, Models, table_problems, validation_problems
+from ntp_usg.config.documents import MAX_BYTES, Document, KeyPath, parse_document
+from ntp_usg.config.models import ARRAYS, SHORTCUTS, SPELLINGS, TABLES, Settings
+from ntp_usg.config.problems import COMMAND_LINE, Entry, Models, is_array, kind, table_problems, validation_problems
+from ntp_usg.config.values import server_address, shown
 from ntp_usg.core.base.errors import ConfigError, ConfigProblem
 
 DEFAULT_PATH = Path("/etc/ntp_usg/server.toml")
@@ -31,7 +32,7 @@ def load_settings(
     `path` may be missing where it is not `required`: the default path. Raises ConfigError with all problems at once.
     """
     problems: list[ConfigProblem] = []
-    models = {**TABLES, **sections}
+    models = {**TABLES, **ARRAYS, **sections}
     files = {name: f"{name}.conf or {path.name}" if name in sections else path.name for name in models}
     documents = [
         *(_read(path.parent / f"{name}.conf", {name: model}, files, problems) for name, model in sections.items()),
@@ -43,9 +44,11 @@ def load_settings(
     for layer in covered:  # what another source covers up is no less wrong
         _check({name: entries for name, entries in layer.items() if entries is not tables[name]}, models, {}, problems)
     in_use = _drivers_in_use(tables, sections)
-    homes = {name: _home(name, documents) for name in in_use if complete}
-    final = {name: tables.get(name, {}) for name in models if name in {*TABLES, *tables, *in_use}}
+    sources = [name for name in tables if kind(name) == "source"]
+    homes = {name: _home(name, documents) for name in [*sources, *(in_use if complete else ())]}
+    final = {name: tables.get(name, {}) for name in {**TABLES, **tables, **dict.fromkeys(in_use)}}
     checked = _check(final, models, homes, problems)
+    problems += _repeated([tables[name]["address"] for name in sources if name in checked])
     if problems:
         order = [document.source for document in documents]
         raise ConfigError(
@@ -54,6 +57,7 @@ def load_settings(
     return Settings.model_validate(
         {
             **{name: checked[name] for name in TABLES if name in Settings.model_fields},
+            "sources": tuple(checked[name] for name in sources),
             "drivers": {name: checked[name] for name in in_use},
             "origins": {f"{table}.{key}": entry.origin for table in tables for key, entry in tables[table].items()},
         }
@@ -75,11 +79,36 @@ def _read(
         problems += error.problems
     else:
         problems += table_problems(document, accepted, files)
-        tables = {
-            name: table for name, table in document.tables.items() if name in accepted and isinstance(table, dict)
-        }
-        return Document(source, tables, document.lines)
+        return _flattened(document, accepted)
     return Document(source, {})
+
+
+def _flattened(document: Document, accepted: Models) -> Document:
+    """The accepted tables alone; each of an array is a table with a name of its own: `source.1`, `source.2` ..."""
+    tables: dict[str, Mapping[str, object]] = {}
+    for name in accepted.keys() & document.tables.keys():
+        content = document.tables[name]
+        if is_array(name, content):
+            tables |= {f"{name}.{number}": table for number, table in enumerate(content, 1)}
+        elif isinstance(content, dict) and name not in ARRAYS:
+            tables[name] = content
+    return Document(document.source, tables, {_flat(path): line for path, line in document.lines.items()})
+
+
+def _flat(path: KeyPath) -> KeyPath:
+    match path:
+        case (str(name), int(index), *inside) if name in ARRAYS:
+            return (f"{name}.{index + 1}", *inside)
+    return path
+
+
+def _repeated(addresses: Sequence[Entry]) -> Iterator[ConfigProblem]:
+    """Whatever is said twice would count for two when sources outvote each other."""
+    seen = set()
+    for entry in addresses:
+        if (address := server_address(str(entry.value))) in seen:
+            yield entry.problem(f"`{entry.name}`: {shown(address)} is there twice")
+        seen.add(address)
 
 
 def _command_line(overrides: Mapping[str, object]) -> Document:
@@ -95,7 +124,7 @@ def _layers(documents: Sequence[Document]) -> Iterator[Tables]:
     tables: Tables = {}
     for document in documents:
         for name, table in document.tables.items():
-            entries = {key: Entry(value, document, (name, key)) for key, value in table.items()}
+            entries = {_canonical(key, table): Entry(value, document, (name, key)) for key, value in table.items()}
             tables = {**tables, name: {**tables.get(name, {}), **entries}}
         yield tables
         for (short_table, short_key), (name, key) in SHORTCUTS.items():
@@ -105,6 +134,12 @@ def _layers(documents: Sequence[Document]) -> Iterator[Tables]:
         yield tables
 
 
+def _canonical(key: str, table: Mapping[str, object]) -> str:
+    """A key as its model calls it; in a table that has both spellings the other one stays, and is unknown."""
+    canonical = SPELLINGS.get(key, key)
+    return key if canonical in table else canonical
+
+
 def _check(
     tables: Tables, models: Models, homes: Mapping[str, Entry], problems: list[ConfigProblem]
 ) -> dict[str, BaseModel]:
@@ -112,7 +147,7 @@ def _check(
     checked = {}
     for name, entries in tables.items():
         try:
-            checked[name] = models[name].model_validate({key: entry.value for key, entry in entries.items()})
+            checked[name] = models[kind(name)].model_validate({key: entry.value for key, entry in entries.items()})
         except ValidationError as error:
             problems += validation_problems(name, error, entries, homes.get(name), models)
     return checked

@@ -13,7 +13,16 @@ from pydantic import (
     field_validator,
 )
 
-from ntp_usg.config.values import ListenAddresses, Networks, Seconds, Text, WebAddress, shown
+from ntp_usg.config.values import (
+    ListenAddresses,
+    Networks,
+    OptionalPath,
+    Seconds,
+    ServerAddressText,
+    Text,
+    WebAddress,
+    shown,
+)
 
 
 class Table(BaseModel):
@@ -84,6 +93,84 @@ class RefclockSettings(Table):
     """The same as `device` in [pps]."""
 
 
+class SourceSettings(Table):
+    """[[source]]: a server to ask for the time, one such table each."""
+
+    address: ServerAddressText
+    """Host name or IP address; a port where it is not 123."""
+    min_poll: int = Field(default=6, ge=-7, le=17)
+    """Ask every 2**min_poll seconds at the most ..."""
+    max_poll: int = Field(default=10, ge=-7, le=17, validate_default=True)
+    """... and every 2**max_poll seconds at the least; in between, as stable as the clock proves to be."""
+    iburst: bool = True
+    """Ask a server that is new or back again four times in quick succession."""
+    burst: bool = False
+    """Do so at each poll: only for your own servers."""
+    prefer: bool = False
+    """Of sources that agree, follow this one."""
+    trust: bool = False
+    """Never count this source as a falseticker because others outvote it."""
+    require: bool = False
+    """Set the clock only while this source, or another one that is required, agrees."""
+    noselect: bool = False
+    """Watch this source, but never follow it."""
+    version: int = Field(default=4, ge=3, le=4)
+    """NTP version of the requests."""
+    offset_secs: float = Field(default=0.0, ge=-1e9, le=1e9)
+    """How far this source is known to be ahead: an asymmetric path, a server on another time scale."""
+
+    @field_validator("max_poll")
+    @classmethod
+    def _above_min_poll(cls, max_poll: int, info: ValidationInfo) -> int:
+        if max_poll < (min_poll := info.data.get("min_poll", max_poll)):
+            raise ValueError(f"max_poll, {max_poll}, is below min_poll, {min_poll}")
+        return max_poll
+
+    @field_validator("noselect")
+    @classmethod
+    def _not_wanted_too(cls, noselect: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's signature
+        if noselect and (others := [key for key in ("prefer", "trust", "require") if info.data.get(key)]):
+            raise ValueError(f"contradicts `{others[0]}`: it means never to follow this source")
+        return noselect
+
+
+class SelectionSettings(Table):
+    """[selection]: which sources are believed."""
+
+    min_sources: int = Field(default=1, ge=1, le=100)
+    """Sources that must agree before the clock is set."""
+    max_distance: Seconds = 3.0
+    """A source that may be off by more is not used (RFC 5905 MAXDIST)."""
+
+
+class DisciplineSettings(Table):
+    """[discipline]: how measurements become a clock."""
+
+    algorithm: Literal["kalman", "regression", "pll"] = "kalman"
+    """A Kalman filter that learns wander and noise, a regression line, or the loop of RFC 5905."""
+
+
+class ClockSettings(Table):
+    """[clock]: what may be done to the clock."""
+
+    step_threshold: Seconds = 0.128
+    """A larger error is stepped away, a smaller one slewed."""
+    step_limit: int = Field(default=-1, ge=-1, le=1_000_000)
+    """How many of the first updates may step; -1 = every one may."""
+    panic: Seconds = 1000.0
+    """After the first update, an error larger than this stops us: somebody must look."""
+    max_slew_ppm: float = Field(default=500.0, gt=0, le=100_000)
+    """How fast an error may be slewed away; 500 is what the kernel itself does at most."""
+    max_frequency_ppm: float = Field(default=500.0, gt=0, le=100_000)
+    """How wrong the clock's frequency may be, by itself."""
+    drift_file: OptionalPath = "/var/lib/ntp_usg/drift"
+    """Where frequency and stability are kept for the next start; empty = nowhere."""
+    leap_file: OptionalPath = "/usr/share/zoneinfo/leap-seconds.list"
+    """The list of leap seconds, as IERS and tzdata publish it; empty = none."""
+    leap_smear: bool = False
+    """Spread a leap second over a day instead of serving it; only where every server does the same."""
+
+
 class RateLimitSettings(Table):
     """[rate_limit]: a token bucket per client. On unless switched off: the safe state on the open internet."""
 
@@ -139,11 +226,16 @@ class Settings(Table):
     """The whole configuration, checked, with the origin of every value that is no default."""
 
     server: ServerSettings = ServerSettings()
+    selection: SelectionSettings = SelectionSettings()
+    discipline: DisciplineSettings = DisciplineSettings()
+    clock: ClockSettings = ClockSettings()
     rate_limit: RateLimitSettings = RateLimitSettings()
     access: AccessSettings = AccessSettings()
     metrics: MetricsSettings = MetricsSettings()
     holdover: HoldoverSettings = HoldoverSettings()
     log: LogSettings = LogSettings()
+    sources: tuple[SourceSettings, ...] = ()
+    """The servers to ask, in the order of the file."""
     drivers: Mapping[str, SerializeAsAny[BaseModel]] = {}
     """Options of the reference clocks in use, by driver name."""
     origins: Mapping[str, str] = {}
@@ -153,8 +245,8 @@ class Settings(Table):
     def warnings(self) -> list[str]:
         """What is allowed, but hardly meant: for the log."""
         found = []
-        if not self.drivers:
-            found.append("no reference clock is configured: every answer will say unsynchronised")
+        if not (self.drivers or self.sources):
+            found.append("neither reference clock nor [[source]] is configured: every answer will say unsynchronised")
         if self.server.enable_hardware_timestamps:
             found.append("server.enable_hardware_timestamps has no effect yet: the kernel stamps the packets")
         return found
@@ -167,6 +259,9 @@ class Settings(Table):
 TABLES: Mapping[str, type[Table]] = {
     "server": ServerSettings,
     "refclock": RefclockSettings,
+    "selection": SelectionSettings,
+    "discipline": DisciplineSettings,
+    "clock": ClockSettings,
     "rate_limit": RateLimitSettings,
     "access": AccessSettings,
     "metrics": MetricsSettings,
@@ -174,6 +269,15 @@ TABLES: Mapping[str, type[Table]] = {
     "log": LogSettings,
 }
 """The tables of server.toml besides those of the drivers."""
+
+ARRAYS: Mapping[str, type[Table]] = {"source": SourceSettings}
+"""Tables that may be there several times, each begun by a line like [[source]]."""
+
+MAX_TABLES = 100
+"""So often; it bounds the work that a file can cause."""
+
+SPELLINGS: Mapping[str, str] = {"minpoll": "min_poll", "maxpoll": "max_poll"}
+"""Keys as they are called in ntp.conf, and here."""
 
 SHORTCUTS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("refclock", "gps_device"): ("gps", "device"),

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from ntp_usg.config.documents import Document, KeyPath
-from ntp_usg.config.models import FLAGS, SHORTCUTS
+from ntp_usg.config.models import ARRAYS, FLAGS, MAX_TABLES, SHORTCUTS
 from ntp_usg.config.values import shown
 from ntp_usg.core.base.errors import ConfigProblem
 
@@ -60,11 +60,33 @@ class Entry:
         return ConfigProblem(self.document.source, self.document.line((*self.path, *inside)), message)
 
 
+def kind(table: str) -> str:
+    """The name by which a table has its model: that of `source.2`, the second [[source]], is `source`."""
+    return table.partition(".")[0]
+
+
+def is_array(name: str, content: object) -> bool:
+    """Whether this is an array of tables as it should be."""
+    return (
+        name in ARRAYS
+        and isinstance(content, list)
+        and len(content) <= MAX_TABLES
+        and all(isinstance(table, dict) for table in content)
+    )
+
+
 def table_problems(document: Document, accepted: Models, files: Mapping[str, str]) -> Iterator[ConfigProblem]:
     """Whatever stands at the top of a file and is not one of its tables; `files` says where all tables belong."""
     for name, content in document.tables.items():
         entry = Entry(content, document, (name,))
-        if name in accepted and not isinstance(content, dict):
+        if name in ARRAYS and name in accepted:
+            if not is_array(name, content):
+                yield entry.problem(
+                    f"`{name}` may be there up to {MAX_TABLES} times: begin each with a line [[{name}]]"
+                )
+        elif name == "server" and name in accepted and isinstance(content, list):
+            yield entry.problem("[server] is how we answer, and is there once; write servers to ask as [[source]]")
+        elif name in accepted and not isinstance(content, dict):
             yield entry.problem(f"`{name}` is a table: write its keys in lines of their own below [{name}]")
         elif name not in accepted and name in files:
             yield entry.problem(f"[{name}] belongs in {files[name]}")
@@ -86,14 +108,14 @@ def validation_problems(
         entry = entries.get(str(key), home)
         if entry is None:
             continue
+        fields = models[kind(table)].model_fields
         if detail["type"] == "extra_forbidden" and not inside:
-            advice = _advice(str(key), models[table].model_fields, models)
-            yield entry.problem(f"unknown key `{_name(str(key))}` in [{table}]{advice}")
+            advice = _advice(str(key), fields, models)
+            yield entry.problem(f"unknown key `{_name(entry.path[-1])}` in {_heading(table)}{advice}")
         elif detail["type"] == "missing" and not inside:
-            yield entry.problem(f"[{table}] needs {_spellings(table, str(key))}")
+            yield entry.problem(f"{_heading(table)} needs {_spellings(table, str(key))}")
         else:
-            field = models[table].model_fields.get(str(key))
-            yield entry.problem(f"`{entry.name}`: {_plain(detail, field)}", tuple(inside))
+            yield entry.problem(f"`{entry.name}`: {_plain(detail, fields.get(str(key)))}", tuple(inside))
 
 
 def _plain(detail: ErrorDetails, field: FieldInfo | None) -> str:
@@ -116,11 +138,15 @@ def _range(field: FieldInfo) -> str:
 
 
 def _advice(key: str, accepted: Collection[str], models: Models) -> str:
-    homes = [f"[{table}]" for table, model in models.items() if key in model.model_fields]
+    homes = [_heading(table) for table, model in models.items() if key in model.model_fields]
     if homes:
         return f"; it belongs to {' or '.join(homes)}"
     near = get_close_matches(key, accepted, n=1, cutoff=0.7)  # two of three letters, as in gps and pps, are not close
     return (f"; did you mean `{near[0]}`?" if near else ".") + f" Accepted: {', '.join(accepted)}"
+
+
+def _heading(table: str) -> str:
+    return f"[[{kind(table)}]]" if kind(table) in ARRAYS else f"[{table}]"
 
 
 def _spellings(table: str, key: str) -> str:

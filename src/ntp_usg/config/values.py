@@ -9,7 +9,13 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
 
-from ntp_usg.core.base.addresses import ListenAddress, numeric_address, parse_endpoint, parse_listen_address
+from ntp_usg.core.base.addresses import (
+    ListenAddress,
+    numeric_address,
+    parse_endpoint,
+    parse_listen_address,
+    parse_server_address,
+)
 from ntp_usg.core.server.access import parse_network
 
 METRICS_PORT = 8080
@@ -51,6 +57,11 @@ def parse_duration(value: object) -> float:
 def listen_address(text: str) -> str:
     """The one spelling of an address or interface to answer on: `192.0.2.1:123`, `[2001:db8::1]:123`, `eth0:123`."""
     return str(parse_listen_address(text))
+
+
+def server_address(text: str) -> str:
+    """The one spelling of a server to ask: `ntp.example.net`, `192.0.2.1:1123`, `[2001:db8::1]:1123`."""
+    return str(parse_server_address(text))
 
 
 def web_address(text: str) -> str:
@@ -98,6 +109,12 @@ def _printable(text: str) -> str:
     return text
 
 
+def _path_or_none(text: str) -> str:
+    if text and not text.isprintable():
+        raise ValueError(f"must be a path without control characters, or empty for none, not {shown(text)}")
+    return text
+
+
 Seconds = Annotated[float, BeforeValidator(parse_duration)]
 """A duration; in files a text with a unit or a number of seconds."""
 
@@ -108,7 +125,10 @@ ListenAddresses = Annotated[
 ]
 """One text or a list of them."""
 
+ServerAddressText = Annotated[str, AfterValidator(server_address)]
 WebAddress = Annotated[str, AfterValidator(web_address)]
 Networks = Annotated[tuple[Annotated[str, AfterValidator(network)], ...], BeforeValidator(_list_as_tuple)]
 Text = Annotated[str, AfterValidator(_printable)]
 """Goes to the kernel as a name or path, where a control character is always an accident."""
+OptionalPath = Annotated[str, AfterValidator(_path_or_none)]
+"""A file; an empty text stands for none."""

@@ -81,3 +81,19 @@ def test_a_driver_that_came_or_went_is_a_difference(load: Load):
     came = difference(without, with_pps)
     assert "pps.device" in came
     assert difference(with_pps, without) == came
+
+
+def test_servers_to_ask_are_shown_last_below_headings_of_their_own_and_load_again(load: Load):
+    settings = load('[[source]]\naddress = "a"\nmaxpoll = 8\n[[source]]\naddress = "b:1123"\n[log]\nlevel = "debug"\n')
+    lines = [str(line) for line in explain_settings(settings)]
+    start = lines.index('[[source]]\naddress = "a"   # server.toml:2')
+    assert lines[start + 2] == "max_poll = 8   # server.toml:3"
+    assert '[[source]]\naddress = "b:1123"   # server.toml:5' in lines[start:]
+    assert all("source" in line.key for line in explain_settings(settings)[start:])
+    assert difference(settings, shown_and_loaded_again(settings, load)) == []
+
+
+def test_a_source_that_changed_or_came_is_a_difference(load: Load):
+    old = load('[[source]]\naddress = "a"\n')
+    new = load('[[source]]\naddress = "a"\nprefer = true\n[[source]]\naddress = "b"\n')
+    assert difference(old, new)[:2] == ["source.1.prefer", "source.2.address"]

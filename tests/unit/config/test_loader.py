@@ -115,7 +115,9 @@ def test_nothing_configured_is_a_server_that_warns_of_having_no_clock(load: Load
     settings = load("")
     assert settings.server.listen_addr == ("0.0.0.0:123", "[::]:123")
     assert settings.drivers == {}
-    assert settings.warnings == ["no reference clock is configured: every answer will say unsynchronised"]
+    assert settings.warnings == [
+        "neither reference clock nor [[source]] is configured: every answer will say unsynchronised"
+    ]
 
 
 def test_without_an_access_table_everybody_is_answered_and_limited(load: Load):
@@ -206,3 +208,53 @@ def test_http_gets_its_address_in_parts(load: Load):
 def test_settings_do_not_change():
     with pytest.raises(ValueError, match="frozen"):
         Settings().server = Settings().server
+
+
+def test_servers_to_ask_come_in_the_order_of_the_file(load: Load):
+    settings = load("""
+[[source]]
+address = "NTP.example.net"
+minpoll = 4
+maxpoll = 8
+prefer = true
+[clock]
+step_threshold = "1s"
+drift_file = ""
+[[source]]
+address = "[2001:DB8::1]:123"
+iburst = false
+[[source]]
+address = "192.0.2.1:1123"
+""")
+    first, second, third = settings.sources
+    assert (first.address, first.min_poll, first.max_poll, first.prefer, first.iburst) == (
+        "ntp.example.net",
+        4,
+        8,
+        True,
+        True,
+    )
+    assert (second.address, second.min_poll, second.max_poll, second.iburst) == ("2001:db8::1", 6, 10, False)
+    assert third.address == "192.0.2.1:1123"
+    assert (settings.clock.step_threshold, settings.clock.drift_file) == (1.0, "")
+    assert settings.warnings == []
+
+
+def test_sources_may_be_written_in_one_line(load: Load):
+    assert [each.address for each in load('source = [{address = "a"}, {address = "b"}]').sources] == ["a", "b"]
+
+
+def test_without_tables_of_their_own_selection_discipline_and_clock_have_their_defaults(load: Load):
+    settings = load("")
+    assert settings.selection.model_dump() == {"min_sources": 1, "max_distance": 3.0}
+    assert settings.discipline.algorithm == "kalman"
+    assert settings.clock.model_dump() == {
+        "step_threshold": 0.128,
+        "step_limit": -1,
+        "panic": 1000.0,
+        "max_slew_ppm": 500.0,
+        "max_frequency_ppm": 500.0,
+        "drift_file": "/var/lib/ntp_usg/drift",
+        "leap_file": "/usr/share/zoneinfo/leap-seconds.list",
+        "leap_smear": False,
+    }

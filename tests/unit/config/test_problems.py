@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from ntp_usg.config.loader import load_settings
-from ntp_usg.config.models import AccessSettings, ServerSettings
+from ntp_usg.config.models import AccessSettings, ServerSettings, SourceSettings
 from ntp_usg.core.base.errors import ConfigError
 from ntp_usg.refclocks.nmea import NmeaOptions
 
@@ -12,7 +12,7 @@ Problems = Callable[..., list[str]]
 
 SERVER_KEYS = ", ".join(ServerSettings.model_fields)
 ACCESS_KEYS = ", ".join(AccessSettings.model_fields)
-TABLES = "server, refclock, rate_limit, access, metrics, holdover, log, gps, pps"
+TABLES = "server, refclock, selection, discipline, clock, rate_limit, access, metrics, holdover, log, source, gps, pps"
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,54 @@ TABLES = "server, refclock, rate_limit, access, metrics, holdover, log, gps, pps
         ),
         ("[log]\nlevel = 1979-05-27", "2: `log.level`: must be 'debug', 'info', 'warning' or 'error', not 1979-05-27"),
         ("[server]\nstratum = 1\nstratum = 1", "3: not valid TOML: Cannot overwrite a value"),
+        ("[[server]]\naddress = 'x'", ("1: [server] is how we answer, and is there once;"
+         " write servers to ask as [[source]]")),
+        ("[source]\naddress = 'x'", "1: `source` may be there up to 100 times: begin each with a line [[source]]"),
+        ("source = [1]", "1: `source` may be there up to 100 times: begin each with a line [[source]]"),
+        ("[[source]]\n" * 101, "1: `source` may be there up to 100 times: begin each with a line [[source]]"),
+        ("['source.1']\naddress = 'x'", f"1: unknown table [source.1]; did you mean `source`? Accepted: {TABLES}"),
+        ("[[source]]\naddress = 'a'\n[[source]]\n", "3: [[source]] needs `address`"),
+        (
+            "[[source]]\naddress = 'a'\n[[source]]\naddress = 'A:123'",
+            '4: `source.2.address`: "a" is there twice',
+        ),
+        ("[[source]]\naddress = 'a:0'", "2: `source.1.address`: port 0 is none that a server can have"),
+        ("[[source]]\naddress = 'a b'", '2: `source.1.address`: "a b" is neither a host name nor an IP address'),
+        (
+            "[[source]]\naddress = 'a:b:c:d'",
+            '2: `source.1.address`: "a:b:c:d" is neither a host name nor an IP address',
+        ),
+        (
+            "[[source]]\naddress = ''",
+            '2: `source.1.address`: must be a server like "ntp.example.net", "192.0.2.1:123" or "[2001:db8::1]:123"',
+        ),
+        (
+            "[[source]]\naddress = 'a'\nmaxpoll = 18",
+            "3: `source.1.maxpoll`: must be at least -7 and at most 17, not 18",
+        ),
+        ("[[source]]\naddress = 'a'\nmaxpoll = 5", "3: `source.1.maxpoll`: max_poll, 5, is below min_poll, 6"),
+        ("[[source]]\naddress = 'a'\nmin_poll = 11", "1: `source.1`: max_poll, 10, is below min_poll, 11"),
+        (
+            "[[source]]\naddress = 'a'\nmin_poll = 4\nminpoll = 4",
+            ("4: unknown key `minpoll` in [[source]]; did you mean `min_poll`?"
+             f" Accepted: {', '.join(SourceSettings.model_fields)}"),
+        ),
+        (
+            "[[source]]\naddress = 'a'\nprefer = true\nnoselect = true",
+            "4: `source.1.noselect`: contradicts `prefer`: it means never to follow this source",
+        ),
+        ("[log]\nminpoll = 4", "2: unknown key `minpoll` in [log]; it belongs to [[source]]"),
+        ("[selection]\nmin_sources = 0", "2: `selection.min_sources`: must be at least 1 and at most 100, not 0"),
+        (
+            "[discipline]\nalgorithm = 'magic'",
+            "2: `discipline.algorithm`: must be 'kalman', 'regression' or 'pll', not \"magic\"",
+        ),
+        ("[clock]\nstep_limit = -2", "2: `clock.step_limit`: must be at least -1 and at most 1000000, not -2"),
+        (
+            '[clock]\nleap_file = "a\\u0007"',
+            ("2: `clock.leap_file`: must be a path without control characters, or empty for none, not "
+             r'"a\u0007"'),
+        ),
         ("[server\n", "1: not valid TOML: Expected ']' at the end of a table declaration"),
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What people write as an address to listen on, read in one place for configuration and sockets alike."""
+"""What people write as an address, to listen on or to ask, read in one place for all who need it."""
 
 import re
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ NTP_PORT = 123
 
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<bracketed>[^\[\]]*)\]|(?P<plain>[^:\[\]]*))(?::(?P<port>[0-9]{1,5}))?")
 _INTERFACE = re.compile(r"(?=.{1,15}\Z)(?=.*[A-Za-z])[A-Za-z0-9_-]+(?:\.[0-9]+)*")  # dots are for VLANs: eth0.100
+_HOST_NAME = re.compile(r"(?=.{1,253}\Z)(?=.*[A-Za-z])[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,35 @@ class ListenAddress:
     def __str__(self) -> str:
         host = self.host or self.interface or ""
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAddress:
+    """A server to ask; `host` is a name to look up or a numeric address without brackets."""
+
+    host: str
+    port: int = NTP_PORT
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.host if self.port == NTP_PORT else f"{host}:{self.port}"
+
+
+def parse_server_address(text: str) -> ServerAddress:
+    """Read `ntp.example.net`, `ntp.example.net:123`, `192.0.2.1`, `2001:db8::1` or `[2001:db8::1]:123`.
+
+    Raises ValueError for anything else: whether a host of that name exists is found out on asking.
+    """
+    try:
+        host, port = parse_endpoint(text, NTP_PORT)
+    except ValueError as error:
+        raise ValueError('must be a server like "ntp.example.net", "192.0.2.1:123" or "[2001:db8::1]:123"') from error
+    address = numeric_address(host)
+    if address is None and not _HOST_NAME.fullmatch(host):
+        raise ValueError(f'"{host[:60]}" is neither a host name nor an IP address')
+    if port == 0:
+        raise ValueError("port 0 is none that a server can have")
+    return ServerAddress(address or host.lower(), port)
 
 
 def parse_listen_address(text: str) -> ListenAddress:

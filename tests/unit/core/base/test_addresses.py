@@ -1,6 +1,6 @@
 import pytest
 
-from ntp_usg.core.base.addresses import ListenAddress, parse_listen_address
+from ntp_usg.core.base.addresses import ListenAddress, ServerAddress, parse_listen_address, parse_server_address
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,41 @@ def test_anything_else_is_told_what_is_wrong_with_it(text, complaint):
 @pytest.mark.parametrize("text", ["0.0.0.0:123", "[::1]:11123", "[fe80::1%eth0]:123", "eth0:123", "eth0.100:123"])
 def test_a_listen_address_is_shown_as_it_would_be_written(text):
     assert str(parse_listen_address(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("NTP.Example.net", ServerAddress("ntp.example.net")),
+        ("ntp_1.example.net.:1123", ServerAddress("ntp_1.example.net.", 1123)),
+        ("192.0.2.1:11123", ServerAddress("192.0.2.1", 11123)),
+        ("[2001:DB8:0::1]:11123", ServerAddress("2001:db8::1", 11123)),
+        ("[::1]", ServerAddress("::1")),
+        ("fe80::1%eth0", ServerAddress("fe80::1%eth0")),
+    ],
+)
+def test_a_server_is_a_host_and_a_port(text: str, address: ServerAddress) -> None:
+    assert parse_server_address(text) == address
+    assert parse_server_address(str(address)) == address
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ":123",
+        "[]:123",
+        "host:ntp",
+        "host:0",
+        "host:65536",
+        "host:²",
+        "[::1",
+        "[::1]123",
+        "a b",
+        "a..b",
+        "300.1.1.1",
+    ],
+)
+def test_what_is_no_server_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"must be a server like|is neither a host name nor|port 0"):
+        parse_server_address(text)
