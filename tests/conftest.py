@@ -99,6 +99,7 @@ def locked_snapshot() -> SystemSnapshot:
         clock="virtual",
         epoch=1,
         holdover_age=None,
+        holdover_left=None,
         sources=(gps, pps),
     )
 

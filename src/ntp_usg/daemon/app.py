@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import platform
+import secrets
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -28,6 +29,7 @@ from ntp_usg.net.udp import open_sockets
 from ntp_usg.observe.server import serve_tcp, serve_unix
 from ntp_usg.observe.web import build_app
 from ntp_usg.refclocks.driver import Driver
+from ntp_usg.sysapi.environment import only_select
 from ntp_usg.sysapi.timex import clock_precision
 
 log = logging.getLogger(__name__)
@@ -47,9 +49,9 @@ class Daemon:
         self._drivers = drivers
         self._load = load
         self._clock: SteeredClock = choose_clock(settings.server.clock)
-        engine = Engine(engine_settings(settings, clock_precision()), self._clock)
-        self.state = DaemonState(engine.snapshot(), settings.server.listen_addr)
-        self._runner = EngineRunner(engine, self._clock, self._publish)
+        self._engine = Engine(engine_settings(settings, clock_precision()), self._clock, secrets.randbits)
+        self.state = DaemonState(self._engine, settings.server.listen_addr)
+        self._runner = EngineRunner(self._engine, self._clock, self._publish, self._send)
         self._service: AnsweringService | None = None
         self._identity = Identity(f"ntp_usg {__version__}", platform.machine(), f"Linux/{platform.release()}")
 
@@ -78,9 +80,8 @@ class Daemon:
         server = self._settings.server
         sockets = open_sockets(server.listen_addr, dscp=server.dscp)
         policy = server_policy(self._settings)
-        return await start_service(
-            sockets, policy, workers=server.workers, user=server.user, on_request=self._on_request
-        )
+        workers = 0 if only_select() else server.workers
+        return await start_service(sockets, policy, workers=workers, user=server.user, on_request=self._on_request)
 
     async def _start_http(self, parts: AsyncExitStack) -> None:
         """Open the doors for people; time is served even where one of them stays shut."""
@@ -106,11 +107,14 @@ class Daemon:
             notify(f"WATCHDOG=1\nSTATUS={_status_line(self.state.snapshot())}")
             await asyncio.sleep(interval)
 
-    def _publish(self, snapshot: SystemSnapshot) -> None:
-        serving = snapshot.serving
+    def _publish(self) -> None:
+        serving = self._engine.serving()
         bound = serving.root_dispersion + serving.root_delay / 2
-        self._clock.declare(leap=serving.leap, maximum_error=bound, estimated_error=snapshot.jitter)
-        self.state.publish(snapshot)
+        self._clock.declare(leap=serving.leap, maximum_error=bound, estimated_error=serving.root_dispersion)
+        self.state.publish()
+
+    def _send(self, association: str, data: bytes) -> None:
+        raise NotImplementedError
 
     def _on_request(self, packet: bytes, _client: bytes, reply: Callable[[bytes], object]) -> None:
         """Answer what the worker does not know: mode 6, which it has checked against `access.monitor`."""

@@ -5,11 +5,10 @@ import contextlib
 import logging
 from collections.abc import Callable
 
-from ntp_usg.core.base.actions import Action, Note, Publish, Steer
+from ntp_usg.core.base.actions import Action, Note, Publish, Send, Steer
 from ntp_usg.core.base.instants import HostNs, seconds
 from ntp_usg.core.base.ports import SteeredClock
 from ntp_usg.core.base.samples import DeviceStatus, Fix, Pulse, TimeMessage
-from ntp_usg.core.base.snapshots import SystemSnapshot
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.core.engine.engine import Engine
 
@@ -19,10 +18,13 @@ log = logging.getLogger(__name__)
 class EngineRunner:
     """The engine's clock hand: one timer, and every input followed by the actions that it asks for."""
 
-    def __init__(self, engine: Engine, clock: SteeredClock, publish: Callable[[SystemSnapshot], None]) -> None:
+    def __init__(
+        self, engine: Engine, clock: SteeredClock, publish: Callable[[], None], send: Callable[[str, bytes], None]
+    ) -> None:
         self.engine = engine
         self._clock = clock
         self._publish = publish
+        self._send = send
         self._woken = asyncio.Event()
 
     async def run(self) -> None:
@@ -61,8 +63,10 @@ class EngineRunner:
                     log.log(logging.getLevelNamesMapping()[level.upper()], "%s", text)
                 case Steer(mapping, step):
                     self._clock.steer(mapping, step=step)
-                case Publish(snapshot):
-                    self._publish(snapshot)
+                case Publish():
+                    self._publish()
+                case Send(association, data):
+                    self._send(association, data)
 
 
 class SourceContext:

@@ -8,6 +8,7 @@ from ntp_usg import __version__
 from ntp_usg.core.base.instants import MonoNs
 from ntp_usg.core.base.snapshots import SystemSnapshot
 from ntp_usg.core.base.verdicts import Verdict
+from ntp_usg.core.engine.engine import Engine
 from ntp_usg.net.answering import AnsweringService
 from ntp_usg.observe.view import QueryMeter, count_queries
 
@@ -17,11 +18,11 @@ class DaemonState:
 
     version = __version__
 
-    def __init__(self, snapshot: SystemSnapshot, listen: Sequence[str]) -> None:
+    def __init__(self, engine: Engine, listen: Sequence[str]) -> None:
         self.listen = listen
         self.started_at = self.now()
         self._service: AnsweringService | None = None
-        self._snapshot = snapshot
+        self._engine = engine
         self._meter = QueryMeter()
         self._decided_here: Counter[str] = Counter()
 
@@ -31,17 +32,16 @@ class DaemonState:
     def attach(self, service: AnsweringService) -> None:
         """From now on answer by what is published, and count what is answered."""
         self._service = service
-        service.publish(self._snapshot.serving)
+        self.publish()
 
-    def publish(self, snapshot: SystemSnapshot) -> None:
-        """Take over a new snapshot, for people at once and for the answers of the service."""
-        self._snapshot = snapshot
+    def publish(self) -> None:
+        """Answer by the engine's newest state from now on."""
         if self._service is not None:
-            self._service.publish(snapshot.serving)
+            self._service.publish(self._engine.serving())
             self._meter.feed(count_queries(self.verdicts()), self.now())
 
     def snapshot(self) -> SystemSnapshot:
-        return self._snapshot
+        return self._engine.snapshot()
 
     def judge(self, verdict: Verdict) -> None:
         """Count a request that the control process decided on."""

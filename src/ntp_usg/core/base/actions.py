@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ntp_usg.core.base.mapping import ClockMapping
-from ntp_usg.core.base.snapshots import SystemSnapshot
 
 
 class Level(StrEnum):
@@ -34,9 +33,7 @@ class Steer:
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Show the new state to the workers and the observers."""
-
-    snapshot: SystemSnapshot
+    """Serve the new state: `Engine.serving` has it, once the actions before this one are done."""
 
 
 @dataclass(frozen=True, slots=True)

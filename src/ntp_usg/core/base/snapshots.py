@@ -133,4 +133,6 @@ class SystemSnapshot:
     epoch: int
     """Counts steps of the clock: samples of two epochs never mix."""
     holdover_age: float | None
+    holdover_left: float | None
+    """Seconds until the holdover budget is spent."""
     sources: tuple[SourceSnapshot, ...]

@@ -1,41 +1,62 @@
-"""What the drivers observe goes in, clock commands and snapshots come out. The only writer of system state."""
+"""What sources report goes in, clock commands and snapshots come out. The only writer of system state."""
 
-from collections.abc import Iterable
-from itertools import chain
+from collections.abc import Callable, Iterable
 
-from ntp_usg.core.base.actions import Action, Level, Note, Publish
+from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
+from ntp_usg.core.algorithms.history import SampleHistory
+from ntp_usg.core.algorithms.kalman import KalmanEstimator
+from ntp_usg.core.algorithms.selection import Choice, Selection, combine, select
+from ntp_usg.core.base.actions import Action, Level, Note, Publish, Send
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, nanoseconds, seconds
 from ntp_usg.core.base.ports import Clock
 from ntp_usg.core.base.samples import DeviceStatus, Fix, Pulse, TimeMessage
-from ntp_usg.core.base.snapshots import SystemSnapshot, Tally
+from ntp_usg.core.base.snapshots import ServingState, SystemSnapshot, Tally
 from ntp_usg.core.base.verdicts import Reason, Verdict
+from ntp_usg.core.engine.network_source import NETWORK_NOISE, NetworkSource
 from ntp_usg.core.engine.numbering import Agreement
-from ntp_usg.core.engine.pulse_line import PulseLine
-from ntp_usg.core.engine.receiver import Receiver, seconds_named
-from ntp_usg.core.engine.settings import EngineSettings
+from ntp_usg.core.engine.pulse_line import PULSE_NOISE, PulseLine
+from ntp_usg.core.engine.receiver import MESSAGE_NOISE, Receiver, seconds_named
+from ntp_usg.core.engine.settings import Algorithm, EngineSettings
 from ntp_usg.core.engine.source import Source
 from ntp_usg.core.engine.steering import Lead, Steering
 
 TICK = 1.0
-"""Seconds between two reviews of the sources, and so between two snapshots at the latest."""
+"""Seconds between two reviews of the sources, where a reference clock can fall silent within seconds."""
+NETWORK_TICK = 8.0
+"""The same where there are only servers, which are asked once a minute."""
 HOST_STEP_NS = 2_000_000
-"""The host's wall clock may leave its monotonic one by this in a tick (slewing at 500 ppm); more is a step."""
+"""The host's wall clock may leave its monotonic one by this in a second (slewing at 500 ppm); more is a step."""
 PREDICTABLE = 0.25
 """Up to this error bound in seconds the served clock may number the second of a pulse."""
+ESTIMATORS: dict[Algorithm, Callable[[NoiseModel], Estimator]] = {
+    "kalman": KalmanEstimator,
+    "regression": SampleHistory,
+}
+UNJUDGED = Choice(Tally.REJECTED, "Not judged yet.")
 
 
 class Engine:
-    """Pairs, filters and selects what the reference clocks report, and says how the clock must run."""
+    """Pairs, filters and selects what the sources report, and says how the clock must run.
 
-    def __init__(self, settings: EngineSettings, clock: Clock) -> None:
+    `random_bits(n)` gives n unpredictable bits, for requests that nobody can forge answers to.
+    """
+
+    def __init__(self, settings: EngineSettings, clock: Clock, random_bits: Callable[[int], int]) -> None:
         host, now = clock.read()
+        learn = ESTIMATORS[settings.algorithm]
         self._settings = settings
         self._clock = clock
-        self._receivers = {each.name: Receiver(each, now) for each in settings.receivers}
-        self._lines = {each.name: PulseLine(each, now) for each in settings.pulse_lines}
+        self._receivers = {each.name: Receiver(each, learn(MESSAGE_NOISE), now) for each in settings.receivers}
+        self._lines = {each.name: PulseLine(each, learn(PULSE_NOISE), now) for each in settings.pulse_lines}
+        self._servers = {
+            each.name: NetworkSource(each, learn(NETWORK_NOISE), random_bits, now) for each in settings.servers
+        }
+        self._sources: dict[str, Source] = {**self._receivers, **self._lines, **self._servers}
         self._steering = Steering(settings)
-        self._selected: Source | None = None
+        self._selection = Selection({}, "No source has been heard yet.")
+        self._tick = nanoseconds(TICK if self._receivers or self._lines else NETWORK_TICK)
         self._next_tick = now
+        self._checked_at = now
         self._raw_minus_mono = clock.raw(host) - now
 
     def message(self, name: str, message: TimeMessage) -> list[Action]:
@@ -55,81 +76,125 @@ class Engine:
         _, now = self._clock.read()
         line = self._lines[name]
         edge_at = self._clock.raw(pulse.edge_at)
-        reason = line.pulse(edge_at, now, self._predicted(edge_at, now))
-        return self._advance(line, reason)
+        return self._advance(line, line.pulse(edge_at, now, self._predicted(edge_at, now)))
 
     def fix(self, name: str, fix: Fix) -> None:
         """Take in news of a receiver's state that has no time in it."""
         self._receivers[name].fix(fix)
 
+    def located(self, name: str, reference_id: bytes) -> None:
+        """Take in what our reference id is while we follow a server: its address was found (RFC 5905 figure 12)."""
+        self._servers[name].reference_id = reference_id
+
+    def sent(self, name: str, at: HostNs) -> None:
+        """Take in when the latest request to a server left."""
+        self._servers[name].association.sent(self._clock.raw(at))
+
+    def receive(self, name: str, data: bytes, at: HostNs) -> list[Action]:
+        """Take in an answer of a server."""
+        _, now = self._clock.read()
+        server = self._servers[name]
+        raw = self._clock.raw(at)
+        reason = server.receive(data, raw, now, self._clock.current().wall(raw))
+        return self._advance(server, reason)
+
     def device(self, name: str, status: DeviceStatus) -> list[Action]:
         """Take in that a device was opened or is gone."""
-        self._source(name).device(status)
+        self._sources[name].device(status)
         return [Note(Level.INFO if status.connected else Level.WARNING, f"{name}: {status.detail}")]
 
     def verdict(self, name: str, verdict: Verdict) -> None:
         """Count what a driver itself had to judge."""
-        self._source(name).judge(verdict)
+        self._sources[name].judge(verdict)
 
     def deadline(self) -> MonoNs:
         """When `timer` wants to be called next."""
-        return self._next_tick
+        asking = (server.association.deadline() for server in self._servers.values())
+        return min(self._next_tick, *asking) if self._servers else self._next_tick
 
     def timer(self) -> list[Action]:
-        """Review the sources, age what nobody renews, and publish. Called at the deadline, and after every step."""
+        """Ask servers that are due; review the sources, and age what nobody renews."""
         host, now = self._clock.read()
-        actions = self._check_host_clock(host, now)
-        served = self._clock.current()
-        for source in self._sources():
+        requests = ((name, server.association.timer(now)) for name, server in self._servers.items())
+        actions: list[Action] = [Send(name, request) for name, request in requests if request is not None]
+        if now < self._next_tick:
+            return actions
+        self._next_tick = MonoNs(now + self._tick)
+        actions += self._check_host_clock(host, now)
+        served, raw = self._clock.current(), self._clock.raw(host)
+        for source in self._sources.values():
             source.poll(now)
             actions += source.review(now, served)
-        self._select(now)
-        actions += self._steering.review(now, self._loss(now))
-        self._next_tick = MonoNs(now + nanoseconds(TICK))
-        return [*actions, Publish(self.snapshot())]
+        self._select(raw, now)
+        return [*actions, *self._steering.review(raw, served, now, self._loss(now)), Publish()]
+
+    def serving(self) -> ServingState:
+        """What answers may say now."""
+        host, now = self._clock.read()
+        return self._steering.serving(self._clock.serving(), host, now)
 
     def snapshot(self) -> SystemSnapshot:
-        """The state as it is now."""
+        """The state as people see it."""
         host, now = self._clock.read()
-        raw, current = self._clock.raw(host), self._clock.current()
-        steering = self._steering
+        raw, current, serving = self._clock.raw(host), self._clock.current(), self._clock.serving()
+        steering, choices = self._steering, self._selection.choices
         return SystemSnapshot(
-            serving=steering.serving(self._clock.serving(), host, now),
+            serving=steering.serving(serving, host, now),
             phase=steering.phase,
-            selected=self._selected.settings.name if self._selected else None,
+            selected=self._selection.system_peer,
             offset=steering.remaining(raw, current),
             jitter=steering.jitter,
             frequency_ppm=-current.rate * 1e6,
-            host_offset=seconds(self._clock.serving().correction_ns(host)),
+            host_offset=seconds(serving.correction_ns(host)),
             clock=self._clock.name,
             epoch=steering.epoch,
             holdover_age=steering.holdover_age(now),
-            sources=tuple(source.snapshot(now, current, self._tally(source)) for source in self._sources()),
+            holdover_left=steering.holdover_left,
+            sources=tuple(
+                source.snapshot(now, current, choices.get(name, UNJUDGED)) for name, source in self._sources.items()
+            ),
         )
 
     def _advance(self, source: Source, reason: Reason) -> list[Action]:
-        """After a sample: let the source that leads correct the clock."""
+        """After a sample: if its source is among those that lead, let them correct the clock."""
         host, now = self._clock.read()
-        current = self._clock.current()
+        current, raw = self._clock.current(), self._clock.raw(host)
         actions = source.review(now, current)
-        self._select(now)
-        if reason is not Reason.USED or source is not self._selected:
+        if reason is not Reason.USED:
             return actions
-        raw = self._clock.raw(host)
-        estimate = source.estimate(raw)
-        assert estimate is not None, "a selected source has an estimate"
-        lead = Lead(estimate, source.accuracy, source.settings.reference_id)
-        actions += self._steering.correct(lead, raw, current, now)
-        self._next_tick = now
-        return actions
+        self._select(raw, now)
+        if source.settings.name not in self._selection.weights:
+            return actions
+        return [*actions, *self._steering.correct(self._lead(raw), raw, current, now), Publish()]
 
-    def _select(self, now: MonoNs) -> None:
-        """A numbered pulse line leads; messages alone only where no pulses are to be awaited."""
-        candidates: Iterable[Source] = self._lines.values()
-        if not any(line.awaited(now) for line in self._lines.values()):
-            candidates = chain(candidates, self._receivers.values())
-        ready = (source for source in candidates if source.healthy and source.history.ready)
-        self._selected = next(ready, None)
+    def _select(self, raw: RawNs, now: MonoNs) -> None:
+        """Judge all sources anew. Messages alone do not lead while pulses are to be awaited: their delay is unknown."""
+        current = self._clock.current()
+        candidates = [source.candidate(raw, now, current) for source in self._sources.values()]
+        selection = select(candidates, self._selection.system_peer, self._settings.selection)
+        if selection.weights.keys() <= self._receivers.keys():
+            awaited = [name for name, line in self._lines.items() if line.awaited(now)]
+            if awaited and selection.weights:
+                selection = Selection(selection.choices, f"The pulses of {', '.join(awaited)} are awaited.")
+        self._selection = selection
+
+    def _lead(self, raw: RawNs) -> Lead:
+        """The sources that lead, as one."""
+        selection = self._selection
+        assert selection.system_peer is not None
+        peer = self._sources[selection.system_peer]
+        estimates = []
+        for name, weight in selection.weights.items():
+            estimate = self._sources[name].estimate(raw)
+            assert estimate is not None, "a selected source has an estimate"
+            estimates.append((estimate, weight))
+        return Lead(
+            combine(estimates),
+            root_delay=peer.root_delay,
+            root_dispersion=max(0.0, selection.distance - peer.root_delay / 2),
+            stratum=peer.stratum,
+            reference_id=peer.reference_id,
+        )
 
     def _number(self, line: PulseLine, receiver: Receiver, message: TimeMessage, received_at: RawNs) -> list[Action]:
         pairing = line.numbering.message(message.second, received_at)
@@ -139,7 +204,7 @@ class Engine:
             case Agreement.DISPUTED:
                 line.reject(Reason.NUMBERING_DISPUTED)
             case Agreement.RENUMBERED:
-                line.history.restart()
+                line.estimator.restart()
                 self._steering.restart()
                 text = f"{receiver.settings.name} names other seconds than {line.settings.name} has counted to"
                 return [Note(Level.WARNING, f"{text}: starting again")]
@@ -157,35 +222,23 @@ class Engine:
         """Another program may set the clock under us: all samples then lie on a timeline that has ended."""
         raw_minus_mono = self._clock.raw(host) - now
         jump = raw_minus_mono - self._raw_minus_mono
-        self._raw_minus_mono = raw_minus_mono
-        if abs(jump) < HOST_STEP_NS:
+        allowed_ns = HOST_STEP_NS * max(1.0, seconds(now - self._checked_at))
+        self._raw_minus_mono, self._checked_at = raw_minus_mono, now
+        if abs(jump) < allowed_ns:
             return []
-        for receiver in self._receivers.values():
-            receiver.history.restart()
-        for line in self._lines.values():
-            line.renew()
+        for source in self._sources.values():
+            source.renew()
         self._steering.restart()
         text = f"Another program moved the host's clock by {seconds(jump):+.6f}s: starting again"
         return [Note(Level.WARNING, text)]
 
     def _loss(self, now: MonoNs) -> str | None:
         """Why no source leads, in words; None while one does."""
-        if self._selected is not None:
+        if self._selection.system_peer is not None:
             return None
-        reasons = [f"{source.settings.name}: {source.reason(now)}" for source in self._sources()]
-        return " ".join(reasons) or "No reference clock is configured."
+        if not self._sources:
+            return "No source is configured."
+        return " ".join([self._selection.reason, *self._complaints(now)])
 
-    def _tally(self, source: Source) -> Tally:
-        if source is self._selected:
-            return Tally.PPS if isinstance(source, PulseLine) else Tally.SELECTED
-        if not source.healthy:
-            return Tally.REJECTED
-        # The receiver that numbers the pulses is the peer that the clock follows, in ntpq's eyes.
-        follows_pulse = isinstance(self._selected, PulseLine) and isinstance(source, Receiver)
-        return Tally.SELECTED if follows_pulse else Tally.CANDIDATE
-
-    def _source(self, name: str) -> Receiver | PulseLine:
-        return self._receivers.get(name) or self._lines[name]
-
-    def _sources(self) -> Iterable[Receiver | PulseLine]:
-        return chain(self._receivers.values(), self._lines.values())
+    def _complaints(self, now: MonoNs) -> Iterable[str]:
+        return (f"{name}: {source.reason(now)}" for name, source in self._sources.items() if not source.healthy)

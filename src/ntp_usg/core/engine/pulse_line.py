@@ -3,12 +3,13 @@
 from collections import deque
 from dataclasses import replace
 
-from ntp_usg.core.algorithms.estimator import NoiseModel
+from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
+from ntp_usg.core.algorithms.selection import Candidate, Choice
 from ntp_usg.core.base.actions import Action, Level, Note
 from ntp_usg.core.base.instants import MonoNs, RawNs, nanoseconds, nearest_second, seconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.samples import Sample
-from ntp_usg.core.base.snapshots import SourceSnapshot, Tally
+from ntp_usg.core.base.snapshots import SourceSnapshot
 from ntp_usg.core.base.verdicts import Reason
 from ntp_usg.core.engine.numbering import Numbering
 from ntp_usg.core.engine.settings import PulseSettings
@@ -26,8 +27,8 @@ class PulseLine(Source):
 
     settings: PulseSettings
 
-    def __init__(self, settings: PulseSettings, now: MonoNs) -> None:
-        super().__init__(settings, PULSE_NOISE, now)
+    def __init__(self, settings: PulseSettings, estimator: Estimator, now: MonoNs) -> None:
+        super().__init__(settings, estimator, now)
         self.numbering = Numbering()
         self._edges: deque[RawNs] = deque(maxlen=self.RATE_WINDOW)
         self._edge_seen_at: MonoNs | None = None
@@ -48,9 +49,12 @@ class PulseLine(Source):
 
     def renew(self) -> None:
         """Forget what was measured and counted: the raw timeline was broken or the count was wrong."""
-        self.history.restart()
+        self.estimator.restart()
         self.numbering = Numbering()
         self._edges.clear()
+
+    def candidate(self, at: RawNs, now: MonoNs, served: ClockMapping) -> Candidate:
+        return replace(super().candidate(at, now, served), pulse=True, numbered=True)
 
     def awaited(self, now: MonoNs) -> bool:
         """Whether pulses are there, or may still be coming, so that nobody should settle for messages alone."""
@@ -58,20 +62,20 @@ class PulseLine(Source):
 
     def review(self, now: MonoNs, served: ClockMapping) -> list[Action]:
         """Notice that pulses came or stopped."""
-        self.healthy = self.history.ready and not self.silent(now)
+        self.healthy = self.estimator.ready and not self.silent(now)
         pulsing = self._pulsing(now)
         if pulsing == self._present:
             return []
         self._present = pulsing
         if pulsing:
             return [Note(Level.INFO, f"PPS pulse detected! Offset: {self._distance(served):.9f}s")]
-        self.history.restart()
+        self.estimator.restart()
         assert self._edge_seen_at is not None
         silence = seconds(now - self._edge_seen_at)
         return [Note(Level.WARNING, f"PPS signal lost: no pulse on {self.settings.device} for {silence:.1f}s")]
 
-    def snapshot(self, now: MonoNs, served: ClockMapping, tally: Tally) -> SourceSnapshot:
-        return replace(super().snapshot(now, served, tally), pulse_rate_hz=self._rate(now))
+    def snapshot(self, now: MonoNs, served: ClockMapping, choice: Choice) -> SourceSnapshot:
+        return replace(super().snapshot(now, served, choice), pulse_rate_hz=self._rate(now))
 
     def _pulsing(self, now: MonoNs) -> bool:
         return self._edge_seen_at is not None and seconds(now - self._edge_seen_at) <= self.settings.timeout

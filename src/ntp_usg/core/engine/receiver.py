@@ -4,12 +4,13 @@ from collections import deque
 from dataclasses import replace
 from statistics import median
 
-from ntp_usg.core.algorithms.estimator import Estimate, NoiseModel
+from ntp_usg.core.algorithms.estimator import Estimate, Estimator, NoiseModel
+from ntp_usg.core.algorithms.selection import Choice
 from ntp_usg.core.base.actions import Action, Level, Note
 from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.samples import Fix, FixQuality, Sample, TimeMessage
-from ntp_usg.core.base.snapshots import SourceSnapshot, Tally
+from ntp_usg.core.base.snapshots import SourceSnapshot
 from ntp_usg.core.base.verdicts import Reason
 from ntp_usg.core.engine.settings import ReceiverSettings
 from ntp_usg.core.engine.source import Source
@@ -28,8 +29,8 @@ class Receiver(Source):
 
     settings: ReceiverSettings
 
-    def __init__(self, settings: ReceiverSettings, now: MonoNs) -> None:
-        super().__init__(settings, MESSAGE_NOISE, now)
+    def __init__(self, settings: ReceiverSettings, estimator: Estimator, now: MonoNs) -> None:
+        super().__init__(settings, estimator, now)
         self._fix: Fix | None = None
         self._last_second = WallNs(0)
         self._streak = 0
@@ -80,7 +81,7 @@ class Receiver(Source):
         """Notice that a fix was acquired or lost."""
         if self.healthy and self.silent(now):
             self.healthy = False
-            self.history.restart()
+            self.estimator.restart()
             self._last_second = WallNs(0)
             self._streak = 0
             text = f"GPS fix lost: no usable message for {self.age(now):.1f}s. {self.reason(now)}"
@@ -90,9 +91,9 @@ class Receiver(Source):
             return [Note(Level.INFO, self._acquired(served))]
         return []
 
-    def snapshot(self, now: MonoNs, served: ClockMapping, tally: Tally) -> SourceSnapshot:
+    def snapshot(self, now: MonoNs, served: ClockMapping, choice: Choice) -> SourceSnapshot:
         return replace(
-            super().snapshot(now, served, tally),
+            super().snapshot(now, served, choice),
             fix=self._fix,
             message_latency=self.latency if self._latency_known else None,
         )
@@ -110,7 +111,7 @@ class Receiver(Source):
         return None
 
     def _acquired(self, served: ClockMapping) -> str:
-        latest, fix = self.history.latest, self._fix
+        latest, fix = self.estimator.latest, self._fix
         assert latest is not None
         assert fix is not None
         return (

@@ -1,8 +1,13 @@
 """What the engine must know of its sources and its promises; built from the configuration by the daemon."""
 
 from dataclasses import dataclass
+from typing import Literal
 
+from ntp_usg.core.algorithms.selection import SelectionSettings
+from ntp_usg.core.associations.client import AssociationSettings
 from ntp_usg.core.base.samples import FixQuality
+
+Algorithm = Literal["kalman", "regression", "pll"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +24,14 @@ class SourceSettings:
     """Without an accepted sample for so long, the source is lost."""
     accuracy: float
     """Bound of its systematic error."""
+    prefer: bool = False
+    """Follow this one alone while it is among the truechimers."""
+    trust: bool = False
+    """Never let sources without this mark outvote it."""
+    require: bool = False
+    """Follow nobody while no source with this mark is good."""
+    noselect: bool = False
+    """Watch it, but never follow it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +53,25 @@ class PulseSettings(SourceSettings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSettings(SourceSettings):
+    """Another NTP server; `accuracy` and `timeout` come from its answers."""
+
+    association: AssociationSettings
+    offset: float = 0.0
+    """How far its time is known to be ahead of true time, by an asymmetric path say."""
+    timeout: float = 0.0
+    accuracy: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
-    """The promises of the server. Times in seconds."""
+    """What to follow, how, and the promises of the server. Times in seconds."""
 
     receivers: tuple[ReceiverSettings, ...] = ()
     pulse_lines: tuple[PulseSettings, ...] = ()
+    servers: tuple[NetworkSettings, ...] = ()
+    algorithm: Algorithm = "kalman"
+    selection: SelectionSettings = SelectionSettings()
     stratum: int = 1
     """Never claim a better one."""
     precision: int = -20
@@ -52,6 +79,12 @@ class EngineSettings:
     """Error that holdover may add before the server declares itself unsynchronised."""
     step_threshold: float = 0.128
     """A larger error is stepped away (RFC 5905 STEPT), a smaller one slewed."""
+    step_limit: int = -1
+    """After so many corrections nothing is stepped any more; -1 = no limit."""
+    panic_threshold: float = 1000.0
+    """A clock that was right is not corrected by more (RFC 5905 PANICT): something else must be wrong."""
+    max_rate: float = 500e-6
+    """No clock is believed to be off by more, in seconds per second."""
     slew_time: float = 4.0
     max_slew_rate: float = 500e-6
     state_lifetime: float = 64.0

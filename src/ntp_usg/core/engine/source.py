@@ -1,25 +1,26 @@
-"""What all reference clocks share: their history, reach, counts, health, and the reason for it in words."""
+"""What all sources share: an estimator, reach, counts, health, and the reason for it in words."""
 
+import math
 from abc import ABC, abstractmethod
 from collections import Counter
 
-from ntp_usg.core.algorithms.estimator import Estimate, NoiseModel
-from ntp_usg.core.algorithms.history import SampleHistory
+from ntp_usg.core.algorithms.estimator import Estimate, Estimator
+from ntp_usg.core.algorithms.selection import Candidate, Choice
 from ntp_usg.core.base.actions import Action
 from ntp_usg.core.base.instants import MonoNs, RawNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.samples import DeviceStatus, Sample
-from ntp_usg.core.base.snapshots import SourceSnapshot, Tally
+from ntp_usg.core.base.snapshots import SourceSnapshot
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.engine.settings import SourceSettings
 
 
 class Source(ABC):
-    """One reference clock as the engine sees it."""
+    """One reference clock or server as the engine sees it."""
 
-    def __init__(self, settings: SourceSettings, noise: NoiseModel, now: MonoNs) -> None:
+    def __init__(self, settings: SourceSettings, estimator: Estimator, now: MonoNs) -> None:
         self.settings = settings
-        self.history = SampleHistory(noise)
+        self.estimator = estimator
         self.healthy = False
         self.verdicts: Counter[str] = Counter()
         self._device: DeviceStatus | None = None
@@ -31,9 +32,37 @@ class Source(ABC):
         self._heard_since_poll = False
 
     @property
+    def reach(self) -> int:
+        """Eight-bit shift register of the latest polls, newest lowest."""
+        return self._reach
+
+    @property
+    def poll_interval(self) -> float:
+        """Seconds."""
+        return self.settings.poll_interval
+
+    @property
+    def stratum(self) -> int:
+        return self.settings.stratum
+
+    @property
     def accuracy(self) -> float:
         """Bound of the systematic error in seconds."""
         return self.settings.accuracy
+
+    @property
+    def root_delay(self) -> float:
+        """Round trip to the clock at the root, in seconds."""
+        return 0.0
+
+    @property
+    def reference_id(self) -> bytes:
+        return self.settings.reference_id
+
+    def distance(self, at: RawNs, now: MonoNs) -> float:  # noqa: ARG002 - what comes over a network ages
+        """Half width in seconds of the interval around the estimate that must contain true time."""
+        estimate = self.estimate(at)
+        return math.inf if estimate is None else self.accuracy + 3 * estimate.deviation
 
     def device(self, status: DeviceStatus) -> None:
         self._device = status
@@ -48,8 +77,8 @@ class Source(ABC):
         return reason
 
     def measure(self, sample: Sample, now: MonoNs) -> Reason:
-        """Offer a sample to the history; the source counts as heard only when it was taken in."""
-        reason = self.history.add(sample)
+        """Offer a sample to the estimator; the source counts as heard only when it was taken in."""
+        reason = self.estimator.add(sample)
         if reason is not Reason.USED:
             return self.reject(reason)
         self.judge(Verdict(Outcome.ACCEPTED, reason))
@@ -58,7 +87,29 @@ class Source(ABC):
         return reason
 
     def estimate(self, at: RawNs) -> Estimate | None:
-        return self.history.estimate(at) if self.history.ready else None
+        return self.estimator.estimate(at) if self.estimator.ready else None
+
+    def renew(self) -> None:
+        """Forget what was measured: the raw timeline was broken."""
+        self.estimator.restart()
+
+    def candidate(self, at: RawNs, now: MonoNs, served: ClockMapping) -> Candidate:
+        """This source as it stands for selection."""
+        settings, estimate = self.settings, self.estimate(at)
+        offset = math.nan if estimate is None else seconds(estimate.offset_ns - served.correction_ns(at))
+        return Candidate(
+            name=settings.name,
+            offset=offset,
+            distance=self.distance(at, now),
+            deviation=math.nan if estimate is None else estimate.deviation,
+            jitter=math.nan if estimate is None else estimate.jitter,
+            stratum=self.stratum,
+            reachable=self.healthy and estimate is not None,
+            prefer=settings.prefer,
+            trust=settings.trust,
+            require=settings.require,
+            noselect=settings.noselect,
+        )
 
     def silent(self, now: MonoNs) -> bool:
         """Nothing usable for longer than the timeout."""
@@ -92,9 +143,9 @@ class Source(ABC):
             return self._latest.explanation
         return f"Silent for {self.age(now):.0f}s." if self.silent(now) else "Settling: the first samples have come."
 
-    def snapshot(self, now: MonoNs, served: ClockMapping, tally: Tally) -> SourceSnapshot:
+    def snapshot(self, now: MonoNs, served: ClockMapping, choice: Choice) -> SourceSnapshot:
         """This source as people see it; `served` is the mapping raw -> disciplined in force."""
-        latest, estimate = self.history.latest, None
+        latest, estimate = self.estimator.latest, None
         if latest is not None:
             estimate = self.estimate(latest.at)
         settings = self.settings
@@ -103,12 +154,12 @@ class Source(ABC):
             driver=settings.driver,
             device=settings.device,
             reference_id=settings.reference_id,
-            stratum=settings.stratum,
-            tally=tally,
+            stratum=self.stratum,
+            tally=choice.tally,
             healthy=self.healthy,
-            reason=self.reason(now),
-            reach=self._reach,
-            poll_interval=settings.poll_interval,
+            reason=choice.reason if self.healthy else self.reason(now),
+            reach=self.reach,
+            poll_interval=self.poll_interval,
             last_heard_age=None if self._accepted_at is None else self.age(now),
             offset=None if latest is None else self._offset(latest, served),
             delay=0.0,

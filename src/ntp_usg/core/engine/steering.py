@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ntp_usg.core.algorithms.estimator import Estimate
+from ntp_usg.core.algorithms.holdover import HoldoverModel
 from ntp_usg.core.base.actions import Action, Level, Note, Steer
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
@@ -10,14 +11,18 @@ from ntp_usg.core.base.snapshots import PHI, UNSYNCHRONISED_STRATUM, Leap, Servi
 from ntp_usg.core.engine.settings import EngineSettings
 
 SYNCHRONISED_PHASES = (SyncPhase.SYNCHRONISED, SyncPhase.HOLDOVER)
+LEARN_INTERVAL = 60.0
+"""Seconds between two frequencies that the holdover model learns from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """What the leading source says, and how far it may be believed."""
+    """What the leading sources say together, and how far they may be believed. Intervals in seconds."""
 
     estimate: Estimate
-    accuracy: float
+    root_delay: float
+    root_dispersion: float
+    stratum: int
     reference_id: bytes
 
 
@@ -28,20 +33,31 @@ class Steering:
         self._settings = settings
         self.phase = SyncPhase.STARTING
         self.epoch = 0
-        self.jitter = 0.0
-        self._reference_id = b"INIT"
-        self._estimate: Estimate | None = None
-        self._estimated_at = RawNs(0)
+        self.holdover_left: float | None = None
+        """Seconds until the holdover budget is spent; None while there is no holdover."""
+        self._model = HoldoverModel()
+        self._learned_at: RawNs | None = None
+        self._lead: Lead | None = None
+        self._led_at = RawNs(0)
+        self._corrections = 0
         self._corrected_at = MonoNs(0)
         self._corrected_wall = WallNs(0)
         self._bound = 0.0
+        self._bound_at = MonoNs(0)
+        self._panicking = False
+
+    @property
+    def jitter(self) -> float:
+        """Scatter of what the clock follows, in seconds."""
+        return self._lead.estimate.jitter if self._lead else 0.0
 
     def correct(self, lead: Lead, raw: RawNs, current: ClockMapping, now: MonoNs) -> list[Action]:
-        """Follow the leading source: step at the first lock and when the error is beyond slewing, else slew."""
-        estimate = lead.estimate
-        error_ns = estimate.offset_ns - current.correction_ns(raw)
-        step = self._estimate is None or abs(seconds(error_ns)) > self._settings.step_threshold
-        mapping = self._step(estimate, raw) if step else self._slew(estimate, raw, current, error_ns)
+        """Follow the leading sources: step at the first lock and when the error is beyond slewing, else slew."""
+        error_ns = lead.estimate.offset_ns - current.correction_ns(raw)
+        if self._lead is not None and abs(seconds(error_ns)) > self._settings.panic_threshold:
+            return self._panic(seconds(error_ns))
+        step = self._lead is None or self._may_step(seconds(error_ns))
+        mapping = self._step(lead.estimate, raw) if step else self._slew(lead.estimate, raw, current, error_ns)
         actions: list[Action] = [Steer(mapping, step=step)]
         if step:
             self.epoch += 1
@@ -50,52 +66,44 @@ class Steering:
             age = seconds(now - self._corrected_at)
             text = f"Reference clock back after {age:.1f}s: the error was {seconds(error_ns) * 1e6:+.3f}us"
             actions.append(Note(Level.INFO, text))
-        self.phase = SyncPhase.SYNCHRONISED
-        self.jitter = estimate.jitter
-        self._reference_id = lead.reference_id
-        self._estimate, self._estimated_at = estimate, raw
-        self._corrected_at = now
+        self.phase, self.holdover_left, self._panicking = SyncPhase.SYNCHRONISED, None, False
+        self._lead, self._led_at = lead, raw
+        self._corrections += 1
+        self._corrected_at = self._bound_at = now
         self._corrected_wall = mapping.wall(raw)
-        self._bound = lead.accuracy + 3 * estimate.deviation + (0.0 if step else abs(seconds(error_ns)))
+        self._bound = lead.root_dispersion + (0.0 if step else abs(seconds(error_ns)))
+        self._learn(lead.estimate, raw)
         return actions
 
-    def review(self, now: MonoNs, loss: str | None) -> list[Action]:
-        """Go into holdover when no source leads any more, and give up when the budget is spent."""
-        budget = self._settings.holdover_budget
+    def review(self, raw: RawNs, current: ClockMapping, now: MonoNs, loss: str | None) -> list[Action]:
+        """Go into holdover when no source leads any more; give up when the budget is spent."""
         if loss is None:
             return []
         if self.phase is SyncPhase.STARTING:
             self.phase = SyncPhase.LOCKING
         elif self.phase is SyncPhase.SYNCHRONISED:
-            self.phase = SyncPhase.HOLDOVER
-            text = (
-                f"Holdover: the error may grow by {budget * 1e3:g}ms before the server declares itself unsynchronised"
-            )
-            return [Note(Level.WARNING, f"{text}, in {budget / PHI:.0f}s at the earliest. {loss}")]
-        elif self.phase is SyncPhase.HOLDOVER and PHI * seconds(now - self._corrected_at) > budget:
-            age = self.holdover_age(now)
-            self.phase = SyncPhase.UNSYNCHRONISED
-            text = f"Unsynchronised: the holdover budget of {budget * 1e3:g}ms is spent after {age:.0f}s. {loss}"
-            return [Note(Level.ERROR, text)]
+            return self._begin_holdover(raw, now, loss)
+        elif self.phase is SyncPhase.HOLDOVER:
+            return self._hold_over(raw, current, now, loss)
         return []
 
     def restart(self) -> None:
         """Promise nothing until the next lock: the timeline or the numbering of the seconds broke."""
-        self.phase = SyncPhase.LOCKING
-        self._estimate = None
+        self.phase, self.holdover_left = SyncPhase.LOCKING, None
+        self._lead = None
+        self._model = HoldoverModel()
 
     def error_bound(self, now: MonoNs) -> float:
         """Seconds that the served clock may be off; infinite while it is not synchronised."""
-        if self.phase not in SYNCHRONISED_PHASES:
+        if self.phase not in SYNCHRONISED_PHASES or self._lead is None:
             return float("inf")
-        return self._bound + PHI * seconds(now - self._corrected_at)
+        return self._lead.root_delay / 2 + self._root_dispersion(now)
 
     def remaining(self, raw: RawNs, current: ClockMapping) -> float:
         """Estimated error of the served clock that is still to be slewed away, in seconds."""
-        if self._estimate is None or self.phase not in SYNCHRONISED_PHASES:
+        if self._lead is None or self.phase is not SyncPhase.SYNCHRONISED:
             return 0.0
-        expected_ns = self._estimate.offset_ns + nanoseconds(self._estimate.rate * seconds(raw - self._estimated_at))
-        return seconds(expected_ns - current.correction_ns(raw))
+        return seconds(self._expected(raw).offset_ns - current.correction_ns(raw))
 
     def holdover_age(self, now: MonoNs) -> float | None:
         """Seconds since the last correction, in holdover only."""
@@ -103,23 +111,82 @@ class Steering:
 
     def serving(self, mapping: ClockMapping, host: HostNs, now: MonoNs) -> ServingState:
         """What answers may say now."""
-        synchronised = self.phase in SYNCHRONISED_PHASES
+        lead, settings = self._lead, self._settings
+        stratum = max(settings.stratum, lead.stratum + 1) if lead else UNSYNCHRONISED_STRATUM
+        synchronised = self.phase in SYNCHRONISED_PHASES and stratum < UNSYNCHRONISED_STRATUM
         return ServingState(
             leap=Leap.NONE if synchronised else Leap.UNSYNCHRONISED,
-            stratum=max(1, self._settings.stratum) if synchronised else UNSYNCHRONISED_STRATUM,
-            precision=self._settings.precision,
-            root_dispersion=self._bound + PHI * seconds(now - self._corrected_at) if self._bound else 0.0,
-            reference_id=self._reference_id if synchronised else b"INIT",
+            stratum=stratum if synchronised else UNSYNCHRONISED_STRATUM,
+            precision=settings.precision,
+            root_delay=lead.root_delay if lead else 0.0,
+            root_dispersion=self._root_dispersion(now),
+            reference_id=lead.reference_id if lead and synchronised else b"INIT",
             reference_time=self._corrected_wall,
             mapping=mapping,
             as_of=now,
-            expires_at=MonoNs(now + nanoseconds(self._settings.state_lifetime)),
+            expires_at=MonoNs(now + nanoseconds(settings.state_lifetime)),
             host_minus_mono_ns=host - now,
             epoch=self.epoch,
         )
 
+    def _root_dispersion(self, now: MonoNs) -> float:
+        return self._bound + PHI * seconds(now - self._bound_at) if self._bound else 0.0
+
+    def _expected(self, raw: RawNs) -> Estimate:
+        """The latest estimate, carried on at its own rate."""
+        assert self._lead is not None
+        estimate, elapsed = self._lead.estimate, seconds(raw - self._led_at)
+        return Estimate(
+            estimate.offset_ns + nanoseconds(estimate.rate * elapsed),
+            estimate.rate,
+            estimate.deviation,
+            estimate.jitter,
+            estimate.rate_deviation,
+        )
+
+    def _learn(self, estimate: Estimate, raw: RawNs) -> None:
+        if self._learned_at is None or seconds(raw - self._learned_at) >= LEARN_INTERVAL:
+            self._learned_at = raw
+            self._model.learn(raw, estimate.rate, estimate.rate_deviation)
+
+    def _begin_holdover(self, raw: RawNs, now: MonoNs, loss: str) -> list[Action]:
+        budget = self._settings.holdover_budget
+        self.phase = SyncPhase.HOLDOVER
+        self._model.begin(raw, self._expected(raw))
+        self.holdover_left = self._model.budget_left(budget, raw)
+        self._bound_at = now
+        text = f"Holdover: the error may grow by {budget * 1e3:g}ms before the server declares itself unsynchronised"
+        return [Note(Level.WARNING, f"{text}, in {self.holdover_left:.0f}s. {loss}")]
+
+    def _hold_over(self, raw: RawNs, current: ClockMapping, now: MonoNs, loss: str) -> list[Action]:
+        """Follow the model, and let the bound grow as it says."""
+        assert self._lead is not None
+        budget, prediction = self._settings.holdover_budget, self._model.predict(raw)
+        grown = 3 * (prediction.deviation - self._lead.estimate.deviation)
+        self._bound, self._bound_at = self._lead.root_dispersion + max(0.0, grown), now
+        self.holdover_left = self._model.budget_left(budget, raw)
+        if grown > budget:
+            age = seconds(now - self._corrected_at)
+            self.phase, self.holdover_left = SyncPhase.UNSYNCHRONISED, None
+            text = f"Unsynchronised: the holdover budget of {budget * 1e3:g}ms is spent after {age:.0f}s. {loss}"
+            return [Note(Level.ERROR, text)]
+        error_ns = prediction.offset_ns - current.correction_ns(raw)
+        return [Steer(self._slew(prediction, raw, current, error_ns), step=False)]
+
+    def _panic(self, error: float) -> list[Action]:
+        """Refuse to believe what cannot be."""
+        if self._panicking:
+            return []
+        self._panicking = True
+        text = f"The sources say that the clock is {error:+.3f}s off, after it was right: not corrected"
+        return [Note(Level.ERROR, f"{text} (clock.panic is {self._settings.panic_threshold:g}s; restart to accept it)")]
+
+    def _may_step(self, error: float) -> bool:
+        limit = self._settings.step_limit
+        return abs(error) > self._settings.step_threshold and (limit < 0 or self._corrections < limit)
+
     def _step(self, estimate: Estimate, raw: RawNs) -> ClockMapping:
-        return ClockMapping(base_ns=raw, offset_ns=estimate.offset_ns, rate=estimate.rate)
+        return ClockMapping(base_ns=raw, offset_ns=estimate.offset_ns, rate=self._limited(estimate.rate))
 
     def _slew(self, estimate: Estimate, raw: RawNs, current: ClockMapping, error_ns: int) -> ClockMapping:
         """Continue from where the clock is, at the estimated frequency, and work the error off on top of it."""
@@ -128,7 +195,10 @@ class Steering:
         return ClockMapping(
             base_ns=raw,
             offset_ns=current.correction_ns(raw),
-            rate=estimate.rate,
+            rate=self._limited(estimate.rate),
             slew_rate=slew_rate,
             slew_ns=round(error_ns / slew_rate) if slew_rate else 0,
         )
+
+    def _limited(self, rate: float) -> float:
+        return max(-self._settings.max_rate, min(self._settings.max_rate, rate))

@@ -9,7 +9,7 @@ from ntp_usg.core.base.actions import Action, Note, Publish, Steer
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.samples import DeviceStatus, Fix, FixQuality, Pulse, TimeMessage
-from ntp_usg.core.base.snapshots import PHI, Leap, SyncPhase, SystemSnapshot, Tally
+from ntp_usg.core.base.snapshots import Leap, SyncPhase, SystemSnapshot, Tally
 from ntp_usg.core.engine.engine import Engine
 from ntp_usg.core.engine.settings import EngineSettings, PulseSettings, ReceiverSettings
 
@@ -71,8 +71,8 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.clock = BenchClock(self.offset, self.drift)
-        self.engine = Engine(self.settings, self.clock)
         self.random = random.Random(self.seed)
+        self.engine = Engine(self.settings, self.clock, self.random.getrandbits)
         self.notes: list[str] = []
         self.errors: list[float] = []
         self.steps = 0
@@ -116,7 +116,7 @@ class Bench:
                 self.clock.steer(action.mapping, step=action.step)
                 self.steps += action.step
             elif isinstance(action, Publish):
-                self.snapshot = action.snapshot
+                self.snapshot = self.engine.snapshot()
             elif isinstance(action, Note):
                 self.notes.append(action.text)
 
@@ -255,7 +255,8 @@ def test_loss_of_everything_becomes_holdover_then_unsynchronised_when_the_budget
     assert bench.noted("GPS fix lost: no usable message for 5.")
     grown = bench.run(5).serving.root_dispersion
     assert grown > holdover.serving.root_dispersion
-    spent = bench.run(round(budget / PHI))
+    assert holdover.holdover_left is not None
+    spent = bench.run(round(holdover.holdover_left) + 40)
     assert spent.phase is SyncPhase.UNSYNCHRONISED
     assert spent.serving.leap is Leap.UNSYNCHRONISED
     assert spent.serving.stratum == 16

@@ -1,0 +1,111 @@
+"""Another NTP server as a source: its association asks, its estimator learns, its distance limits the trust."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
+from ntp_usg.core.algorithms.selection import Choice
+from ntp_usg.core.associations.client import ClientAssociation
+from ntp_usg.core.base.actions import Action, Level, Note
+from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds
+from ntp_usg.core.base.mapping import ClockMapping
+from ntp_usg.core.base.samples import Exchange, RemoteState
+from ntp_usg.core.base.snapshots import PHI, SourceSnapshot
+from ntp_usg.core.base.verdicts import Reason
+from ntp_usg.core.engine.settings import NetworkSettings
+from ntp_usg.core.engine.source import Source
+
+NETWORK_NOISE = NoiseModel(expected=1e-3, floor=1e-6, gate=100e-6)
+
+
+class NetworkSource(Source):
+    """One server that is asked over the network."""
+
+    LOST_AFTER = 8
+    """So many poll intervals without a usable answer, and the server counts as lost: its reach is empty."""
+
+    settings: NetworkSettings
+
+    def __init__(
+        self,
+        settings: NetworkSettings,
+        estimator: Estimator,
+        random_bits: Callable[[int], int],
+        now: MonoNs,
+    ) -> None:
+        super().__init__(settings, estimator, now)
+        self.association = ClientAssociation(settings.association, random_bits, now)
+        self.remote: RemoteState | None = None
+        self._reference_id = settings.reference_id
+        self._delay = 0.0
+
+    @property
+    def reach(self) -> int:
+        return self.association.reach
+
+    @property
+    def poll_interval(self) -> float:
+        return 2.0**self.association.poll
+
+    @property
+    def stratum(self) -> int:
+        return self.remote.stratum if self.remote else 16
+
+    @property
+    def accuracy(self) -> float:
+        """Half of both round trips, and what the server says that it may be off by itself."""
+        if self.remote is None:
+            return float("inf")
+        return (self.remote.root_delay + self._delay) / 2 + self.remote.root_dispersion
+
+    @property
+    def reference_id(self) -> bytes:
+        """What our reference id is while we follow this server: known once its address was found."""
+        return self._reference_id
+
+    @reference_id.setter
+    def reference_id(self, reference_id: bytes) -> None:
+        self._reference_id = reference_id
+
+    @property
+    def root_delay(self) -> float:
+        return self.remote.root_delay + self._delay if self.remote else 0.0
+
+    def silent(self, now: MonoNs) -> bool:  # noqa: ARG002 - the reach register knows
+        return self.reach == 0 or self._accepted_at is None
+
+    def poll(self, now: MonoNs) -> None:
+        """Nothing: the association keeps the register itself, a bit for each request."""
+
+    def receive(self, data: bytes, at: RawNs, now: MonoNs, pivot: WallNs) -> Reason:
+        """Make a measurement of an answer, or say why it is none; `pivot` tells the era of its timestamps."""
+        result = self.association.receive(data, at, now, pivot)
+        if not isinstance(result, Exchange):
+            return self.reject(result)
+        sample = replace(result.sample, offset_ns=result.sample.offset_ns - nanoseconds(self.settings.offset))
+        self.remote = result.remote
+        self._delay = max(sample.delay, 0.0)
+        return self.measure(sample, now)
+
+    def review(self, now: MonoNs, served: ClockMapping) -> list[Action]:  # noqa: ARG002 - only health changes
+        """Notice that the server answers or has stopped to."""
+        healthy = self.estimator.ready and not self.silent(now)
+        if healthy == self.healthy:
+            return []
+        self.healthy = healthy
+        if healthy:
+            return [Note(Level.INFO, f"{self.settings.name}: reachable, stratum {self.stratum}")]
+        self.estimator.restart()
+        return [Note(Level.WARNING, f"{self.settings.name}: lost. {self.reason(now)}")]
+
+    def distance(self, at: RawNs, now: MonoNs) -> float:
+        """Root distance in seconds (RFC 5905 section 11.1), grown since the last answer."""
+        return super().distance(at, now) + PHI * self.age(now)
+
+    def snapshot(self, now: MonoNs, served: ClockMapping, choice: Choice) -> SourceSnapshot:
+        return replace(super().snapshot(now, served, choice), delay=self._delay)
+
+    def reason(self, now: MonoNs) -> str:
+        if self.association.stopped is not None:
+            return self.association.stopped.explanation
+        return super().reason(now)
