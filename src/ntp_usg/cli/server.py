@@ -1,6 +1,5 @@
 """`ntp_usg_server`: the daemon's command line, with the flags of the deployment guide."""
 
-import asyncio
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ from ntp_usg.config.explain import explain_settings
 from ntp_usg.config.loader import DEFAULT_PATH, load_settings
 from ntp_usg.config.models import Settings
 from ntp_usg.core.base.errors import ConfigError, NtpUsgError
+from ntp_usg.daemon import event_loop
 from ntp_usg.daemon.app import Daemon
 from ntp_usg.daemon.logs import configure_logging
 from ntp_usg.refclocks.driver import Driver, load_drivers
@@ -95,7 +95,7 @@ def main(
 def _serve(settings: Settings, drivers: dict[str, type[Driver]], load: partial[Settings]) -> None:
     configure_logging(settings.log.level)
     set_process_name("ntp_usg_server")
-    asyncio.run(_run(settings, drivers, load))
+    event_loop.run(_run(settings, drivers, load))
 
 
 async def _run(settings: Settings, drivers: dict[str, type[Driver]], load: partial[Settings]) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import socket
-import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from ntp_usg.core.base.samples import Pulse
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.core.receivers.pulses import CaptureMode, EdgePicker
 from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId, Reporter, keep_open
+from ntp_usg.sysapi.environment import only_select
 from ntp_usg.sysapi.pps import PpsDevice, PpsInfo
 
 _WAIT_SECONDS = 1.5
@@ -56,7 +56,7 @@ class PulseSource(Protocol):
 
 
 class KernelPulses:
-    """/dev/ppsN. Waiting for an edge blocks, so it is done on a thread of its own."""
+    """/dev/ppsN. Waiting for an edge blocks, so it is done on a thread of its own, if it can be done at all."""
 
     def __init__(self, path: str, mode: CaptureMode) -> None:
         self._device = PpsDevice(path)
@@ -71,31 +71,34 @@ class KernelPulses:
         except DeviceError:
             self._device.close()
             raise
-        self._can_wait = can.can_wait
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pps")
+        self._thread: ThreadPoolExecutor | None = None
+        if can.can_wait and not only_select():
+            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pps")
 
     async def latest(self) -> PpsInfo:
         return self._last
 
     async def fetch(self) -> PpsInfo:
-        loop = asyncio.get_running_loop()
         while True:
             with contextlib.suppress(TimeoutError):
-                info = await loop.run_in_executor(self._thread, self._wait)
+                info = await self._wait()
                 if info != self._last:
                     self._last = info
                     return info
 
     def close(self) -> None:
-        # Queued behind the wait that may still be going on: a descriptor must not be closed under it.
-        self._thread.submit(self._device.close)
-        self._thread.shutdown(wait=False)
+        if self._thread is None:
+            self._device.close()
+        else:
+            # Queued behind the wait that may still be going on: a descriptor must not be closed under it.
+            self._thread.submit(self._device.close)
+            self._thread.shutdown(wait=False)
 
-    def _wait(self) -> PpsInfo:
-        if self._can_wait:
-            return self._device.fetch(_WAIT_SECONDS)
-        time.sleep(_POLL_SECONDS)
-        return self._device.fetch(0)
+    async def _wait(self) -> PpsInfo:
+        if self._thread is None:
+            await asyncio.sleep(_POLL_SECONDS)
+            return self._device.fetch(0)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._device.fetch, _WAIT_SECONDS)
 
 
 class SocketPulses:

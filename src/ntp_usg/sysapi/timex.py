@@ -164,7 +164,7 @@ def suspended_for() -> float:
 def clock_precision() -> int:
     """How finely this program can read the clock, as an exponent of two in seconds (RFC 5905 section 7.3)."""
     readings = [time.time_ns() for _ in range(1000)]
-    finest = min((after - before for before, after in pairwise(readings) if after > before), default=NS_PER_SECOND)
+    finest = min((after - before for before, after in pairwise(readings) if after > before), default=1)  # simulated
     return math.ceil(math.log2(finest / NS_PER_SECOND))
 
 
