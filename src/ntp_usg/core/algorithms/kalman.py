@@ -10,9 +10,9 @@ from ntp_usg.core.base.instants import RawNs, nanoseconds, seconds
 from ntp_usg.core.base.samples import Sample
 from ntp_usg.core.base.verdicts import Reason
 
-WANDERS = tuple(1e-11 * 4**step for step in range(9))
+WANDERS = tuple(10 ** (-11 + step / 2) for step in range(11))
 """Random walk of frequency from 0.01 ppb to 0.7 ppm in the root of a second: from an oven to a draughty board."""
-FORGETTING = 0.99
+FORGETTING = 0.997
 """Evidence of a sample that is n samples old counts FORGETTING**n: a clock's wander changes with its surroundings."""
 HELD_RATE_DEVIATION = 1e-6
 """How far a crystal's frequency may wander while a source is away: 1 ppm, some ten kelvin."""
