@@ -35,6 +35,10 @@ class VirtualClock:
     ) -> None:
         """Nobody asks the kernel for this clock's quality."""
 
+    def interference(self) -> str | None:
+        """Nobody can steer it but us."""
+        return None
+
     def suspended_for(self) -> float:
         """Seconds that the machine has slept since it was started: the wall clock went on meanwhile."""
         return suspended_for()

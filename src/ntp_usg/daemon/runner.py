@@ -5,12 +5,13 @@ import contextlib
 import logging
 from collections.abc import Callable
 
-from ntp_usg.core.base.actions import Action, Note, Publish, Send, Steer
+from ntp_usg.core.base.actions import Action, HostClockMoved, Note, Publish, Send, Steer
 from ntp_usg.core.base.instants import HostNs, seconds
 from ntp_usg.core.base.ports import SteeredClock
 from ntp_usg.core.base.samples import DeviceStatus, Fix, Pulse, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.core.engine.engine import Engine
+from ntp_usg.sysapi.processes import rivals
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ class EngineRunner:
         self._publish = publish
         self._send = send
         self._woken = asyncio.Event()
+        self._asleep = clock.suspended_for()
 
     async def run(self) -> None:
         """Serve the engine's timer until cancelled."""
@@ -63,10 +65,21 @@ class EngineRunner:
                     log.log(logging.getLevelNamesMapping()[level.upper()], "%s", text)
                 case Steer(mapping, step):
                     self._clock.steer(mapping, step=step)
+                case HostClockMoved(jump):
+                    self._tell_of_jump(jump)
                 case Publish():
                     self._publish()
                 case Send(association, data):
                     self._send(association, data)
+
+    def _tell_of_jump(self, jump: float) -> None:
+        """Say who moved the clock, as far as can be seen."""
+        asleep, self._asleep = self._clock.suspended_for() - self._asleep, self._clock.suspended_for()
+        if asleep > 1.0:
+            log.warning("The machine slept for %.0f s: starting again", asleep)
+            return
+        seen = self._clock.interference() or ", ".join(rivals()) or "none that we know is running"
+        log.warning("Another program moved the host's clock by %+.6fs: starting again (%s)", jump, seen)
 
 
 class SourceContext:

@@ -44,4 +44,11 @@ class Send:
     data: bytes
 
 
-Action = Note | Steer | Publish | Send
+@dataclass(frozen=True, slots=True)
+class HostClockMoved:
+    """Tell people that the host's clock jumped by so many seconds under us, and by whom if that can be found out."""
+
+    jump: float
+
+
+Action = Note | Steer | Publish | Send | HostClockMoved

@@ -44,6 +44,12 @@ class SteeredClock(Clock, Protocol):
         INSERT and DELETE make the system clock leap at the coming midnight, UTC: only on the day before it.
         """
 
+    def interference(self) -> str | None:
+        """What another program does to the clock, in words; None where nothing can be seen."""
+
+    def suspended_for(self) -> float:
+        """Seconds that the machine has slept since it was started."""
+
     def deadline(self) -> MonoNs | None:
         """When `timer` wants to be called, to end a slew."""
 

@@ -6,7 +6,7 @@ from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
 from ntp_usg.core.algorithms.history import SampleHistory
 from ntp_usg.core.algorithms.kalman import KalmanEstimator
 from ntp_usg.core.algorithms.selection import Choice, Selection, combine, select
-from ntp_usg.core.base.actions import Action, Level, Note, Publish, Send
+from ntp_usg.core.base.actions import Action, HostClockMoved, Level, Note, Publish, Send
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, nanoseconds, seconds
 from ntp_usg.core.base.ports import Clock
 from ntp_usg.core.base.samples import DeviceStatus, Fix, Pulse, TimeMessage
@@ -229,8 +229,7 @@ class Engine:
         for source in self._sources.values():
             source.renew()
         self._steering.restart()
-        text = f"Another program moved the host's clock by {seconds(jump):+.6f}s: starting again"
-        return [Note(Level.WARNING, text)]
+        return [HostClockMoved(seconds(jump))]
 
     def _loss(self, now: MonoNs) -> str | None:
         """Why no source leads, in words; None while one does."""
