@@ -97,29 +97,16 @@ def select(candidates: Sequence[Candidate], previous: str | None, settings: Sele
     """
     ordered = sorted(candidates, key=lambda each: each.name)
     objections = {each.name: _objection(each, ordered, settings) for each in ordered}
-    choices = {name: Choice(Tally.REJECTED, text) for name, text in objections.items() if text}
     selectable = [each for each in ordered if not objections[each.name]]
     voters = _voters(selectable)
     agreement = _break_tie(find_agreement([each.interval for each in voters]), voters, previous)
     truechimers = [each for each in selectable if _admits(agreement, each)]
     missing = _missing(ordered, selectable, truechimers, agreement, settings)
-    for each in selectable:
-        if agreement.regions and each not in truechimers:
-            choices[each.name] = _falseticker(each, agreement)
-        else:
-            choices[each.name] = Choice(
-                Tally.REJECTED, f"{_interval_words(each.interval)}, but nobody leads: {missing}"
-            )
+    choices = {name: Choice(Tally.REJECTED, text) for name, text in objections.items() if text}
+    choices |= {each.name: _judgement(each, agreement, missing) for each in selectable}
     if missing:
         return Selection(choices, missing, majority=agreement.hull)
-    leaders = _leaders(truechimers)
-    survivors = _cluster(_inside(leaders, agreement, choices), choices)
-    peer = _system_peer(survivors, previous, settings)
-    choices |= {each.name: _follower(each, peer) for each in truechimers if each not in leaders}
-    if peer.pulse:
-        choices |= _numbering(truechimers, peer, settings)
-    combined = _combinable(survivors, peer, settings, choices)
-    return _selection(combined, peer, agreement, choices)
+    return _lead(truechimers, agreement, choices, previous, settings)
 
 
 def combine(estimates: Sequence[tuple[Estimate, float]]) -> Estimate:
@@ -143,18 +130,21 @@ def _objection(candidate: Candidate, others: Sequence[Candidate], settings: Sele
         return "Marked noselect: it is watched, never followed."
     if not candidate.reachable:
         return "Not reachable: nothing usable has come from it lately."
-    if not math.isfinite(candidate.offset) or not 0 <= candidate.distance <= settings.max_distance:
+    if not math.isfinite(candidate.offset + candidate.deviation + candidate.jitter):
+        return "Its measurements make no estimate yet."
+    if not 0 <= candidate.distance <= settings.max_distance:  # a distance that is no number fails here, too
         return f"Its distance of {_words(candidate.distance)} is beyond max_distance ({settings.max_distance:g} s)."
-    if candidate.pulse and not candidate.numbered:
+    return _objection_to_pulses(candidate, others) if candidate.pulse else ""
+
+
+def _objection_to_pulses(line: Candidate, others: Sequence[Candidate]) -> str:
+    """A source need not be selectable to number pulses: a serial message is often good for nothing else."""
+    if not line.numbered:
         return "Its pulses have no numbers: they say when a second begins, not which."
-    if candidate.pulse and not any(_numbers(each, candidate) for each in others):
+    sources = [each for each in others if each.reachable and not each.pulse]
+    if not any(abs(each.offset - line.offset) <= NUMBERING_TOLERANCE for each in sources):
         return f"No healthy source confirms the number of its seconds within {NUMBERING_TOLERANCE:g} s."
     return ""
-
-
-def _numbers(source: Candidate, line: Candidate) -> bool:
-    """A source need not be selectable to number pulses: a serial message is often good for nothing else."""
-    return not source.pulse and source.reachable and abs(source.offset - line.offset) <= NUMBERING_TOLERANCE
 
 
 def _voters(selectable: Sequence[Candidate]) -> Sequence[Candidate]:
@@ -167,7 +157,8 @@ def _voters(selectable: Sequence[Candidate]) -> Sequence[Candidate]:
 def _break_tie(agreement: Agreement, voters: Sequence[Candidate], previous: str | None) -> Agreement:
     """Between groups of the same size a pulse line decides, then the clock, if it was right so far.
 
-    Otherwise the tie stands, and only those lead that agree with every group.
+    Otherwise the tie stands, and only those lead that agree with every group: there always is one, as any two
+    majorities share a voter.
     """
     regions = agreement.regions
     if len(regions) > 1:
@@ -194,8 +185,6 @@ def _missing(
         return f"None of {len(candidates)} sources is selectable."
     if not agreement.regions:
         return f"{agreement.votes} of {agreement.voters} sources agree, a majority needs {agreement.needed}."
-    if not truechimers:
-        return f"The sources are divided: {len(agreement.regions)} groups of {agreement.votes} exclude each other."
     if len(truechimers) < settings.min_sources:
         return f"{len(truechimers)} sources agree, min_sources asks for {settings.min_sources}."
     if any(each.require for each in candidates) and not any(each.require for each in truechimers):
@@ -204,17 +193,34 @@ def _missing(
     return ""
 
 
-def _falseticker(candidate: Candidate, agreement: Agreement) -> Choice:
+def _judgement(candidate: Candidate, agreement: Agreement, missing: str) -> Choice:
+    """What the vote makes of a candidate; of a truechimer only as long as nobody leads."""
     own = _interval_words(candidate.interval)
-    region = next(each for each in agreement.regions if not candidate.interval.meets(each))
-    support = f"{_interval_words(region)} ({agreement.votes} of {agreement.voters} sources)"
+    opposed = next((each for each in agreement.regions if not candidate.interval.meets(each)), None)
+    if opposed is None:
+        return Choice(Tally.REJECTED, f"{own}, but nobody leads: {missing}")
     whose = "the majority's" if len(agreement.regions) == 1 else "one of several equal groups'"
+    support = f"{_interval_words(opposed)} ({agreement.votes} of {agreement.voters} sources)"
     return Choice(Tally.FALSETICKER, f"Its interval {own} does not meet {whose} {support}.")
 
 
-def _follower(candidate: Candidate, peer: Candidate) -> Choice:
-    why = "a pulse line" if peer.pulse else "preferred"
-    return Choice(Tally.CANDIDATE, f"Agrees: {_interval_words(candidate.interval)}; {peer.name} leads as {why}.")
+def _lead(
+    truechimers: Sequence[Candidate],
+    agreement: Agreement,
+    choices: dict[str, Choice],
+    previous: str | None,
+    settings: SelectionSettings,
+) -> Selection:
+    """From those that tell the truth to those that the clock follows; each step notes in `choices` whom it leaves."""
+    leaders = _leaders(truechimers)
+    survivors = _cluster(_inside(leaders, agreement, choices), choices)
+    peer = _system_peer(survivors, previous, settings)
+    combined = _combinable(survivors, peer, settings, choices)
+    followers = [each for each in truechimers if each not in leaders]
+    choices |= {each.name: _follower(each, peer) for each in followers}
+    if peer.pulse:
+        choices |= _numbering(followers, peer, settings)
+    return _selection(combined, peer, agreement, choices)
 
 
 def _leaders(truechimers: Sequence[Candidate]) -> Sequence[Candidate]:
@@ -258,6 +264,11 @@ def _cluster(survivors: Sequence[Candidate], choices: dict[str, Choice]) -> Sequ
     return survivors
 
 
+def _follower(candidate: Candidate, peer: Candidate) -> Choice:
+    why = "a pulse line" if peer.pulse else "preferred"
+    return Choice(Tally.CANDIDATE, f"Agrees: {_interval_words(candidate.interval)}; {peer.name} leads as {why}.")
+
+
 def _score(candidate: Candidate, settings: SelectionSettings) -> float:
     """The smaller, the better a system peer; in seconds."""
     return candidate.distance + settings.stratum_weight * candidate.stratum
@@ -271,13 +282,11 @@ def _system_peer(survivors: Sequence[Candidate], previous: str | None, settings:
     return incumbent if _score(incumbent, settings) <= limit else best
 
 
-def _numbering(truechimers: Sequence[Candidate], peer: Candidate, settings: SelectionSettings) -> dict[str, Choice]:
+def _numbering(followers: Sequence[Candidate], peer: Candidate, settings: SelectionSettings) -> dict[str, Choice]:
     """Beside a pulse line, ntpq's eyes look for the peer that names its seconds."""
-    others = [each for each in truechimers if not each.pulse]
-    if not others:
-        return {}
-    best = min(others, key=lambda each: (not each.prefer, _score(each, settings)))
-    return {best.name: Choice(Tally.SELECTED, f"Agrees, and numbers the seconds of {peer.name}.")}
+    sources = [each for each in followers if not each.pulse]
+    best = sorted(sources, key=lambda each: (not each.prefer, _score(each, settings)))[:1]
+    return {each.name: Choice(Tally.SELECTED, f"Agrees, and numbers the seconds of {peer.name}.") for each in best}
 
 
 def _combinable(
@@ -297,12 +306,11 @@ def _selection(
 ) -> Selection:
     total = math.fsum(1 / each.variance for each in combined)
     weights = {each.name: 1 / each.variance / total for each in combined}
+    tallies = {peer.name: Tally.PPS if peer.pulse else Tally.SELECTED}
     for each in combined:
-        text = f"{_interval_words(each.interval)}, weight {weights[each.name]:.0%}."
-        choices[each.name] = Choice(Tally.CANDIDATE, f"Combined: {text}")
-    tally = Tally.PPS if peer.pulse else Tally.SELECTED
-    text = f"{_interval_words(peer.interval)}, weight {weights[peer.name]:.0%}."
-    choices[peer.name] = Choice(tally, f"Leads: {text}")
+        role = "Leads" if each is peer else "Combined"
+        text = f"{role}: {_interval_words(each.interval)}, weight {weights[each.name]:.0%}."
+        choices[each.name] = Choice(tallies.get(each.name, Tally.CANDIDATE), text)
     return Selection(
         choices,
         reason=f"{peer.name} leads: {agreement.votes} of {agreement.voters} sources agree.",
