@@ -1,8 +1,9 @@
-"""What the kernel knows of a datagram: when it came in, and at which of our addresses (socket(7), ip(7), ipv6(7)).
+"""What the kernel knows of a datagram: when it came in or left, and at which of our addresses.
 
-Everything here that is called per packet takes the ancillary data of `recvmsg` as it is.
+See socket(7), ip(7), ipv6(7). Everything here that is called per packet takes the ancillary data of `recvmsg` as it is.
 """
 
+import contextlib
 import socket
 import struct
 from collections.abc import Sequence
@@ -16,6 +17,10 @@ ControlMessage = tuple[int, int, bytes]
 IP_PKTINFO = 8
 _SO_TIMESTAMPNS_OLD, _SO_TIMESTAMPING_OLD, _SO_TIMESTAMPNS_NEW, _SO_TIMESTAMPING_NEW = 35, 37, 64, 65
 _RX_SOFTWARE = 1 << 3 | 1 << 4  # SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE
+
+_DEPARTURES = 1 << 1 | 1 << 11  # SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_OPT_TSONLY
+_IP_RECVERR, _IPV6_RECVERR = 11, 25
+_ORIGIN_TIMESTAMPING = 4  # SO_EE_ORIGIN_TIMESTAMPING, the fifth octet of struct sock_extended_err
 
 # The "new" options (Linux 5.1) give 64-bit seconds on 32-bit machines too, so that stamps survive 2038.
 _OPTIONS = (
@@ -53,6 +58,36 @@ def enable_receive_timestamps(endpoint: socket.socket) -> str:
             continue
         return name
     return "none"
+
+
+def enable_departure_timestamps(endpoint: socket.socket) -> bool:
+    """Have the kernel stamp datagrams both ways, and tell of ICMP errors; False where it cannot stamp departures."""
+    ipv6 = endpoint.family == socket.AF_INET6
+    level, option = (socket.IPPROTO_IPV6, _IPV6_RECVERR) if ipv6 else (socket.IPPROTO_IP, _IP_RECVERR)
+    with contextlib.suppress(OSError):
+        endpoint.setsockopt(level, option, 1)
+    for option in (_SO_TIMESTAMPING_NEW, _SO_TIMESTAMPING_OLD):
+        with contextlib.suppress(OSError):
+            endpoint.setsockopt(socket.SOL_SOCKET, option, _RX_SOFTWARE | _DEPARTURES)
+            return True
+    return False
+
+
+def departure_time(endpoint: socket.socket) -> HostNs | None:
+    """When a datagram left, from the next message of the error queue; None where there is none, or another one.
+
+    The socket is a non-blocking one.
+    """
+    try:
+        _, ancillary, _, _ = endpoint.recvmsg(0, 256, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)
+    except OSError:
+        return None
+    stamped = any(
+        (level, kind) in {(socket.IPPROTO_IP, _IP_RECVERR), (socket.IPPROTO_IPV6, _IPV6_RECVERR)}
+        and data[4:5] == bytes((_ORIGIN_TIMESTAMPING,))
+        for level, kind, data in ancillary
+    )
+    return receive_time(ancillary) if stamped else None
 
 
 def receive_time(ancillary: Sequence[ControlMessage]) -> HostNs | None:

@@ -9,6 +9,8 @@ import pytest
 from ntp_usg.sysapi.timestamping import (
     ANCILLARY_SIZE,
     LocalAddress,
+    departure_time,
+    enable_departure_timestamps,
     enable_packet_info,
     enable_receive_timestamps,
     local_address,
@@ -132,3 +134,31 @@ def test_without_ancillary_data_nothing_is_known():
     assert receive_time([]) is None
     assert local_address([]) is None
     assert packet_info_control(None) == []
+
+
+@both_families
+def test_the_kernel_says_when_a_datagram_left_and_when_it_came_in(endpoints):
+    server, client = endpoints
+    client.setblocking(False)
+    assert enable_departure_timestamps(client)
+    assert departure_time(client) is None
+    before = time.time_ns()
+    client.sendto(b"?", (loopback(client), server.getsockname()[1]))
+    stamp = departure_time(client)
+    assert stamp is not None
+    assert before <= stamp <= time.time_ns()
+    assert departure_time(client) is None
+
+
+@both_families
+def test_an_icmp_error_is_no_departure(endpoints):
+    server, client = endpoints
+    port = server.getsockname()[1]
+    server.close()
+    client.setblocking(False)
+    assert enable_departure_timestamps(client)
+    client.sendto(b"?", (loopback(client), port))
+    assert departure_time(client) is not None
+    with pytest.raises(ConnectionRefusedError):
+        client.recv(64)
+    assert departure_time(client) is None
