@@ -145,16 +145,42 @@ def start_station(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Calla
     ) -> Iterator[Station]:
         folder = tmp_path_factory.mktemp("station")
         station = Station(host, folder)
-        (folder / "server.toml").write_text(_configuration(folder) + extra)
+        (folder / "server.toml").write_text(_configuration(folder) + _REFCLOCK.format(folder=folder) + extra)
         receiver = _receiver_command(folder, offset, drift_ppm)
-        daemon = [str(EXECUTABLES / "ntp_usg_server"), "--config", str(folder / "server.toml")]
         with (
             host.running(*receiver, log=folder / "receiver.log") as station.receiver,
-            host.running(*daemon, log=station.log_file, environment=environment) as station.daemon,
+            host.running(*_daemon_command(folder), log=station.log_file, environment=environment) as station.daemon,
         ):
             yield station
 
     return start
+
+
+@pytest.fixture(scope="session")
+def start_daemon(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Starts a daemon without a receiver: `with start_daemon(extra_toml) as station`."""
+
+    @contextmanager
+    def start(extra: str) -> Iterator[Station]:
+        folder = tmp_path_factory.mktemp("daemon")
+        station = Station(host, folder)
+        (folder / "server.toml").write_text(_configuration(folder) + extra)
+        with host.running(*_daemon_command(folder), log=station.log_file) as station.daemon:
+            yield station
+
+    return start
+
+
+_REFCLOCK = """
+[refclock]
+type = "gps_pps"
+gps_device = "{folder}/gps"
+pps_device = "{folder}/pps.sock"
+"""
+
+
+def _daemon_command(folder: Path) -> Sequence[str]:
+    return [str(EXECUTABLES / "ntp_usg_server"), "--config", str(folder / "server.toml")]
 
 
 def _configuration(folder: Path) -> str:
@@ -165,10 +191,6 @@ listen_addr = ["0.0.0.0:123", "[::]:123"]
 clock = "virtual"
 control_socket = "{folder}/control.sock"
 user = "{user}"
-[refclock]
-type = "gps_pps"
-gps_device = "{folder}/gps"
-pps_device = "{folder}/pps.sock"
 """
 
 

@@ -8,23 +8,28 @@ import secrets
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from ipaddress import ip_address
 from pathlib import Path
 
 from ntp_usg import __version__
 from ntp_usg.clocks.choice import choose_clock
 from ntp_usg.config.explain import difference
 from ntp_usg.config.models import Settings
+from ntp_usg.core.base.addresses import parse_server_address
 from ntp_usg.core.base.errors import ConfigError, NtpUsgError
+from ntp_usg.core.base.instants import HostNs
 from ntp_usg.core.base.ports import SteeredClock
 from ntp_usg.core.base.snapshots import SystemSnapshot
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.engine.engine import Engine
 from ntp_usg.core.server.monitor import Identity, answer_control
+from ntp_usg.core.wire.reference_id import address_reference
 from ntp_usg.daemon.notify import notify, watchdog_interval
 from ntp_usg.daemon.plan import engine_settings, server_policy, source_name
 from ntp_usg.daemon.runner import EngineRunner, SourceContext
 from ntp_usg.daemon.state import DaemonState
 from ntp_usg.net.answering import AnsweringService, start_service
+from ntp_usg.net.client import ClientEndpoints
 from ntp_usg.net.udp import open_sockets
 from ntp_usg.observe.server import serve_tcp, serve_unix
 from ntp_usg.observe.web import build_app
@@ -51,7 +56,9 @@ class Daemon:
         self._clock: SteeredClock = choose_clock(settings.server.clock)
         self._engine = Engine(engine_settings(settings, clock_precision()), self._clock, secrets.randbits)
         self.state = DaemonState(self._engine, settings.server.listen_addr)
-        self._runner = EngineRunner(self._engine, self._clock, self._publish, self._send)
+        servers = {each.address: parse_server_address(each.address) for each in settings.sources}
+        self._endpoints = ClientEndpoints(servers, self._departed, self._answered, inline_lookups=only_select())
+        self._runner = EngineRunner(self._engine, self._clock, self._publish, self._endpoints.send)
         self._service: AnsweringService | None = None
         self._identity = Identity(f"ntp_usg {__version__}", platform.machine(), f"Linux/{platform.release()}")
 
@@ -60,6 +67,7 @@ class Daemon:
         stop = asyncio.Event()
         async with AsyncExitStack() as parts:
             parts.callback(self._clock.close)
+            parts.callback(self._endpoints.close)
             self._service = await self._start_service()
             parts.push_async_callback(self._service.stop)
             self.state.attach(self._service)
@@ -113,8 +121,14 @@ class Daemon:
         self._clock.declare(leap=serving.leap, maximum_error=bound, estimated_error=serving.root_dispersion)
         self.state.publish()
 
-    def _send(self, association: str, data: bytes) -> None:
-        raise NotImplementedError
+    def _departed(self, name: str, at: HostNs) -> None:
+        address = self._endpoints.address(name)
+        if address is not None:
+            self._engine.located(name, address_reference(ip_address(address.partition("%")[0]).packed))
+        self._engine.sent(name, at)
+
+    def _answered(self, name: str, data: bytes, at: HostNs) -> None:
+        self._runner.perform(self._engine.receive(name, data, at))
 
     def _on_request(self, packet: bytes, _client: bytes, reply: Callable[[bytes], object]) -> None:
         """Answer what the worker does not know: mode 6, which it has checked against `access.monitor`."""
@@ -141,7 +155,7 @@ class Daemon:
         self._settings = settings
 
     def _greet(self) -> None:
-        names = ", ".join(source_name(options) for options in self._settings.drivers.values())
+        names = ", ".join(source.name for source in self.state.snapshot().sources) or "nothing"
         listen = ", ".join(self._settings.server.listen_addr)
         log.info("ntp_usg %s serves on %s from %s with the %s clock", __version__, listen, names, self._clock.name)
         for warning in self._settings.warnings:

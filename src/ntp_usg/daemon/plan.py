@@ -1,7 +1,9 @@
 """Settings -> what the parts want to hear: the engine's sources and promises, the responder's policy."""
 
-from ntp_usg.config.models import Settings
-from ntp_usg.core.engine.settings import EngineSettings, PulseSettings, ReceiverSettings
+from ntp_usg.config.models import Settings, SourceSettings
+from ntp_usg.core.algorithms.selection import SelectionSettings
+from ntp_usg.core.associations.client import AssociationSettings
+from ntp_usg.core.engine.settings import EngineSettings, NetworkSettings, PulseSettings, ReceiverSettings
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.refclocks.nmea import NmeaOptions
 from ntp_usg.refclocks.pps import PpsOptions
@@ -17,9 +19,19 @@ def engine_settings(settings: Settings, precision: int) -> EngineSettings:
     return EngineSettings(
         receivers=tuple(_receiver(each) for each in options if isinstance(each, NmeaOptions)),
         pulse_lines=tuple(_pulse_line(each) for each in options if isinstance(each, PpsOptions)),
+        servers=tuple(_server(each, precision, settings.selection.max_distance) for each in settings.sources),
+        algorithm=settings.discipline.algorithm,
+        selection=SelectionSettings(
+            min_sources=settings.selection.min_sources, max_distance=settings.selection.max_distance
+        ),
         stratum=settings.server.stratum,
         precision=precision,
         holdover_budget=settings.holdover.budget,
+        step_threshold=settings.clock.step_threshold,
+        step_limit=settings.clock.step_limit,
+        panic_threshold=settings.clock.panic,
+        max_slew_rate=settings.clock.max_slew_ppm * 1e-6,
+        max_rate=settings.clock.max_frequency_ppm * 1e-6,
     )
 
 
@@ -54,6 +66,30 @@ def _receiver(options: NmeaOptions) -> ReceiverSettings:
         min_satellites=options.min_satellites,
         min_quality=options.min_quality,
         latency=options.offset_secs,
+    )
+
+
+def _server(source: SourceSettings, precision: int, max_distance: float) -> NetworkSettings:
+    return NetworkSettings(
+        name=source.address,
+        driver="ntp",
+        device=source.address,
+        reference_id=b"",
+        prefer=source.prefer,
+        trust=source.trust,
+        require=source.require,
+        noselect=source.noselect,
+        offset=source.offset_secs,
+        association=AssociationSettings(
+            name=source.address,
+            version=source.version,
+            min_poll=source.min_poll,
+            max_poll=source.max_poll,
+            iburst=source.iburst,
+            burst=source.burst,
+            precision=precision,
+            max_distance=max_distance,
+        ),
     )
 
 

@@ -1,5 +1,12 @@
 """The four octets that say what a server follows (RFC 5905 section 7.3)."""
 
+import hashlib
+
+
+def address_reference(packed: bytes) -> bytes:
+    """The reference id of whoever follows the server at a packed address (RFC 5905 figure 12): IPv6 is hashed."""
+    return packed if len(packed) == 4 else hashlib.md5(packed, usedforsecurity=False).digest()[:4]
+
 
 def describe_reference(reference_id: bytes, stratum: int) -> str:
     """As people read it: an address at stratum 2 to 15, else the name of a clock or a kiss code (`GPS`, `RATE`)."""
