@@ -8,9 +8,6 @@ from typing import Any, TypeVar
 
 from ntp_usg.sysapi.environment import only_select
 
-LONGEST_WAIT = 1.0
-"""Seconds until a signal is noticed at the latest: nothing interrupts select(), Python goes on with it."""
-
 Result = TypeVar("Result")
 
 
@@ -24,7 +21,8 @@ class SelectLoop(asyncio.SelectorEventLoop):
     """No epoll, no pipe to itself, no thread: what asyncio does in one is done on the spot, name look-ups included."""
 
     def __init__(self) -> None:
-        super().__init__(_ImpatientSelector())
+        self._selecting = _InterruptibleSelector()
+        super().__init__(self._selecting)
 
     def run_in_executor(self, _executor: object, func: Callable[..., Result], *args: object) -> asyncio.Future[Result]:
         """Call it now; time stands still in a simulator until we wait, so that nobody can tell."""
@@ -38,6 +36,7 @@ class SelectLoop(asyncio.SelectorEventLoop):
     def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: object) -> None:
         def on_signal(*_: object) -> None:
             self.call_soon(callback, *args)
+            self._selecting.interrupt()
 
         signal.signal(sig, on_signal)
 
@@ -56,6 +55,22 @@ class SelectLoop(asyncio.SelectorEventLoop):
         pass
 
 
-class _ImpatientSelector(selectors.SelectSelector):
+class _InterruptibleSelector(selectors.SelectSelector):
+    """Python goes on with a select() that a signal has interrupted, unless the signal's handler raises something."""
+
+    _waiting = False
+
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        return super().select(LONGEST_WAIT if timeout is None else min(timeout, LONGEST_WAIT))
+        try:
+            self._waiting = True
+            ready = super().select(timeout)
+            self._waiting = False
+        except InterruptedError:  # whatever was ready is so the next time, too
+            ready = []
+        return ready
+
+    def interrupt(self) -> None:
+        """Called by a signal's handler, at any time: end the wait, if there is one."""
+        if self._waiting:
+            self._waiting = False
+            raise InterruptedError
