@@ -294,11 +294,12 @@ def _combinable(
 ) -> Sequence[Candidate]:
     """Without those whose distance is so large that they would add more doubt than knowledge."""
     limit = settings.combine_limit * (peer.distance + settings.reselect_distance)
+    combined = [each for each in survivors if each.distance <= limit or each is peer]
     for each in survivors:
-        if each.distance > limit and each is not peer:
+        if each not in combined:
             text = f"Agrees, but its distance {_words(each.distance)} is beyond the {_words(limit)} worth combining."
             choices[each.name] = Choice(Tally.OUTLIER, text)
-    return [each for each in survivors if each.distance <= limit or each is peer]
+    return combined
 
 
 def _selection(

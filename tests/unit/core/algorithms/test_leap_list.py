@@ -1,8 +1,10 @@
 import hashlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ntp_usg.core.algorithms.leap_list import MAX_BYTES, parse_leap_list
+from ntp_usg.core.algorithms.leap_list import MAX_BYTES, LeapTable, parse_leap_list
 from ntp_usg.core.base.errors import ConfigError
 from ntp_usg.core.base.instants import WallNs
 from ntp_usg.core.base.snapshots import Leap
@@ -142,3 +144,15 @@ def test_a_repeated_date_is_refused():
 
 def test_a_huge_file_is_refused_unread():
     assert "longer than" in complaints(b"1" * (MAX_BYTES + 1))[0]
+
+
+@given(
+    st.integers(0, len(file_of())), st.integers(0, 40), st.binary(max_size=20) | st.from_regex(rb"#[$@h] ?[0-9a-f ]*")
+)
+def test_damaged_files_are_refused_with_a_problem_or_read(at, length, noise):
+    data = file_of()
+    data = data[:at] + noise + data[at + length :]
+    try:
+        assert isinstance(parse_leap_list(data, "x"), LeapTable)
+    except ConfigError as error:
+        assert error.problems  # noqa: PT017  a damaged comment leaves a good file, so that raising is no must

@@ -94,8 +94,8 @@ class TestTies:
     def test_a_clock_that_was_right_so_far_breaks_the_tie(self):
         assert tallies(choose(self.left, self.right, self.wide, previous="w")) == "*x-"
 
-    def test_a_pulse_line_breaks_the_tie(self):
-        selection = choose(pulses(), source("nmea", 0, 0.2), source("server", 5e-3, 1e-4), previous="server")
+    def test_a_pulse_line_breaks_the_tie_even_against_the_clock(self):
+        selection = choose(pulses(5e-3), source("nmea", 0, 0.2), source("server", 0, 1e-4), previous="server")
         assert (selection.system_peer, selection.choices["server"].tally) == ("PPS", Tally.FALSETICKER)
 
     def test_the_larger_of_two_majorities_wins(self):
@@ -174,6 +174,9 @@ class TestPulses:
         assert selection.distance == pytest.approx(1e-6)
         assert selection.choices["a"].reason == "Agrees, and numbers the seconds of PPS."
 
+    def test_the_preferred_source_is_shown_as_numbering(self):
+        assert tallies(choose(pulses(), source("nmea", 5e-3, 0.2, prefer=True), A)) == "o+*"
+
     def test_pulses_alone_are_no_time(self):
         assert choose(pulses()).system_peer is None
 
@@ -243,6 +246,10 @@ def test_a_source_that_is_much_worse_is_not_combined():
     selection = choose(A, source("w", 0, 1e-2))
     assert (selection.weights, tallies(selection)) == ({"a": 1.0}, "*-")
     assert "worth combining" in selection.choices["w"].reason
+
+
+def test_the_system_peer_has_its_weight_however_low_the_limit():
+    assert choose(A, B, combine_limit=0.0).weights == {"a": 1.0}
 
 
 class TestCombine:
