@@ -59,7 +59,7 @@ class ClientEndpoints:
         }
 
     def send(self, association: str, data: bytes) -> None:
-        """Send a request from a port of its own, perhaps after a look-up; what cannot be sent is lost like any other."""
+        """Send a request from a port of its own, perhaps after a look-up; what cannot be sent is lost as any may be."""
         self._paths[association].send(data)
 
     def address(self, association: str) -> str | None:

@@ -6,8 +6,10 @@ import pytest
 from ntp_usg.core.associations.client import FIRST_TRIES, NEVER, AssociationSettings, ClientAssociation
 from ntp_usg.core.base.instants import NS_PER_SECOND, MonoNs, RawNs, WallNs, nanoseconds
 from ntp_usg.core.base.samples import Exchange
-from ntp_usg.core.base.snapshots import Leap
+from ntp_usg.core.base.snapshots import Leap, ServingState
 from ntp_usg.core.base.verdicts import Reason
+from ntp_usg.core.server.policy import ServerPolicy
+from ntp_usg.core.server.responder import Responder
 from ntp_usg.core.wire.header import Header, Mode, build_header, parse_header
 from ntp_usg.core.wire.timestamps import from_ntp, to_ntp
 
@@ -232,6 +234,25 @@ def test_a_server_that_complains_is_asked_less_often_each_time() -> None:
     talk.hear()
     assert talk.gaps()[0] > 128
     assert talk.association.deadline() - talk.now > 2**17 * NS_PER_SECOND, "no burst for it any more"
+
+
+def test_our_own_server_is_understood_when_it_answers_and_when_it_complains() -> None:
+    responder = Responder(ServerPolicy(packets_per_second=0.01, burst_size=2))
+    state = ServingState(leap=Leap.NONE, stratum=1, reference_id=b"GPS\0", expires_at=NEVER)
+    association = ClientAssociation(
+        AssociationSettings(name="server", min_poll=0), lambda bits: 2**bits // 3, MonoNs(0)
+    )
+    results = []
+    for _ in range(3):
+        now = association.deadline()
+        request = association.timer(now)
+        assert request is not None
+        association.sent(RawNs(NOW_NS + now))
+        reply = responder.respond(request, bytes(4), WallNs(NOW_NS + now + 1000), state, now)
+        answer = bytes(reply.depart(WallNs(NOW_NS + now + 2000)))
+        results.append(association.receive(answer, RawNs(NOW_NS + now + 3000), now))
+    assert [isinstance(result, Exchange) for result in results] == [True, True, False]
+    assert results[2] is Reason.KISS_RATE
 
 
 @pytest.mark.parametrize("kiss", [b"DENY", b"RSTR", b"RATE"])
