@@ -1,6 +1,8 @@
 """The recent samples of one source, their line, and the gate that keeps outliers off it."""
 
+import math
 from collections import deque
+from itertools import pairwise
 
 from ntp_usg.core.algorithms.estimator import Estimate, NoiseModel
 from ntp_usg.core.algorithms.line_fit import LineFit, SlopePrior, fit_line
@@ -13,13 +15,16 @@ HELD_RATE_DEVIATION = 1e-6
 
 
 class SampleHistory:
-    """A window of samples on the raw timeline, which steering does not move."""
+    """A window of samples on the raw timeline, which steering does not move, as long as a line describes them."""
 
     WINDOW = 64
     ENOUGH = 4
     """From this many samples on, the line may gate the next and steer the clock."""
     RESTART_AFTER = 5
     """So many outliers in a row mean that the source moved, not that it glitched."""
+
+    TESTED = 8
+    """Fewer samples than this are too few to tell a bent line from chance."""
 
     def __init__(self, noise: NoiseModel) -> None:
         self._noise = noise
@@ -49,6 +54,9 @@ class SampleHistory:
         self._outliers = 0
         self._samples.append(sample)
         self._fit = self._fit_samples()
+        while len(self._samples) > self.TESTED and self._is_bent(self._fit):
+            self._samples.popleft()
+            self._fit = self._fit_samples()
         return Reason.USED
 
     def restart(self) -> None:
@@ -78,6 +86,22 @@ class SampleHistory:
         assert expected is not None
         limit = max(self._noise.gate, 6 * expected.jitter) + 3 * expected.deviation
         return abs(seconds(sample.offset_ns - expected.offset_ns)) > limit
+
+    def _is_bent(self, fit: LineFit) -> bool:
+        """Whether the residuals change sign too seldom for chance (runs test of Wald and Wolfowitz): it wandered.
+
+        Two standard deviations: 1 in 40 straight lines is shortened in vain.
+        """
+        newest = self._samples[-1]
+        signs = [
+            seconds(sample.offset_ns - newest.offset_ns) > fit.value(seconds(sample.at - newest.at))
+            for sample in self._samples
+        ]
+        count, above = len(signs), sum(signs)
+        runs = 1 + sum(left != right for left, right in pairwise(signs))
+        expected = 1 + 2 * above * (count - above) / count
+        deviation = math.sqrt(max(0.0, (expected - 1) * (expected - 2) / (count - 1)))
+        return runs < expected - 2 * deviation
 
     def _fit_samples(self) -> LineFit:
         """Fit in seconds relative to the newest sample: floats cannot hold decades in nanoseconds."""

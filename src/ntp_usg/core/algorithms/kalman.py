@@ -59,7 +59,9 @@ class Filter:
         self.rate += rate_gain * shift
         self.offset_variance -= offset_gain * offset_gain * settled
         self.covariance -= offset_gain * rate_gain * settled
-        self.rate_variance -= rate_gain * rate_gain * settled
+        # With far apart samples the difference is below what floats resolve: the correlation stays within one.
+        certain = self.covariance * self.covariance / self.offset_variance
+        self.rate_variance = max(certain, self.rate_variance - rate_gain * rate_gain * settled)
         self.log_weight = FORGETTING * self.log_weight + evidence
 
     def begin(self, offset: float, offset_variance: float, prior: SlopePrior) -> None:
@@ -196,7 +198,7 @@ class KalmanEstimator:
         self._weights = [1 / len(self._filters)] * len(self._filters)
 
     def _learn(self, sample: Sample, previous: Sample, readings: tuple[SampleNoise, ...]) -> None:
-        elapsed = seconds(sample.at - previous.at)
+        elapsed = max(0.0, seconds(sample.at - previous.at))
         measured = seconds(sample.offset_ns - self._base_ns)
         innovation = measured - self._predict(elapsed)[0]
         for each in self._filters:
