@@ -248,7 +248,7 @@ def test_our_own_server_is_understood_when_it_answers_and_when_it_complains() ->
         request = association.timer(now)
         assert request is not None
         association.sent(RawNs(NOW_NS + now))
-        reply = responder.respond(request, bytes(4), WallNs(NOW_NS + now + 1000), state, now)
+        reply = responder.respond(request, bytes([127, 0, 0, 1]), WallNs(NOW_NS + now + 1000), state, now)
         answer = bytes(reply.depart(WallNs(NOW_NS + now + 2000)))
         results.append(association.receive(answer, RawNs(NOW_NS + now + 3000), now))
     assert [isinstance(result, Exchange) for result in results] == [True, True, False]
