@@ -118,6 +118,7 @@ def test_a_file_whose_contents_were_edited_is_refused():
     [
         ([(2_272_060_800, 10), (2_272_060_800, 11)], "leap-seconds.list:5: not later"),
         ([(2_272_060_800, 10), (2_287_785_600, 12)], "leap-seconds.list:5: from 10 to 12"),
+        ([(2_272_060_800, 10), (2_287_785_600, 10)], "leap-seconds.list:5: from 10 to 10"),
         ([(2_272_060_801, 10)], "leap-seconds.list:4: a leap second must end a month"),
         ([(2_272_060_800 + 86_400, 10)], "leap-seconds.list:4: a leap second must end a month"),
         ([], "leap-seconds.list: there are no leap seconds"),
