@@ -1,3 +1,4 @@
+import random
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -240,7 +241,7 @@ def test_our_own_server_is_understood_when_it_answers_and_when_it_complains() ->
     responder = Responder(ServerPolicy(packets_per_second=0.01, burst_size=2))
     state = ServingState(leap=Leap.NONE, stratum=1, reference_id=b"GPS\0", expires_at=NEVER)
     association = ClientAssociation(
-        AssociationSettings(name="server", min_poll=0), lambda bits: 2**bits // 3, MonoNs(0)
+        AssociationSettings(name="server", min_poll=0), random.Random(1).getrandbits, MonoNs(0)
     )
     results = []
     for _ in range(3):
