@@ -7,6 +7,7 @@ import typer
 from ntp_usg import __version__
 from ntp_usg.cli.demo import demo
 from ntp_usg.cli.query import query
+from ntp_usg.cli.simulate import simulate
 from ntp_usg.cli.status import status
 
 EPILOG = """
@@ -15,6 +16,7 @@ Examples:\n
   ntp_usg query 127.0.0.1:11123 [::1]:11123\n
   ntp_usg query --ntpdate time.example.net\n
   ntp_usg status --watch\n
+  ntp_usg simulate docs/scenarios/network.toml --picture network.png\n
 The daemon itself is ntp_usg_server; `ntp_usg COMMAND --help` has more on each command.
 """
 
@@ -45,4 +47,5 @@ def main(
 
 app.command()(demo)
 app.command()(query)
+app.command()(simulate)
 app.command()(status)

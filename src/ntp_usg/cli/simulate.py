@@ -1,0 +1,149 @@
+"""`ntp_usg simulate`: a world in virtual time, with the real engine and responder in it."""
+
+import json
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ntp_usg.core.base.errors import ConfigError, ConfigProblem, NtpUsgError
+from ntp_usg.core.base.instants import seconds
+from ntp_usg.observe.units import format_interval
+from ntp_usg.simulate.picture import draw_picture
+from ntp_usg.simulate.recorder import Figures
+from ntp_usg.simulate.scenario import Scenario, parse_scenario
+from ntp_usg.simulate.simulation import Simulation
+
+Result = tuple[Simulation, list[Figures]]
+
+EX_DATA_ERROR = 65
+EX_UNAVAILABLE = 69
+_LONGEST_FILE = 1_000_000
+_ROWS: dict[str, tuple[str, Callable[[float], str]]] = {
+    "RMS error": ("rms_error", format_interval),
+    "mean error": ("mean_error", lambda value: format_interval(value, sign="+")),
+    "largest error": ("maximum_error", format_interval),
+    "RMS frequency error": ("rms_frequency_error", lambda value: f"{value * 1e9:.1f} ppb"),
+    "time to lock": ("time_to_lock", lambda value: f"{value:.0f} s"),
+    "synchronised": ("synchronised", lambda value: f"{value * 100:.2f} %"),
+    "outside the promised error": ("bound_violated", lambda value: f"{value * 100:.3f} %"),
+    "requests per hour": ("packets_per_hour", lambda value: f"{value:.1f}"),
+    "steps": ("steps", lambda value: f"{value:g}"),
+}
+
+
+def simulate(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The scenario; docs/scenarios has examples.")],
+    *,
+    seed: Annotated[int | None, typer.Option(help="Of all that is random; else the scenario's own.")] = None,
+    runs: Annotated[int, typer.Option(min=1, max=10_000, help="So many runs, each with the next seed.")] = 1,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw the last run of the first host: png, svg or pdf.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Figures, journal and time series of each run.")] = False,
+) -> None:
+    """Run a scenario in virtual time and show how well each host kept the time.
+
+    Exit code: 0 when it ran, 65 when the scenario is wrong, 69 when the picture could not be made.
+    """
+    try:
+        scenario = parse_scenario(_read(file), str(file))
+    except ConfigError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(EX_DATA_ERROR) from None
+    results = _run(scenario, scenario.seed if seed is None else seed, runs)
+    if as_json:
+        typer.echo(json.dumps([_document(*result) for result in results], indent=2))
+    else:
+        _show(scenario, results)
+    if picture is not None:
+        last, _ = results[-1]
+        try:
+            draw_picture(last, last.recorders[0], picture)
+        except NtpUsgError as error:
+            typer.echo(f"ntp_usg simulate: {error}", err=True)
+            raise typer.Exit(EX_UNAVAILABLE) from None
+
+
+def _run(scenario: Scenario, first_seed: int, runs: int) -> list[Result]:
+    """Each run with its own seed, and with progress on standard error that is gone when all is done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(scenario.title, total=runs)
+
+        def one(number: int) -> Result:
+            simulation = Simulation(scenario, first_seed + number)
+            return simulation, simulation.run(lambda share: progress.update(task, completed=number + share))
+
+        return [one(number) for number in range(runs)]
+
+
+def _read(file: Path) -> str:
+    try:
+        with file.open(encoding="utf-8") as stream:
+            text = stream.read(_LONGEST_FILE + 1)
+    except (OSError, ValueError) as error:
+        raise ConfigError([ConfigProblem(str(file), 0, f"cannot be read: {error}")]) from error
+    if len(text) > _LONGEST_FILE:
+        raise ConfigError([ConfigProblem(str(file), 0, f"has more than {_LONGEST_FILE} characters")])
+    return text
+
+
+def _show(scenario: Scenario, results: Sequence[Result]) -> None:
+    console = Console()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(scenario.title)
+    for host in scenario.host:
+        table.add_column(host.name, justify="right")
+    for name, (attribute, form) in _ROWS.items():
+        cells = []
+        for index in range(len(scenario.host)):
+            values = [getattr(figures[index], attribute) for _, figures in results]
+            cells.append(_cell([value for value in values if value is not None and not math.isnan(value)], form))
+        table.add_row(name, *cells)
+    console.print(table)
+    if len(results) == 1:
+        console.print()
+        _show_journal(console, results[0][0])
+
+
+def _cell(values: list[float], form: Callable[[float], str]) -> str:
+    """One value, or the mean of several and their standard deviation."""
+    if not values:
+        return "-"
+    text = form(statistics.mean(values))
+    return text if len(values) == 1 else f"{text} ± {form(statistics.stdev(values)).lstrip('+')}"
+
+
+def _show_journal(console: Console, simulation: Simulation) -> None:
+    for entry in simulation.journal:
+        elapsed = seconds(entry.at - simulation.scenario.starts_at)
+        console.print(f"{elapsed:12.3f}  {entry.host}: {entry.text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _document(simulation: Simulation, figures: list[Figures]) -> dict[str, Any]:
+    """A run as JSON has it: no NaN, but null."""
+    starts_at = simulation.scenario.starts_at
+    return {
+        "seed": simulation.seed,
+        "hosts": [
+            {key: _number(value) for key, value in asdict(each).items()}
+            | {"series": [[_number(value) for value in point] for point in recorder.points()]}
+            for each, recorder in zip(figures, simulation.recorders, strict=True)
+        ],
+        "journal": [
+            {"at": seconds(entry.at - starts_at), "host": entry.host, "level": entry.level, "text": entry.text}
+            for entry in simulation.journal
+        ],
+    }
+
+
+def _number(value: Any) -> Any:  # noqa: ANN401 - what JSON can hold
+    return None if isinstance(value, float) and math.isnan(value) else value
