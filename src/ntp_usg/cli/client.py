@@ -6,30 +6,18 @@ import socket
 import time
 from dataclasses import dataclass
 
+from ntp_usg.core.base.addresses import ServerAddress
 from ntp_usg.core.base.errors import NtpUsgError, WireError
 from ntp_usg.core.base.instants import HostNs, WallNs, seconds
 from ntp_usg.core.wire.header import Header, Mode, build_header, parse_header
 from ntp_usg.core.wire.timestamps import from_ntp
 from ntp_usg.sysapi.timestamping import ANCILLARY_SIZE, enable_receive_timestamps, receive_time
 
-NTP_PORT = 123
 SocketAddress = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 
 
 class NoAnswerError(NtpUsgError):
     """Why a server gave no answer, in words that say what to look at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Whom to ask; `host` is a name or a numeric address without brackets."""
-
-    host: str
-    port: int = NTP_PORT
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return self.host if self.port == NTP_PORT else f"{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,29 +35,7 @@ class Answer:
         return (self.header.root_delay + max(self.delay, 0.0)) / 2 + self.header.root_dispersion
 
 
-def parse_server(text: str) -> Server:
-    """Read HOST, HOST:PORT, ADDRESS or [ADDRESS]:PORT.
-
-    Raises ValueError with the reason in plain text.
-    """
-    host, port = text, ""
-    if text.startswith("["):
-        host, bracket, port = text[1:].partition("]")
-        if not bracket or (port and not port.startswith(":")):
-            raise ValueError(f"`{text}` is no server: write an IPv6 address with a port as [::1]:123")
-        port = port[1:]
-    elif text.count(":") == 1:
-        host, _, port = text.partition(":")
-    if not host:
-        raise ValueError(f"`{text}` names no host")
-    if not port:
-        return Server(host)
-    if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
-        raise ValueError(f"`{port}` in `{text}` is no port: a number from 1 to 65535")
-    return Server(host, int(port))
-
-
-async def ask(server: Server, timeout: float) -> Answer:  # noqa: ASYNC109 - a whole question has one deadline
+async def ask(server: ServerAddress, timeout: float) -> Answer:  # noqa: ASYNC109 - a whole question has one deadline
     """Ask once, every address of the server in turn until one is there.
 
     Raises NoAnswerError when none answers within `timeout` seconds.
@@ -83,7 +49,7 @@ async def ask(server: Server, timeout: float) -> Answer:  # noqa: ASYNC109 - a w
         ) from None
 
 
-async def _ask_any(server: Server) -> Answer:
+async def _ask_any(server: ServerAddress) -> Answer:
     failure = NoAnswerError("this name has no address")
     try:
         found = await asyncio.get_running_loop().getaddrinfo(server.host, server.port, type=socket.SOCK_DGRAM)

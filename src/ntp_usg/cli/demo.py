@@ -18,9 +18,10 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from ntp_usg.cli.client import NoAnswerError, Server, ask
+from ntp_usg.cli.client import NoAnswerError, ask
 from ntp_usg.cli.status import fetch_status
 from ntp_usg.cli.tables import status_table
+from ntp_usg.core.base.addresses import ServerAddress
 from ntp_usg.core.base.errors import NtpUsgError
 from ntp_usg.core.base.instants import HostNs, seconds
 from ntp_usg.observe.units import format_interval
@@ -53,7 +54,7 @@ listen = "127.0.0.1:{http_port}"
 class CheckClient:
     """A client of our own, which counts what it gets and remembers the latest time served."""
 
-    servers: list[Server]
+    servers: list[ServerAddress]
     sent: int = 0
     answered: int = 0
     offset: float | None = None
@@ -101,7 +102,7 @@ def demo(
 
 async def _demo(folder: Path, truth: Truth, duration: float | None) -> bool:
     addresses = ["127.0.0.1", *(["::1"] if _has_ipv6() else [])]
-    client = CheckClient([Server(address, PORT) for address in addresses])
+    client = CheckClient([ServerAddress(address, PORT) for address in addresses])
     receiver = SimulatedReceiver(truth, folder / "gps", folder / "pps.sock")
     listen = ", ".join(f'"{server}"' for server in client.servers)
     (folder / "server.toml").write_text(CONFIGURATION.format(listen=listen, folder=folder, http_port=HTTP_PORT))

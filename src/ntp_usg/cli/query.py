@@ -10,7 +10,8 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from ntp_usg.cli.client import Answer, NoAnswerError, Server, ask, parse_server
+from ntp_usg.cli.client import Answer, NoAnswerError, ask
+from ntp_usg.core.base.addresses import ServerAddress, parse_server_address
 from ntp_usg.core.base.snapshots import UNSYNCHRONISED_STRATUM, Leap
 from ntp_usg.core.wire.reference_id import describe_reference
 from ntp_usg.observe.status import Json
@@ -33,7 +34,7 @@ _KISSES = {
 class Finding:
     """What one server was found to be: the best of its answers, and the verdict on it."""
 
-    server: Server
+    server: ServerAddress
     ok: bool
     verdict: str
     explanation: str
@@ -69,7 +70,7 @@ def query(
     if as_json and ntpdate:
         raise typer.BadParameter("--json and --ntpdate exclude each other")
     try:
-        targets = [parse_server(text) for text in servers]
+        targets = [parse_server_address(text) for text in servers]
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     findings = asyncio.run(_examine_all(targets, count, timeout))
@@ -96,11 +97,11 @@ def judge(answer: Answer) -> tuple[str, str]:
     return GOOD, f"follows {code} at stratum {header.stratum}"
 
 
-async def _examine_all(servers: list[Server], count: int, deadline: float) -> list[Finding]:
+async def _examine_all(servers: list[ServerAddress], count: int, deadline: float) -> list[Finding]:
     return list(await asyncio.gather(*(_examine(server, count, deadline) for server in servers)))
 
 
-async def _examine(server: Server, count: int, deadline: float) -> Finding:
+async def _examine(server: ServerAddress, count: int, deadline: float) -> Finding:
     """The answer with the shortest round trip is the most exact one (RFC 5905 section 10)."""
     answers: list[Answer] = []
     failure = ""

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from ntp_usg.cli.client import Answer, NoAnswerError, Server, ask, parse_server
+from ntp_usg.cli.client import Answer, NoAnswerError, ask
+from ntp_usg.core.base.addresses import ServerAddress
 from ntp_usg.core.base.instants import WallNs
 from ntp_usg.core.base.snapshots import Leap
 from ntp_usg.core.wire.header import Header, Mode, build_header, parse_header
@@ -32,42 +33,7 @@ def server_header(request: bytes, ahead: float = 0.0) -> Header:
 
 
 def ask_port(port: int, timeout: float = 5.0) -> Answer:
-    return asyncio.run(ask(Server("127.0.0.1", port), timeout))
-
-
-@pytest.mark.parametrize(
-    ("text", "server"),
-    [
-        ("example.net", Server("example.net", 123)),
-        ("127.0.0.1:11123", Server("127.0.0.1", 11123)),
-        ("[::1]:11123", Server("::1", 11123)),
-        ("[::1]", Server("::1", 123)),
-        ("::1", Server("::1", 123)),
-        ("fe80::1%eth0", Server("fe80::1%eth0", 123)),
-    ],
-)
-def test_a_server_is_a_host_and_a_port(text: str, server: Server):
-    assert parse_server(text) == server
-    assert parse_server(str(server)) == server
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("", "names no host"),
-        (":123", "names no host"),
-        ("[]:123", "names no host"),
-        ("host:ntp", "`ntp` in `host:ntp` is no port"),
-        ("host:0", "is no port"),
-        ("host:65536", "is no port"),
-        ("host:²", "is no port"),
-        ("[::1", "write an IPv6 address with a port as"),
-        ("[::1]123", "write an IPv6 address with a port as"),
-    ],
-)
-def test_what_is_no_server_is_refused_in_words(text: str, words: str):
-    with pytest.raises(ValueError, match=words):
-        parse_server(text)
+    return asyncio.run(ask(ServerAddress("127.0.0.1", port), timeout))
 
 
 def test_the_offset_is_how_far_the_server_is_ahead(udp_server: UdpServer):
@@ -126,15 +92,15 @@ def test_a_port_where_nobody_listens_is_reported_at_once():
 def test_every_address_of_a_name_is_tried(udp_server: UdpServer):
     # `localhost` is ::1 first wherever it has both addresses; here only 127.0.0.1 answers.
     port = udp_server(lambda request: [build_header(server_header(request))])
-    assert asyncio.run(ask(Server("localhost", port), 5.0)).address == "127.0.0.1"
+    assert asyncio.run(ask(ServerAddress("localhost", port), 5.0)).address == "127.0.0.1"
 
 
 def test_ipv6_works_too(udp_server: UdpServer):
     port = udp_server(lambda request: [build_header(server_header(request))], host="::1")
-    assert asyncio.run(ask(Server("::1", port), 5.0)).address == "::1"
+    assert asyncio.run(ask(ServerAddress("::1", port), 5.0)).address == "::1"
 
 
 @pytest.mark.parametrize("host", ["fe80::1%nosuchif", "a" * 300, ".."])  # none of these leaves the machine
 def test_a_name_that_does_not_exist_is_reported(host: str):
     with pytest.raises(NoAnswerError, match="unknown host"):
-        asyncio.run(ask(Server(host, 123), 5.0))
+        asyncio.run(ask(ServerAddress(host, 123), 5.0))
