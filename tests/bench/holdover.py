@@ -38,7 +38,11 @@ class Run:
 
 
 def crystal(random: Random, kind: str) -> OscillatorSettings:
-    """An oscillator of its kind; `quiet` is an uncompensated crystal without a daily swing of temperature."""
+    """An oscillator of its kind.
+
+    `room` is an uncompensated crystal in a room with days and nights, `quiet` one in a room without, `walk` the pure
+    random walk (1 ppb in a second) of clock simulators, `oven` an oven-controlled crystal.
+    """
     if kind == "oven":
         return OscillatorSettings(
             frequency_ppm=random.gauss(0, 0.1),
@@ -49,6 +53,8 @@ def crystal(random: Random, kind: str) -> OscillatorSettings:
             temperature_noise=0.5,
             slope_ppb=random.uniform(-0.1, 0.1),
         )
+    if kind == "walk":
+        return OscillatorSettings(frequency_ppm=random.gauss(0, 20), wander_ppb=1.0)
     daily = kind != "quiet"
     return OscillatorSettings(
         frequency_ppm=random.gauss(0, 20),
@@ -125,6 +131,7 @@ CASES = [
     Case("room", sensor=False, lock=72),
     Case("room", sensor=False, lock=1),
     Case("quiet", sensor=False, lock=24),
+    Case("walk", sensor=False, lock=24),
     Case("oven", sensor=False, lock=24),
 ]
 HOURS = (1, 4, 12, 24)

@@ -1,158 +1,30 @@
 """Keeping time without a reference: what the oscillator will do, and an error bound that the truth stays inside."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from ntp_usg.core.algorithms.estimator import Estimate
-from ntp_usg.core.algorithms.oscillator import (
-    AGEING_DEVIATION,
-    CHARACTERS,
-    CURVE_DEVIATION,
-    PPB_HOUR,
-    SLOPE_DEVIATION,
-    UNKNOWN_LEVEL,
-    UNSEEN_DAY,
-    UNSEEN_REST,
-    Belief,
-    Candidate,
-    daily_row,
-    daily_span,
-)
+from ntp_usg.core.algorithms.oscillator import PPB_HOUR
+from ntp_usg.core.algorithms.oscillator_bank import FORGET_HOURS, Bank, Forecast, Thermal, numbers
 from ntp_usg.core.base.instants import RawNs, nanoseconds
 
-BLOCK = 1 / 6
+BLOCK = 0.16
 """Hours of estimates that are averaged before they are learned from: the crystal hardly moves, the noise halves."""
-FORGET_HOURS = 72.0
-"""Which character fits is judged by the last days."""
-HORIZONS = (1.0, 2.0, 4.0, 8.0, 16.0, 24.0)
-"""Hours over which the model checks its own forecasts."""
-ASSUMED_CHECKS = 4.0
-"""The forecasts' stated deviations are trusted like this many checks that came out as stated."""
 GAP = 3 * BLOCK
 """Hours of silence after which what was forecast can no longer be checked."""
 SENSOR_PATIENCE = 0.5
 """Hours that a holdover goes on with the last temperature."""
 HOTTEST = 200.0
 """No sensor of a running machine says more, in celsius."""
-FRESH_DEVIATION = 1e-6
-"""Seconds per second that a frequency may be off which was measured over a few seconds only."""
 STEP = 1 / 60
 """Hours over which the predicted frequency is averaged, and to which the time left is searched."""
 FARTHEST = 30 * 24.0
 """Hours ahead that are looked at."""
-
-Thermal = tuple[float, float]
-"""Kelvin-hours and kelvin-squared-hours above the reference temperature."""
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """What was believed at one instant: a holdover that began, or that would have begun, there."""
-
-    start: float
-    beliefs: tuple[Belief, ...]
-
-    def phase(self, hours: float, thermal: Thermal | None) -> tuple[float, float]:
-        """Mean and variance of the phase gained in ppb-hours, over all characters that are still believed."""
-        span = [hours, hours * hours / 2, 0.0, *daily_span(self.start, self.start + hours), *(thermal or ())]
-        moments = [(belief.weight, *belief.phase(hours, span)) for belief in self.beliefs]
-        mean = sum(weight * phase for weight, phase, _ in moments)
-        return mean, sum(weight * (variance + (phase - mean) ** 2) for weight, phase, variance in moments)
-
-
-@dataclass(slots=True)
-class Checks:
-    """How far forecasts were off, in their own stated deviations, by horizon."""
-
-    counts: list[float] = field(default_factory=lambda: [0.0] * len(HORIZONS))
-    squares: list[float] = field(default_factory=lambda: [0.0] * len(HORIZONS))
-
-    def add(self, index: int, square: float) -> None:
-        """One forecast an hour is checked, and those over h hours share most of what they see with h others."""
-        keep = math.exp(-1 / FORGET_HOURS)
-        self.counts[index] = keep * self.counts[index] + 1 / HORIZONS[index]
-        self.squares[index] = keep * self.squares[index] + square / HORIZONS[index]
-
-    def scale(self, hours: float) -> float:
-        """What stated variances must be multiplied by; a longer horizon starts from what the shorter ones showed."""
-        scales, scale = [], 1.0
-        for count, square in zip(self.counts, self.squares, strict=True):
-            scale = (ASSUMED_CHECKS * scale + square) / (ASSUMED_CHECKS + count)
-            scales.append(scale)
-        upper = next((index for index, horizon in enumerate(HORIZONS) if horizon >= hours), len(HORIZONS) - 1)
-        if upper == 0 or hours >= HORIZONS[-1]:
-            return max(1.0, scales[upper])
-        share = (hours - HORIZONS[upper - 1]) / (HORIZONS[upper] - HORIZONS[upper - 1])
-        return max(1.0, scales[upper - 1] + share * (scales[upper] - scales[upper - 1]))
-
-
-class Bank:
-    """All characters side by side, each believed as much as it predicted well, and the checks of their forecasts."""
-
-    def __init__(self, *, sensed: bool) -> None:
-        daily = UNSEEN_REST if sensed else UNSEEN_DAY
-        thermal = (SLOPE_DEVIATION, CURVE_DEVIATION) if sensed else ()
-        deviations = (UNKNOWN_LEVEL, AGEING_DEVIATION, 0.0, *daily, *thermal)
-        self.candidates = [Candidate(character, deviations) for character in CHARACTERS]
-        self.checks = Checks()
-        self._pending: list[tuple[Forecast, float, Thermal]] = []
-        self._phase = 0.0
-        self._thermal: Thermal = (0.0, 0.0)
-
-    def advance(self, hours: float) -> None:
-        """Let time pass without a measurement: what was forecast can no longer be checked."""
-        self._pending.clear()
-        self._advance(hours)
-
-    def measure(self, hours: float, hour: float, rate: float, variance: float, kelvin: Thermal | None) -> float:
-        """Take in the mean frequency of a block of `hours` that ends at `hour`; returns its log likelihood."""
-        self._advance(hours / 2)
-        row = [1.0, 0.0, 1.0, *daily_row(hour - hours / 2), *(kelvin or ())]
-        weights, keep = self._weights(), math.exp(-hours / FORGET_HOURS)
-        likelihood = 0.0
-        for candidate, weight in zip(self.candidates, weights, strict=True):
-            gained = candidate.measure(row, rate, variance)
-            likelihood += weight * math.exp(max(gained, -700.0))
-            candidate.score = keep * candidate.score + gained
-        self._advance(hours / 2)
-        self._phase += hours * rate
-        if kelvin is not None:
-            self._thermal = (self._thermal[0] + hours * kelvin[0], self._thermal[1] + hours * kelvin[1])
-        self._check(hour, hours, sensed=kelvin is not None)
-        return math.log(max(likelihood, 1e-300))
-
-    def forecast(self, hour: float) -> Forecast:
-        """What is believed at an hour."""
-        beliefs = [
-            Belief(candidate.character, weight, candidate.mean[:], [row[:] for row in candidate.covariance])
-            for candidate, weight in zip(self.candidates, self._weights(), strict=True)
-            if weight > 1e-3
-        ]
-        return Forecast(hour, tuple(beliefs))
-
-    def _check(self, hour: float, hours: float, *, sensed: bool) -> None:
-        """Compare the forecasts that reach a horizon in the last block with what came, and make one every hour."""
-        for forecast, phase, thermal in self._pending:
-            age = hour - forecast.start
-            for index, horizon in enumerate(HORIZONS):
-                if age - hours < horizon <= age:
-                    warmth = (self._thermal[0] - thermal[0], self._thermal[1] - thermal[1]) if sensed else None
-                    mean, variance = forecast.phase(age, warmth)
-                    self.checks.add(index, (self._phase - phase - mean) ** 2 / variance)
-        self._pending = [entry for entry in self._pending if hour - entry[0].start < HORIZONS[-1]]
-        if not self._pending or hour - self._pending[-1][0].start >= 1.0:
-            self._pending.append((self.forecast(hour), self._phase, self._thermal))
-
-    def _advance(self, hours: float) -> None:
-        for candidate in self.candidates:
-            candidate.advance(hours)
-
-    def _weights(self) -> Sequence[float]:
-        best = max(candidate.score for candidate in self.candidates)
-        raw = [math.exp(candidate.score - best) for candidate in self.candidates]
-        total = sum(raw)
-        return [value / total for value in raw]
+VERSION = 1
+"""Of what is kept; the list of characters is part of it."""
+LAST_INSTANT = 2.0**63
+"""Nanoseconds; after that there is no kernel time."""
 
 
 @dataclass(slots=True)
@@ -166,6 +38,8 @@ class _Held:
     warm_at: RawNs
     kelvin: Thermal
     thermal: Thermal = (0.0, 0.0)
+    spent: tuple[float, float] | None = None
+    """A budget, and the hours after which it is spent; forgotten when a temperature changes the outlook."""
 
 
 class HoldoverModel:
@@ -178,22 +52,24 @@ class HoldoverModel:
         self._advantage = 0.0
         self._kelvin: Thermal | None = None
         self._block: list[tuple[float, float, Thermal | None]] = []
-        self._end: RawNs | None = None
-        self._latest = RawNs(0)
+        self._end = RawNs(0)
+        """Of the last block."""
+        self._latest: RawNs | None = None
+        self._saved_at: RawNs | None = None
         self._held: _Held | None = None
 
     def learn(self, at: RawNs, rate: float, deviation: float, temperature: float | None = None) -> None:
         """Take in a frequency (seconds per second) with its deviation, and a temperature in celsius, once a minute."""
-        if not (math.isfinite(rate) and math.isfinite(deviation)):
+        if not (abs(rate) < 1 and abs(deviation) < 1):  # also where it is no number
             return
-        if self._end is None:
-            self._end = self._latest = at
+        if self._latest is None:
+            self._start(at)
         elif at <= self._latest:
             return
-        self._held = None
-        if _hours(at - self._latest) > GAP:
+        elif _hours(at - self._latest) > GAP:
             self._close(self._latest)
             self._skip(at)
+        self._held = None
         self._latest = at
         self._block.append((rate * 1e9, max(abs(deviation) * 1e9, 1e-3), self._warmth(temperature)))
         if _hours(at - self._end) >= BLOCK:
@@ -201,9 +77,10 @@ class HoldoverModel:
 
     def begin(self, at: RawNs, estimate: Estimate) -> None:
         """The reference is lost: from here on the oscillator is on its own."""
-        if self._end is None:
-            self.learn(at, estimate.rate, FRESH_DEVIATION)
-        self._close(self._latest)
+        if self._latest is None:
+            self.learn(at, estimate.rate, estimate.rate_deviation)
+        if self._latest is not None:
+            self._close(self._latest)
         self._skip(at)
         trusted = self._kelvin is not None and self._advantage > 0
         sensed = self._sensed.forecast(_hours(at)) if trusted else None
@@ -226,23 +103,58 @@ class HoldoverModel:
     def budget_left(self, budget: float, now: RawNs) -> float:
         """Seconds from now until the bound has grown by `budget` seconds since `begin`; a month at most."""
         held = self._holdover()
-        limit = held.estimate.deviation + budget / 3
         elapsed = max(0.0, _hours(now - held.began))
+        if held.spent is None or held.spent[0] != budget:
+            held.spent = budget, self._spent(held, elapsed, held.estimate.deviation + budget / 3)
+        return max(0.0, held.spent[1] - elapsed) * 3600
 
-        def spent(hours: float) -> bool:
-            return self._look(held, hours)[1] > limit
-
-        if spent(elapsed):
-            return 0.0
-        early, late = elapsed, elapsed + BLOCK
-        while not spent(late):
+    def _spent(self, held: _Held, elapsed: float, limit: float) -> float:
+        """Hours after the beginning when the deviation passes a limit, as things look now."""
+        early, late = elapsed, elapsed
+        while self._look(held, late)[1] <= limit:
             if late > elapsed + FARTHEST:
-                return FARTHEST * 3600
-            early, late = late, elapsed + 1.25 * (late - elapsed)
+                return late
+            early, late = late, elapsed + 1.25 * (late - elapsed) + BLOCK
         while late - early > STEP:
             middle = (early + late) / 2
-            early, late = (early, middle) if spent(middle) else (middle, late)
-        return (early - elapsed) * 3600
+            early, late = (early, middle) if self._look(held, middle)[1] > limit else (middle, late)
+        return early
+
+    def as_dict(self) -> dict[str, object]:
+        """What a restart need not learn again, as plain values; empty where nothing was learned."""
+        if self._latest is None:
+            return {}
+        return {
+            "version": VERSION,
+            "at": self._end,
+            "reference_temperature": self._reference_temperature,
+            "advantage": self._advantage,
+            "blind": self._blind.as_dict(),
+            "sensed": None if self._reference_temperature is None else self._sensed.as_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> "HoldoverModel":
+        """The model that `as_dict` describes; a fresh one for nothing, or for what another version wrote.
+
+        Raises ClockError for values that cannot be.
+        """
+        model = cls()
+        if values.get("version") != VERSION:
+            return model
+        (saved_at,) = numbers([values.get("at")], 1, LAST_INSTANT)
+        (model._advantage,) = numbers([values.get("advantage")], 1)
+        model._saved_at = RawNs(int(saved_at))
+        model._blind.restore(values.get("blind"))
+        if values.get("sensed") is not None:
+            (model._reference_temperature,) = numbers([values.get("reference_temperature")], 1, HOTTEST)
+            model._sensed.restore(values.get("sensed"))
+        return model
+
+    def _start(self, at: RawNs) -> None:
+        """The first frequency, or the first after a restart."""
+        self._end = at if self._saved_at is None else self._saved_at
+        self._skip(at)
 
     def _holdover(self) -> _Held:
         assert self._held is not None, "predictions begin with begin()"
@@ -263,12 +175,12 @@ class HoldoverModel:
         """Add the warmth since the last temperature; a thermometer that is gone is not waited for."""
         hours = _hours(at - held.warm_at)
         if kelvin is None:
-            if hours > SENSOR_PATIENCE:
-                held.sensed = None
+            if held.sensed is not None and hours > SENSOR_PATIENCE:
+                held.sensed = held.spent = None
         elif hours > 0:
             first, second = (hours * (old + new) / 2 for old, new in zip(held.kelvin, kelvin, strict=True))
             held.thermal = (held.thermal[0] + first, held.thermal[1] + second)
-            held.kelvin, held.warm_at = kelvin, at
+            held.kelvin, held.warm_at, held.spent = kelvin, at, None
 
     def _warmth(self, temperature: float | None) -> Thermal | None:
         """A temperature as the model takes it: relative to the first one seen."""
@@ -281,7 +193,7 @@ class HoldoverModel:
 
     def _close(self, at: RawNs) -> None:
         """Learn from the block that ends here."""
-        if self._end is None or not self._block:
+        if not self._block:
             return
         hours, hour, size = _hours(at - self._end), _hours(at), len(self._block)
         rate = sum(entry[0] for entry in self._block) / size
@@ -301,12 +213,11 @@ class HoldoverModel:
 
     def _skip(self, at: RawNs) -> None:
         """Time passes in which nothing was measured."""
-        assert self._end is not None
-        hours = _hours(at - self._end)
+        hours = min(_hours(at - self._end), FARTHEST)
         if hours > 0:
             self._blind.advance(hours)
             self._sensed.advance(hours)
-            self._end = at
+        self._end = at
 
 
 def _hours(interval_ns: int) -> float:

@@ -3,6 +3,7 @@
 Hours and parts per billion throughout, so phases are in ppb-hours: matrices of such numbers are well conditioned.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,10 +47,11 @@ class Character:
 
 
 CHARACTERS = tuple(
-    Character(walk, wander, memory)
-    for walk in (0.1, 0.5, 2.0, 8.0, 30.0, 120.0)
-    for wander, memory in ((0.0, 1.0), (5.0, 0.5), (20.0, 0.5), (80.0, 0.5), (10.0, 4.0), (40.0, 4.0), (160.0, 4.0))
+    Character(walk, strength * math.sqrt(memory / 2), memory)
+    for walk in (0.2, 1.0, 5.0, 15.0, 45.0, 135.0)
+    for strength, memory in ((0.0, 1.0), *itertools.product((5.0, 15.0, 45.0), (0.5, 3.0)))
 )
+"""`strength` is a wander's random walk while it is young. The range is that of an oven to that of a draughty room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,18 @@ class Candidate:
         for index, deviation in enumerate(deviations):
             self.covariance[index][index] = deviation * deviation
         self.covariance[WANDER][WANDER] = character.wander**2
+
+    def restore(self, mean: Sequence[float], covariance: Matrix, score: float) -> None:
+        """Go on from what was learned before a restart; level and wander have to be found anew."""
+        self.score = score
+        self.mean = [*mean]
+        self.covariance = [row[:] for row in covariance]
+        self.mean[LEVEL] = self.mean[WANDER] = 0.0
+        for index, deviation in ((LEVEL, UNKNOWN_LEVEL), (WANDER, self.character.wander)):
+            for row in self.covariance:
+                row[index] = 0.0
+            self.covariance[index] = [0.0] * len(mean)
+            self.covariance[index][index] = deviation * deviation
 
     def advance(self, hours: float) -> None:
         """Let time pass."""
