@@ -137,19 +137,28 @@ def host(require_peer: Callable[[str], Path]) -> Iterator[Host]:
 
 @pytest.fixture(scope="session")
 def start_station(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    """Starts stations: `with start_station(extra_toml, offset=0.0, drift_ppm=0.0) as station`."""
+    """Starts stations: `with start_station(extra_toml, offset=0.0, drift_ppm=0.0) as station`.
+
+    `tracer` is a command that runs the daemon's, as strace does.
+    """
 
     @contextmanager
     def start(
-        extra: str = "", *, offset: float = 0.0, drift_ppm: float = 0.0, environment: dict[str, str] | None = None
+        extra: str = "",
+        *,
+        offset: float = 0.0,
+        drift_ppm: float = 0.0,
+        environment: dict[str, str] | None = None,
+        tracer: Sequence[str] = (),
     ) -> Iterator[Station]:
         folder = tmp_path_factory.mktemp("station")
         station = Station(host, folder)
         (folder / "server.toml").write_text(_configuration(folder) + _REFCLOCK.format(folder=folder) + extra)
         receiver = _receiver_command(folder, offset, drift_ppm)
+        daemon = [*tracer, *_daemon_command(folder)]
         with (
             host.running(*receiver, log=folder / "receiver.log") as station.receiver,
-            host.running(*_daemon_command(folder), log=station.log_file, environment=environment) as station.daemon,
+            host.running(*daemon, log=station.log_file, environment=environment) as station.daemon,
         ):
             yield station
 
