@@ -1,0 +1,253 @@
+"""How well a clock is kept with one server or one reference clock, beside chrony, ntpd, and the limit.
+
+Each run is a clock of its own, whose frequency walks at random. It follows the estimate from update to update; the
+error is read eight times in between (with reference clocks: each second). Figures are microseconds, root mean square.
+The limit is a Kalman filter that is told the true wander and each sample's true variance, on the same samples. Poll is
+the mean interval in seconds; honesty the mean square of error / stated deviation (1 is honest, more is boastful).
+"""
+
+import argparse
+import json
+import math
+import multiprocessing
+import statistics
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from random import Random
+
+from ntp_usg.core.algorithms.clock_filter import LoopEstimator
+from ntp_usg.core.algorithms.estimator import Estimate, Estimator, NoiseModel
+from ntp_usg.core.algorithms.history import SampleHistory
+from ntp_usg.core.algorithms.kalman import Filter, KalmanEstimator
+from ntp_usg.core.algorithms.line_fit import SlopePrior
+from ntp_usg.core.algorithms.poll import PollControl
+from ntp_usg.core.algorithms.sample_noise import SampleNoise
+from ntp_usg.core.base.instants import WallNs, nanoseconds, seconds
+from ntp_usg.core.base.samples import Sample
+from ntp_usg.core.engine.network_source import NETWORK_NOISE
+from ntp_usg.core.engine.pulse_line import PULSE_NOISE
+from ntp_usg.simulate.oscillators import Oscillator, OscillatorSettings
+
+GOAL = 0.8
+BASE_DELAY = 100e-6
+"""Each way, before jitter."""
+READINGS = 8
+ALGORITHMS: dict[str, Callable[[NoiseModel], Estimator]] = {
+    "kalman": KalmanEstimator,
+    "regression": SampleHistory,
+    "pll": LoopEstimator,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A line of the table: intervals in seconds, what others reached in microseconds."""
+
+    name: str
+    wander_ppb: float
+    noise: float
+    """Mean of the exponential jitter each way, or standard deviation of the white noise of a reference clock."""
+    polls: tuple[int, int]
+    """Least and greatest exponent of the poll interval."""
+    network: bool
+    chrony: tuple[float, ...]
+    ntpd: float | None = None
+    length: float = 100_000.0
+    settle: float = 20_000.0
+
+
+def network_cells(name: str, wander_ppb: float, polls: tuple[int, int], *figures: tuple[float, ...]) -> list[Cell]:
+    """One server, four jitters; the figures are those of chrony as published and as measured again, and of ntpd."""
+    return [
+        Cell(
+            name=f"{name}, jitter {1e6 * noise:g} us",
+            wander_ppb=wander_ppb,
+            noise=noise,
+            polls=polls,
+            network=True,
+            chrony=(published, measured),
+            ntpd=ntpd,
+        )
+        for noise, published, measured, ntpd in zip((1e-5, 1e-4, 1e-3, 1e-2), *figures, strict=True)
+    ]
+
+
+def reference_cells(wander_ppb: float, poll: int, chrony: tuple[float, ...]) -> list[Cell]:
+    """A reference clock with a sample each second, which corrects the clock at the poll interval."""
+    return [
+        Cell(
+            name=f"refclock, wander {wander_ppb:g} ppb/s, poll {2**poll} s, noise {1e6 * noise:g} us",
+            wander_ppb=wander_ppb,
+            noise=noise,
+            polls=(poll, poll),
+            network=False,
+            chrony=(figure,),
+            length=10_000.0,
+            settle=2_000.0,
+        )
+        for noise, figure in zip((1e-7, 1e-6, 1e-5), chrony, strict=True)
+    ]
+
+
+CELLS = [
+    *network_cells(
+        "(1) poll 64-1024 s, wander 1 ppb/s",
+        1.0,
+        (6, 10),
+        (35, 109, 475, 1603),
+        (21, 100, 460, 1537),
+        (234, 256, 454, 3665),
+    ),
+    *network_cells(
+        "(2) poll 64 s, wander 10 ppb/s", 10.0, (6, 6), (14, 56, 229, 750), (14, 55, 217, 700), (165, 167, 217, 1467)
+    ),
+    *reference_cells(1.0, 4, (0.2, 0.4, 2.1)),
+    *reference_cells(1.0, 2, (0.1, 0.3, 2.0)),
+    *reference_cells(10.0, 4, (1.7, 1.7, 4.3)),
+    *reference_cells(10.0, 2, (0.2, 0.7, 3.7)),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One clock under one algorithm: root mean square errors in seconds, and how often it asked."""
+
+    error: float
+    limit: float
+    poll: float
+    honesty: float
+
+
+class Limit:
+    """The one filter that knows what the others have to find out."""
+
+    def __init__(self, cell: Cell) -> None:
+        self._filter = Filter(process=(cell.wander_ppb * 1e-9) ** 2, reading=0)
+        self._latest: Sample | None = None
+
+    def add(self, sample: Sample, variance: float) -> None:
+        offset = seconds(sample.offset_ns)
+        if self._latest is None:
+            self._filter.begin(offset, variance, SlopePrior())
+        else:
+            self._filter.advance(seconds(sample.at - self._latest.at))
+            self._filter.learn(offset, SampleNoise(0.0, math.sqrt(variance)))
+        self._latest = sample
+
+    def line(self) -> tuple[float, float]:
+        """Offset in seconds at the latest sample, and rate."""
+        return self._filter.offset, self._filter.rate
+
+
+def measure(cell: Cell, oscillator: Oscillator, true: WallNs, random: Random) -> tuple[Sample, float]:
+    """A sample at a true instant, and its true variance."""
+    raw = oscillator.reading(true)
+    if not cell.network:
+        return Sample(raw, true - raw + nanoseconds(random.gauss(0, cell.noise)), 0.0), cell.noise**2
+    there, back = random.expovariate(1 / cell.noise), random.expovariate(1 / cell.noise)
+    sample = Sample(raw, true - raw + nanoseconds((there - back) / 2), 0.0, 2 * BASE_DELAY + there + back)
+    return sample, (there + back) ** 2 / 12 + 1e-18
+
+
+def simulate(cell: Cell, algorithm: str, seed: int) -> Run:
+    """Keep one clock."""
+    random = Random(seed)
+    step = 2.0 ** cell.polls[0] / READINGS if cell.network else 1.0
+    oscillator = Oscillator(OscillatorSettings(wander_ppb=cell.wander_ppb), WallNs(0), random, step)
+    estimator = ALGORITHMS[algorithm](NETWORK_NOISE if cell.network else PULSE_NOISE)
+    limit, control = Limit(cell), PollControl(*cell.polls)
+    squares, limit_squares, honesty, polls = [], [], [], []
+    elapsed, next_update, estimate = 0.0, 0.0, Estimate(0, 0.0, 1.0, 0.0)
+    while elapsed < cell.length:
+        sample, variance = measure(cell, oscillator, WallNs(nanoseconds(elapsed)), random)
+        reason = estimator.add(sample)
+        limit.add(sample, variance)
+        interval = 2.0 ** control.update(estimator, reason) if cell.network else 1.0
+        if elapsed >= next_update:
+            estimate = estimator.estimate(sample.at) or estimate
+            (limit_offset, limit_rate), updated_at = limit.line(), sample.at
+            next_update = elapsed + 2.0 ** cell.polls[0]
+            error = seconds(estimate.offset_ns + sample.at) - elapsed
+            if elapsed >= cell.settle:
+                honesty.append((error / estimate.deviation) ** 2)
+                polls.append(interval)
+        for index in range(READINGS if cell.network else 1):
+            true = elapsed + interval * (index + 1) / READINGS if cell.network else elapsed + interval
+            if true > cell.settle:
+                raw = oscillator.reading(WallNs(nanoseconds(true)))
+                since, fast = seconds(raw - updated_at), seconds(raw) - true
+                squares.append((fast + seconds(estimate.offset_ns) + estimate.rate * since) ** 2)
+                limit_squares.append((fast + limit_offset + limit_rate * since) ** 2)
+        elapsed += interval
+    return Run(
+        math.sqrt(statistics.fmean(squares)),
+        math.sqrt(statistics.fmean(limit_squares)),
+        statistics.fmean(polls) if cell.network else 2.0 ** cell.polls[0],
+        statistics.fmean(honesty),
+    )
+
+
+def run_one(job: tuple[Cell, str, int]) -> Run:
+    return simulate(*job)
+
+
+def row(cell: Cell, runs: dict[str, list[Run]]) -> dict[str, object]:
+    """Means over the seeds, errors in microseconds; `ratio` is ours to the better of chrony's."""
+    errors = {name: [1e6 * run.error for run in them] for name, them in runs.items()}
+    ours, kalman = errors["kalman"], runs["kalman"]
+    return {
+        "cell": asdict(cell),
+        **{name: statistics.fmean(them) for name, them in errors.items()},
+        "spread": statistics.stdev(ours) if len(ours) > 1 else 0.0,
+        "limit": 1e6 * statistics.fmean(run.limit for run in kalman),
+        "ratio": statistics.fmean(ours) / min(cell.chrony),
+        "poll": statistics.fmean(run.poll for run in kalman),
+        "honesty": statistics.fmean(run.honesty for run in kalman),
+    }
+
+
+def line(cell: Cell, figures: dict[str, object]) -> str:
+    number = {name: float(str(value)) for name, value in figures.items() if name != "cell"}
+    chrony = "/".join(f"{figure:g}" for figure in cell.chrony)
+    ours = f"{number['kalman']:.3g} +-{number['spread']:.2g}"
+    ntpd = "-" if cell.ntpd is None else f"{cell.ntpd:g}"
+    return (
+        f"{cell.name:52}{ours:>15}{number['limit']:9.3g}{chrony:>11}{ntpd:>6}{number['ratio']:7.2f}"
+        f"{number['regression']:9.3g}{number['pll']:8.3g}{number['poll']:6.0f}{number['honesty']:9.2f}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="script/bench accuracy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=8, help="clocks in each cell")
+    parser.add_argument("--cell", type=int, action="append", help="only these lines of the table, counted from 0")
+    parser.add_argument("--poll", type=int, help="a fixed poll exponent in the network cells")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    options = parser.parse_args()
+    cells = [CELLS[index] for index in options.cell] if options.cell else CELLS
+    if options.poll is not None:
+        cells = [replace(cell, polls=(options.poll, options.poll)) if cell.network else cell for cell in cells]
+    if not options.json:
+        print(
+            f"{'':52}{'ours (kalman)':>15}{'limit':>9}{'chrony':>11}{'ntpd':>6}{'ratio':>7}"
+            f"{'regress.':>9}{'pll':>8}{'poll':>6}{'honesty':>9}"
+        )
+    missed = 0
+    with multiprocessing.Pool() as pool:
+        for cell in cells:
+            jobs = [(cell, name, seed) for name in ALGORITHMS for seed in range(options.seeds)]
+            results = pool.map(run_one, jobs, chunksize=1)
+            runs: dict[str, list[Run]] = {name: [] for name in ALGORITHMS}
+            for (_, name, _), run in zip(jobs, results, strict=True):
+                runs[name].append(run)
+            figures = row(cell, runs)
+            missed += float(str(figures["ratio"])) > GOAL
+            print(json.dumps(figures) if options.json else line(cell, figures), flush=True)
+    if missed:
+        raise SystemExit(f"{missed} of {len(cells)} lines are above {GOAL} of the better of chrony's figures.")
+
+
+if __name__ == "__main__":
+    main()
