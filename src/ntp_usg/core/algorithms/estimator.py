@@ -49,6 +49,12 @@ class Estimator(Protocol):
     def add(self, sample: Sample) -> Reason:
         """Take a sample in (USED), or say that it is an OUTLIER."""
 
+    def expect(self, rate: float, deviation: float) -> None:
+        """Expect this frequency of the first samples: somebody has learned it before."""
+
+    def shift(self, offset_ns: int) -> None:
+        """Move what was measured: UTC has left out or counted twice a second, and no clock has moved."""
+
     def restart(self) -> None:
         """Forget the samples but keep the frequency as the expectation for what follows."""
 

@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from dataclasses import replace
 from itertools import pairwise
 
 from ntp_usg.core.algorithms.estimator import Estimate, NoiseModel
@@ -58,6 +59,15 @@ class SampleHistory:
             self._samples.popleft()
             self._fit = self._fit_samples()
         return Reason.USED
+
+    def expect(self, rate: float, deviation: float) -> None:
+        """Expect this frequency of the first samples."""
+        self._prior = SlopePrior(rate, deviation)
+
+    def shift(self, offset_ns: int) -> None:
+        """Move what was measured by a leap second."""
+        moved = [replace(sample, offset_ns=sample.offset_ns + offset_ns) for sample in self._samples]
+        self._samples = deque(moved, maxlen=self.WINDOW)
 
     def restart(self) -> None:
         """Forget the samples but keep the frequency as the expectation for what follows."""

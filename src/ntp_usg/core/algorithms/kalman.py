@@ -1,7 +1,7 @@
 """A bank of Kalman filters of offset and frequency, one for each wander a clock may have, weighed by their evidence."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ntp_usg.core.algorithms.estimator import Estimate, NoiseModel
 from ntp_usg.core.algorithms.line_fit import SlopePrior
@@ -154,6 +154,16 @@ class KalmanEstimator:
         self._latest = sample
         self._count += 1
         return Reason.USED
+
+    def expect(self, rate: float, deviation: float) -> None:
+        """Expect this frequency of the first samples."""
+        self._prior = SlopePrior(rate, deviation)
+
+    def shift(self, offset_ns: int) -> None:
+        """Move what was measured by a leap second."""
+        self._base_ns += offset_ns
+        if self._latest is not None:
+            self._latest = replace(self._latest, offset_ns=self._latest.offset_ns + offset_ns)
 
     def restart(self) -> None:
         """Forget the samples but keep the frequency as the expectation for what follows."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
+from ntp_usg.core.algorithms.poll import PollControl
 from ntp_usg.core.algorithms.selection import Choice
 from ntp_usg.core.associations.client import ClientAssociation
 from ntp_usg.core.base.actions import Action, Level, Note
@@ -37,6 +38,7 @@ class NetworkSource(Source):
         self.association = ClientAssociation(settings.association, random_bits, now)
         self.remote: RemoteState | None = None
         self._reference_id = settings.reference_id
+        self._poll_control = PollControl(settings.association.min_poll, settings.association.max_poll)
         self._delay = 0.0
 
     @property
@@ -85,7 +87,9 @@ class NetworkSource(Source):
         sample = replace(result.sample, offset_ns=result.sample.offset_ns - nanoseconds(self.settings.offset))
         self.remote = result.remote
         self._delay = max(sample.delay, 0.0)
-        return self.measure(sample, now)
+        reason = self.measure(sample, now)
+        self.association.set_poll(self._poll_control.update(self.estimator, reason))
+        return reason
 
     def review(self, now: MonoNs, served: ClockMapping) -> list[Action]:  # noqa: ARG002 - only health changes
         """Notice that the server answers or has stopped to."""
