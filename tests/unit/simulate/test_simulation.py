@@ -26,7 +26,7 @@ def test_a_client_finds_the_servers_time(network: str):
     assert figures.steps <= 1
     assert figures.bound_violated == 0
     assert figures.synchronised == 1
-    assert 30 < figures.packets_per_hour < 70
+    assert 7 < figures.packets_per_hour < 70
 
 
 def test_a_station_finds_the_time_by_pulses(station: str):
@@ -83,7 +83,7 @@ def test_a_machine_that_slept_finds_the_time_again(network: str):
 
 def test_a_stepped_host_clock_is_noticed_and_mended(network: str):
     figures, simulation = run(network, '[[event]]\nat = "30min"\nwhat = "step"\nclock = "client"\nseconds = 5')
-    assert "step seconds=5.0" in notes(simulation)
+    assert "scenario: step seconds=5.0" in notes(simulation)
     assert figures.rms_error < 100e-6
 
 
@@ -102,8 +102,8 @@ def test_a_server_that_says_it_is_lost_is_not_followed(network: str):
 def test_what_is_lost_comes_back(station: str, thing: str):
     event = f'[[event]]\nat = 20\nwhat = "lose"\nhost = "station"\nthing = "{thing}"\nfor = 20'
     figures, simulation = run(station, event)
-    assert notes(simulation).count(f"lose thing={thing}") == 1
-    assert notes(simulation).count(f"end of lose thing={thing}") == 1
+    assert notes(simulation).count(f"scenario: lose thing={thing}") == 1
+    assert notes(simulation).count(f"scenario: end of lose thing={thing}") == 1
     assert figures.rms_error < 20e-6
 
 

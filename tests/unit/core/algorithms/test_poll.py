@@ -25,6 +25,12 @@ class Growing:
     def add(self, sample: Sample) -> Reason:
         return Reason.USED
 
+    def expect(self, rate: float, deviation: float) -> None:
+        pass
+
+    def shift(self, offset_ns: int) -> None:
+        pass
+
     def restart(self) -> None:
         self.ready = False
 
