@@ -39,10 +39,10 @@ class Fuzzer:
             max_poll=polls[1],
             iburst=rng.random() < 0.5,
             burst=rng.random() < 0.3,
-            own_reference_ids=frozenset({b"\x7f\0\0\1"}),
         )
         self.now = MonoNs(rng.randrange(10**15))
         self.association = ClientAssociation(self.settings, rng.getrandbits, self.now)
+        self.association.own_reference_id = b"\x7f\0\0\1"
         self.origins = [0]
         self.open = False
         self.ahead_ns = rng.choice((0, rng.randrange(-(10**18), 10**18)))

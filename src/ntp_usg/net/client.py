@@ -16,7 +16,9 @@ from ntp_usg.sysapi.timestamping import (
     ControlMessage,
     departure_time,
     enable_departure_timestamps,
+    enable_packet_info,
     enable_receive_timestamps,
+    local_address,
     receive_time,
 )
 
@@ -66,6 +68,10 @@ class ClientEndpoints:
         """The numeric address that is asked; None while none is known."""
         return self._paths[association].address
 
+    def local_address(self, association: str) -> bytes | None:
+        """Our own packed address as this server sees it, where nothing translates it; known once it has answered."""
+        return self._paths[association].local
+
     def trouble(self, association: str) -> str | None:
         """Why requests do not get through, where this machine knows."""
         return self._paths[association].trouble
@@ -83,6 +89,7 @@ class _Path:
         self, name: str, server: ServerAddress, departed: Departed, answered: Answered, *, inline_lookups: bool
     ) -> None:
         self.trouble: str | None = None
+        self.local: bytes | None = None
         self._name = name
         self._server = server
         self._departed = departed
@@ -163,6 +170,7 @@ class _Path:
         family = socket.AF_INET if len(where) == 2 else socket.AF_INET6
         endpoint = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
+            enable_packet_info(endpoint)
             if not enable_departure_timestamps(endpoint):
                 enable_receive_timestamps(endpoint)
             self._sent_at = HostNs(time.time_ns())
@@ -200,6 +208,8 @@ class _Path:
         if self._addresses and sender[:2] == self._addresses[0][:2]:
             self._unanswered = 0
             self._notice(None)
+            local = local_address(ancillary)
+            self.local = local.packed if local is not None else None
             self._answered(self._name, data, _arrival(receive_time(ancillary)))
 
     def _hang_up(self) -> None:

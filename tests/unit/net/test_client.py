@@ -84,6 +84,7 @@ def test_a_request_goes_out_and_its_answer_comes_back_with_both_times(echo: Call
         with closing((asking := asker("127.0.0.1", echo())).endpoints):
             assert await asking.ask() == b"QUESTION"
             assert asking.endpoints.address("server") == "127.0.0.1"
+            assert asking.endpoints.local_address("server") == bytes([127, 0, 0, 1])
         ((name, _, at),) = asking.answers
         assert name == "server"
         assert before <= asking.departures[0] <= asking.departures[-1] <= at <= time.time_ns()

@@ -1,7 +1,7 @@
 """The client's side of NTP (RFC 5905 sections 8, 9 and 13): when to ask a server, and what to make of its answers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from ntp_usg.core.base.errors import WireError
@@ -58,8 +58,6 @@ class AssociationSettings:
     """Of our timestamps, as an exponent of two in seconds."""
     max_distance: float = 3.0
     """An answer whose time may be off by more seconds is refused (RFC 5905 MAXDIST)."""
-    own_reference_ids: frozenset[bytes] = field(default_factory=frozenset)
-    """Reference ids that mean this host: a server that carries one follows us."""
 
 
 class ClientAssociation:
@@ -74,6 +72,8 @@ class ClientAssociation:
         """Eight-bit shift register, one bit a request, newest lowest: set when its answer was usable."""
         self.stopped: Reason | None = None
         """Why the server may not be asked any more, when it said so."""
+        self.own_reference_id: bytes | None = None
+        """What the server would call us, once known: if it follows us, we must not follow it."""
         self._random_bits = random_bits
         self._first_at = MonoNs(now + random_bits(FIRST_DELAY_BITS))
         self._asked_at: MonoNs | None = None
@@ -102,7 +102,7 @@ class ClientAssociation:
             return NEVER
         if self._asked_at is None:
             return self._first_at
-        interval = nanoseconds(BURST_SPACING if self._quick else 2.0**self.poll)
+        interval = nanoseconds(min(BURST_SPACING, 2.0**self.poll) if self._quick else 2.0**self.poll)
         return MonoNs(self._asked_at + interval + (interval * self._jitter // JITTER_SHARE >> JITTER_BITS))
 
     def timer(self, now: MonoNs) -> bytes | None:
@@ -174,7 +174,7 @@ class ClientAssociation:
         """Why what the server says of itself forbids to follow it."""
         if header.leap is Leap.UNSYNCHRONISED or not 0 < header.stratum < UNSYNCHRONISED_STRATUM:
             return Reason.UNSYNCHRONISED_SERVER
-        if header.stratum > 1 and header.reference_id in self.settings.own_reference_ids:
+        if header.stratum > 1 and header.reference_id == self.own_reference_id:
             return Reason.LOOP
         if not (header.receive_timestamp and header.transmit_timestamp) or _reference_lead(header) > MAX_REFERENCE_LEAD:
             return Reason.BAD_TIMESTAMPS

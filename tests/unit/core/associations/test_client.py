@@ -136,13 +136,16 @@ def test_a_hint_tells_the_era_when_the_host_woke_up_in_1970() -> None:
     ],
 )
 def test_an_answer_that_cannot_be_trusted_is_refused(change: dict[str, object], reason: Reason) -> None:
-    talk = asked(own_reference_ids=frozenset({b"\x7f\0\0\1"}))
+    talk = asked()
+    talk.association.own_reference_id = b"\x7f\0\0\1"
     assert talk.hear(replace(GOOD, **change)) is reason  # type: ignore[arg-type]
     assert talk.association.reach == 0
 
 
 def test_a_stratum_1_server_may_be_called_like_us() -> None:
-    assert isinstance(asked(own_reference_ids=frozenset({b"GPS\0"})).hear(), Exchange)
+    talk = asked()
+    talk.association.own_reference_id = b"GPS\0"
+    assert isinstance(talk.hear(), Exchange)
 
 
 def test_missing_timestamps_are_refused() -> None:
@@ -333,6 +336,14 @@ def test_the_engine_sets_the_poll_within_the_limits_and_at_once() -> None:
     assert polls == [4, 6, 8]
     talk.association.set_poll(5)
     assert talk.association.deadline() - talk.now == pytest.approx(32e9, rel=0.04)
+
+
+def test_a_burst_is_never_slower_than_the_poll() -> None:
+    talk = Talk(iburst=True, min_poll=-2, max_poll=-2)
+    for _ in range(6):
+        talk.ask()
+        talk.hear()
+    assert talk.gaps() == pytest.approx([0.25] * 5, rel=0.04)
 
 
 def test_intervals_of_less_than_a_second_work() -> None:
