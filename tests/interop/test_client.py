@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -83,3 +83,24 @@ def test_chronyd_is_measured(chronyd: Callable[..., int]):
 def test_an_unsynchronised_chronyd_is_told_apart(chronyd: Callable[..., int]):
     port = chronyd("allow 127.0.0.1")
     assert asyncio.run(talk(port, until=bool))[0] is Reason.UNSYNCHRONISED_SERVER
+
+
+def test_a_chronyd_that_follows_us_is_not_followed_back(host, start_daemon, require_peer, tmp_path):
+    configuration = (
+        "local stratum 1\nport 11211\n",
+        # With an address of its own, or it would take our source for itself and not follow us.
+        "server 127.0.0.1 minpoll 0 maxpoll 0 iburst\nport 11212\nbindacqaddress 127.0.0.2\n",
+    )
+    sources = "".join(
+        f'[[source]]\naddress = "{address}"\nmax_poll = 0\nmin_poll = -1\n'
+        for address in ("127.0.0.1:11211", "127.0.0.2:11212")
+    )
+    with ExitStack() as running:
+        for number, lines in enumerate(configuration):
+            file = tmp_path / f"{number}.conf"
+            file.write_text(f"{lines}allow all\ncmdport 0\nbindcmdaddress /\npidfile {tmp_path}/{number}.pid\n")
+            command = [require_peer("chronyd"), "-x", "-d", "-u", "root", "-f", file]
+            running.enter_context(host.running(*command, log=tmp_path / f"{number}.log"))
+        station = running.enter_context(start_daemon(sources))
+        station.wait_until(lambda: "rejected/loop" in station.status()["sources"][1]["verdicts"], "the loop")
+        assert [each["tally"] for each in station.status()["sources"]] == ["selected", "rejected"]

@@ -128,6 +128,9 @@ class Daemon:
         self._engine.sent(name, at)
 
     def _answered(self, name: str, data: bytes, at: HostNs) -> None:
+        local = self._endpoints.local_address(name)
+        if local is not None:
+            self._engine.seen_as(name, address_reference(local))
         self._runner.perform(self._engine.receive(name, data, at))
 
     def _on_request(self, packet: bytes, _client: bytes, reply: Callable[[bytes], object]) -> None:

@@ -86,6 +86,10 @@ class Engine:
         """Take in what our reference id is while we follow a server: its address was found (RFC 5905 figure 12)."""
         self._servers[name].reference_id = reference_id
 
+    def seen_as(self, name: str, reference_id: bytes) -> None:
+        """Take in what a server's reference id is if it follows us: then we must not follow it."""
+        self._servers[name].association.own_reference_id = reference_id
+
     def sent(self, name: str, at: HostNs) -> None:
         """Take in when the latest request to a server left."""
         self._servers[name].association.sent(self._clock.raw(at))
