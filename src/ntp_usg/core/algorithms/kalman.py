@@ -54,14 +54,14 @@ class Filter:
         spread = self.offset_variance + noise.sigma * noise.sigma
         shift, remaining, evidence = weigh(measured - self.offset, noise.half_width, spread)
         offset_gain, rate_gain = self.offset_variance / spread, self.covariance / spread
-        settled = (1 - remaining) * spread
+        # As products, for differences lose all digits where the prediction is much worse than the measurement.
+        kept = (noise.sigma * noise.sigma + self.offset_variance * remaining) / spread
+        rate_variance = self.rate_variance - rate_gain * rate_gain * (1 - remaining) * spread
         self.offset += offset_gain * shift
         self.rate += rate_gain * shift
-        self.offset_variance -= offset_gain * offset_gain * settled
-        self.covariance -= offset_gain * rate_gain * settled
-        # With far apart samples the difference is below what floats resolve: the correlation stays within one.
-        certain = self.covariance * self.covariance / self.offset_variance
-        self.rate_variance = max(certain, self.rate_variance - rate_gain * rate_gain * settled)
+        self.offset_variance *= kept
+        self.covariance *= kept
+        self.rate_variance = max(rate_variance, self.covariance * self.covariance / self.offset_variance)
         self.log_weight = FORGETTING * self.log_weight + evidence
 
     def begin(self, offset: float, offset_variance: float, prior: SlopePrior) -> None:
@@ -79,9 +79,10 @@ def weigh(innovation: float, half_width: float, spread: float) -> tuple[float, f
     """
     sigma = math.sqrt(spread)
     if half_width < 0.3 * sigma:
-        total = spread + half_width * half_width / 3
+        width_variance = half_width * half_width / 3
+        total = spread + width_variance
         evidence = -innovation * innovation / (2 * total) - 0.5 * math.log(total) - LOG_ROOT_2_PI
-        return innovation * spread / total, 1 - spread / total, evidence
+        return innovation * spread / total, width_variance / total, evidence
     low, high = (innovation - half_width) / sigma, (innovation + half_width) / sigma
     nearest = max(low, -high)
     if nearest > 5:

@@ -1,0 +1,72 @@
+"""What is read of a sample's error before it is used."""
+
+from random import Random
+
+import pytest
+
+from ntp_usg.core.algorithms.estimator import NoiseModel
+from ntp_usg.core.algorithms.sample_noise import NoiseReader
+from ntp_usg.core.base.instants import RawNs
+from ntp_usg.core.base.samples import Sample
+
+NOISE = NoiseModel(expected=1e-3, floor=1e-6, gate=1e-4)
+
+
+def sample(second: int, offset: float = 0.0, delay: float = 0.0) -> Sample:
+    return Sample(RawNs(second * 10**9), round(offset * 1e9), 1e-6, delay)
+
+
+def test_the_first_exchange_may_be_off_by_half_its_delay():
+    bound, *_ = NoiseReader(NOISE).read(sample(0, delay=0.02))
+    assert bound.half_width == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("base", [1e-4, 0.2])
+def test_the_bound_holds_the_error_of_nearly_every_exchange(base):
+    random, reader, outside, count = Random(1), NoiseReader(NOISE), 0, 2000
+    for index in range(count):
+        there, back = random.expovariate(1e4), random.expovariate(1e4)
+        bound, *_ = reader.read(sample(64 * index, (there - back) / 2, base + there + back))
+        outside += abs(there - back) / 2 > bound.half_width + 3 * bound.sigma
+    assert outside < 0.01 * count
+
+
+def test_a_late_packet_is_bounded_by_what_it_was_late_by():
+    reader = NoiseReader(NOISE)
+    for index in range(50):
+        reader.read(sample(64 * index, delay=1e-3))
+    bound, *_ = reader.read(sample(64 * 50, delay=11e-3))
+    assert bound.half_width == pytest.approx(5e-3, rel=0.05)
+
+
+def test_after_a_longer_route_the_old_lowest_delay_is_forgotten():
+    reader = NoiseReader(NOISE)
+    for index in range(400):
+        bound, *_ = reader.read(sample(index, delay=1e-3 if index < 100 else 9e-3))
+    assert bound.half_width < 10e-6
+
+
+@pytest.mark.parametrize("spacing", [1, 16])
+def test_samples_without_delay_are_judged_by_their_scatter_about_any_line(spacing):
+    random, reader = Random(1), NoiseReader(NOISE)
+    for index in range(500):
+        readings = reader.read(sample(spacing * index, 100e-6 * spacing * index + random.gauss(0, 20e-6)))
+    sharp, middle, dull = (reading.sigma for reading in readings)
+    assert middle == pytest.approx(20e-6, rel=0.4)
+    assert sharp == pytest.approx(middle / 2)
+    assert dull == pytest.approx(middle * 2)
+
+
+def test_one_wild_sample_hardly_moves_the_scatter():
+    random, reader = Random(1), NoiseReader(NOISE)
+    for index in range(200):
+        before = reader.read(sample(index, random.gauss(0, 20e-6)))[1].sigma
+    after = reader.read(sample(200, 1.0))[1].sigma
+    assert after < 1.1 * before
+
+
+def test_samples_that_agree_exactly_are_not_believed_below_the_floor():
+    reader = NoiseReader(NOISE)
+    for index in range(2000):
+        readings = reader.read(sample(index))
+    assert [reading.sigma for reading in readings[:2]] == [1e-6, 1e-6]
