@@ -16,7 +16,7 @@ from ntp_usg.simulate.world import Entry
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MOST_EVENTS = 12
+_MOST_EVENTS = 16
 _LABELS = 40  # so many numbers fit above the picture side by side
 _LONGEST_LINE = 150
 _TIMES = ((10800, 60, "min"), (172800, 3600, "h"), (float("inf"), 86400, "d"))
@@ -154,5 +154,5 @@ def _settled(recorder: Recorder, values: Sequence[float], settled: float) -> lis
 
 
 def _limit(sizes: list[float]) -> float:
-    """A scale that all but the wildest values fit in."""
-    return 1.25 * sorted(sizes)[int(0.999 * (len(sizes) - 1))] or 1e-9
+    """A scale that all but the wildest percent fits in."""
+    return 1.25 * sorted(sizes)[int(0.99 * (len(sizes) - 1))] or 1e-9

@@ -71,6 +71,8 @@ class Recorder:
     def _probe(self) -> None:
         world, clock = self._world, self.host.clock
         world.after(self._interval, self._probe)
+        if clock.asleep:  # nobody can ask it then
+            return
         host, now = clock.read()
         serving = self.host.engine.serving()
         self.times.append(seconds(world.now - world.start))

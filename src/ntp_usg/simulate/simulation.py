@@ -98,7 +98,7 @@ class Simulation:
             self._world.after(event.at + event.lasts, partial(self._happen, event, event.end, f"end of {event}"))
 
     def _happen(self, event: Happening, change: Callable[["Simulation"], None], text: str) -> None:
-        self._world.note(event.subject, Level.INFO, text)
+        self._world.note(event.subject, Level.WARNING, f"scenario: {text}")
         change(self)
 
     def _random(self, *purpose: str) -> Random:
