@@ -15,6 +15,8 @@ GAP = 3 * BLOCK
 """Hours of silence after which what was forecast can no longer be checked."""
 SENSOR_PATIENCE = 0.5
 """Hours that a holdover goes on with the last temperature."""
+COMPARED = 8.0
+"""Hours over which the forecasts with and without a thermometer are compared."""
 HOTTEST = 200.0
 """No sensor of a running machine says more, in celsius."""
 STEP = 1 / 60
@@ -52,8 +54,7 @@ class HoldoverModel:
         self._advantage = 0.0
         self._kelvin: Thermal | None = None
         self._block: list[tuple[float, float, Thermal | None]] = []
-        self._end = RawNs(0)
-        """Of the last block."""
+        self._end = RawNs(0)  # of the last block
         self._latest: RawNs | None = None
         self._saved_at: RawNs | None = None
         self._held: _Held | None = None
@@ -82,10 +83,8 @@ class HoldoverModel:
         if self._latest is not None:
             self._close(self._latest)
         self._skip(at)
-        trusted = self._kelvin is not None and self._advantage > 0
-        sensed = self._sensed.forecast(_hours(at)) if trusted else None
         blind = self._blind.forecast(_hours(at))
-        self._held = _Held(at, estimate, blind, sensed, at, self._kelvin or (0.0, 0.0))
+        self._held = _Held(at, estimate, blind, self._sensed_forecast(at, blind), at, self._kelvin or (0.0, 0.0))
 
     def predict(self, at: RawNs, temperature: float | None = None) -> Estimate:
         """The offset and rate at an instant after `begin`; the published bound is three deviations.
@@ -122,11 +121,12 @@ class HoldoverModel:
 
     def as_dict(self) -> dict[str, object]:
         """What a restart need not learn again, as plain values; empty where nothing was learned."""
-        if self._latest is None:
+        saved_at = self._saved_at if self._latest is None else self._end
+        if saved_at is None:
             return {}
         return {
             "version": VERSION,
-            "at": self._end,
+            "at": saved_at,
             "reference_temperature": self._reference_temperature,
             "advantage": self._advantage,
             "blind": self._blind.as_dict(),
@@ -155,6 +155,15 @@ class HoldoverModel:
         """The first frequency, or the first after a restart."""
         self._end = at if self._saved_at is None else self._saved_at
         self._skip(at)
+
+    def _sensed_forecast(self, at: RawNs, blind: Forecast) -> Forecast | None:
+        """The forecast by the thermometer, where that has explained more than a clock alone and also promises more."""
+        if self._kelvin is None or self._advantage <= 0:
+            return None
+        sensed, hours = self._sensed.forecast(_hours(at)), COMPARED
+        still = (hours * self._kelvin[0], hours * self._kelvin[1])
+        promised = self._sensed.checks.scale(hours) * sensed.phase(hours, still)[1]
+        return sensed if promised < self._blind.checks.scale(hours) * blind.phase(hours, None)[1] else None
 
     def _holdover(self) -> _Held:
         assert self._held is not None, "predictions begin with begin()"
@@ -206,7 +215,7 @@ class HoldoverModel:
             mean = (sum(entry[0] for entry in warm) / size, sum(entry[1] for entry in warm) / size)
             gained = self._sensed.measure(hours, hour, rate, variance, mean) - plain
             self._advantage = math.exp(-hours / FORGET_HOURS) * self._advantage + gained
-        else:
+        elif self._reference_temperature is not None:
             self._sensed.advance(hours)
         self._block.clear()
         self._end = at

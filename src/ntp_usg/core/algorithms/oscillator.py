@@ -11,8 +11,8 @@ from dataclasses import dataclass
 PPB_HOUR = 1e-9 * 3600
 """Seconds in one ppb-hour."""
 DAY = 24.0
-LEVEL, AGEING, WANDER, DAILY, SLOPE, CURVE = 0, 1, 2, slice(3, 7), 7, 8
-BLIND_SIZE, SENSED_SIZE = 7, 9
+LEVEL, AGEING, WANDER, DAILY, SLOPE = 0, 1, 2, slice(3, 7), 7
+"""Places in the state; a curvature follows the slope, and both are there only with a thermometer."""
 UNKNOWN_LEVEL = 1e5
 """100 ppm: a crystal by its data sheet, and what a kernel may choose anew for its counter at each boot."""
 AGEING_DEVIATION = 20.0 / DAY
@@ -24,6 +24,9 @@ UNSEEN_REST = (30.0, 30.0, 15.0, 15.0)
 SLOPE_DEVIATION = 200.0
 CURVE_DEVIATION = 20.0
 """ppb/K and ppb/K^2: AT-cut crystals near room temperature stay inside one of these deviations, watch crystals two."""
+
+RENEWAL = 0.01 / (365 * DAY)
+"""Share of a first variance that comes back in an hour: crystals, and where their thermometers are, change in time."""
 
 Matrix = list[list[float]]
 
@@ -85,6 +88,8 @@ class Candidate:
         for index, deviation in enumerate(deviations):
             self.covariance[index][index] = deviation * deviation
         self.covariance[WANDER][WANDER] = character.wander**2
+        lasting = (AGEING, *range(SLOPE, len(deviations)))
+        self._renewals = [(index, RENEWAL * deviations[index] ** 2) for index in lasting]
 
     def restore(self, mean: Sequence[float], covariance: Matrix, score: float) -> None:
         """Go on from what was learned before a restart; level and wander have to be found anew."""
@@ -114,6 +119,8 @@ class Candidate:
         covariance[WANDER][WANDER] += character.wander**2 * (1 - decay * decay)
         for index in range(DAILY.start, DAILY.stop):
             covariance[index][index] += walked / DAY
+        for index, renewal in self._renewals:
+            covariance[index][index] += renewal * hours
 
     def measure(self, row: Sequence[float], rate: float, variance: float) -> float:
         """Take in a frequency in ppb; returns the log likelihood that this character gave it."""

@@ -25,6 +25,8 @@ HORIZONS = (1.0, 2.0, 4.0, 8.0, 16.0, 24.0)
 """Hours over which the bank checks its own forecasts."""
 ASSUMED_CHECKS = 4.0
 """The forecasts' stated deviations are trusted like this many checks that came out as stated."""
+WORST_SQUARE = 100.0
+"""A forecast that is off by more than ten deviations met a change of its world, and says nothing of the next."""
 PRUNED = 1e-3
 """A character that is believed less than this is left out of a forecast."""
 BIGGEST = 1e12
@@ -60,7 +62,7 @@ class Checks:
         """One forecast an hour is checked, and those over h hours share most of what they see with h others."""
         keep = math.exp(-1 / FORGET_HOURS)
         self.counts[index] = keep * self.counts[index] + 1 / HORIZONS[index]
-        self.squares[index] = keep * self.squares[index] + square / HORIZONS[index]
+        self.squares[index] = keep * self.squares[index] + min(square, WORST_SQUARE) / HORIZONS[index]
 
     def scale(self, hours: float) -> float:
         """What stated variances must be multiplied by; a longer horizon starts from what the shorter ones showed."""

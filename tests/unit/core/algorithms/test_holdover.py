@@ -205,6 +205,20 @@ def test_what_was_learned_survives_a_restart():
     assert learned < anew / 3
 
 
+def test_a_restart_that_hears_no_reference_forgets_nothing():
+    saved = taught(heated, DAY, temperature=heating).as_dict()
+    assert HoldoverModel.from_dict(saved).as_dict().keys() == saved.keys()
+
+
+def test_a_thermometer_that_was_moved_does_not_break_the_promise():
+    def moved(second: float) -> float:
+        return 30 + heating(second) / 2
+
+    model = taught(heated, 2 * DAY, temperature=heating)
+    taught(heated, 3 * DAY, start=2 * DAY + MINUTE, temperature=moved, model=model)
+    assert abs(error(model, heated, 3 * DAY, DAY, moved)) < 3 * model.predict(at(4 * DAY)).deviation < 0.1
+
+
 def test_what_is_kept_is_small():
     """The drift file may have 64 KiB in all, indented."""
     assert len(json.dumps(taught(heated, DAY, temperature=heating).as_dict(), indent=2)) < 16384
