@@ -5,7 +5,6 @@ import contextlib
 import os
 import select
 import socket
-import time
 import tty
 from pathlib import Path
 from random import Random
@@ -128,14 +127,13 @@ class SimulatedReceiver:
                 _send(line, path, PpsInfo(sequence, sequence, assert_at, clear_at))
 
     def _next_second(self) -> WallNs:
-        now = self._truth.true_time(HostNs(time.time_ns()))
-        return WallNs((now // NS_PER_SECOND + 1) * NS_PER_SECOND)
+        return WallNs((self._truth.now() // NS_PER_SECOND + 1) * NS_PER_SECOND)
 
     async def _until(self, true: WallNs) -> None:
-        await asyncio.sleep(seconds(self._truth.host_time(true) - time.time_ns()))
+        await asyncio.sleep(seconds(true - self._truth.now()))
 
     def _jittered(self, true: WallNs) -> HostNs:
-        return HostNs(self._truth.host_time(true) + round(self._random.gauss(0, self._pulse_jitter_ns)))
+        return HostNs(self._truth.stamp(true) + round(self._random.gauss(0, self._pulse_jitter_ns)))
 
     def _write(self, data: bytes) -> None:
         if self._line is not None and _has_reader(self._line):
