@@ -1,5 +1,6 @@
 """A run as a picture: the error, what was promised of it, and the frequency, with the events that explain them."""
 
+import math
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import groupby
@@ -37,7 +38,7 @@ def draw_picture(simulation: Simulation, recorder: Recorder, path: Path) -> None
     figure = Figure(figsize=(10, 7.6 + 0.2 * len(events)), dpi=120, layout="constrained")
     panels = figure.subplots(3, 1, sharex=True, height_ratios=(3, 2, 1.4))
     scale, unit = next((scale, unit) for limit, scale, unit in _TIMES if simulation.scenario.duration <= limit)
-    times = [time / scale for time in recorder.times]
+    times = [time / scale for time in _with_gaps(recorder.times)]
     settled = simulation.scenario.settled
     _draw_error(panels[0], times, recorder, settled)
     _draw_promise(panels[1], times, recorder)
@@ -147,6 +148,14 @@ def _worth_drawing(journal: list[Entry], host: str) -> list[Entry]:
         loud = [entry for entry in own if entry.level is not Level.INFO]
         own = (loud or own)[:_MOST_EVENTS]
     return own
+
+
+def _with_gaps(times: Sequence[float]) -> list[float]:
+    """Times at which a curve must not go on from the one before, while the host slept, as NaN."""
+    usual = times[0] if times else 0.0  # probes begin one interval after the start
+    return [
+        math.nan if time - before > 1.5 * usual else time for before, time in zip((0.0, *times), times, strict=False)
+    ]
 
 
 def _settled(recorder: Recorder, values: Sequence[float], settled: float) -> list[float]:
