@@ -1,17 +1,20 @@
 """What sources report goes in, clock commands and snapshots come out. The only writer of system state."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
 from ntp_usg.core.algorithms.history import SampleHistory
 from ntp_usg.core.algorithms.kalman import KalmanEstimator
 from ntp_usg.core.algorithms.selection import Choice, Selection, combine, select
-from ntp_usg.core.base.actions import Action, HostClockMoved, Level, Note, Publish, Send
+from ntp_usg.core.base.actions import Action, HostClockMoved, Level, Note, Publish, Send, Steer
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, nanoseconds, seconds
+from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.ports import Clock
 from ntp_usg.core.base.samples import DeviceStatus, Fix, Pulse, TimeMessage
 from ntp_usg.core.base.snapshots import ServingState, SystemSnapshot, Tally
 from ntp_usg.core.base.verdicts import Reason, Verdict
+from ntp_usg.core.engine.leap_watch import LeapWatch
 from ntp_usg.core.engine.network_source import NETWORK_NOISE, NetworkSource
 from ntp_usg.core.engine.numbering import Agreement
 from ntp_usg.core.engine.pulse_line import PULSE_NOISE, PulseLine
@@ -35,6 +38,15 @@ ESTIMATORS: dict[Algorithm, Callable[[NoiseModel], Estimator]] = {
 UNJUDGED = Choice(Tally.REJECTED, "Not judged yet.")
 
 
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What is worth keeping over a restart; rates in seconds per second."""
+
+    rate: float
+    deviation: float
+    holdover: Mapping[str, object]
+
+
 class Engine:
     """Pairs, filters and selects what the sources report, and says how the clock must run.
 
@@ -53,6 +65,10 @@ class Engine:
         }
         self._sources: dict[str, Source] = {**self._receivers, **self._lines, **self._servers}
         self._steering = Steering(settings)
+        if settings.saved_frequency is not None:
+            for source in self._sources.values():
+                source.estimator.expect(*settings.saved_frequency)
+        self._leap = LeapWatch(settings.leap_table, smear=settings.leap_smear)
         self._selection = Selection({}, "No source has been heard yet.")
         self._tick = nanoseconds(TICK if self._receivers or self._lines else NETWORK_TICK)
         self._next_tick = now
@@ -126,6 +142,11 @@ class Engine:
         self._next_tick = MonoNs(now + self._tick)
         actions += self._check_host_clock(host, now)
         served, raw = self._clock.current(), self._clock.raw(host)
+        shift_ns = self._leap.happen(served.wall(raw))
+        if shift_ns:
+            self._next_tick = now  # the rest comes when the clock has leapt
+            return [*actions, *self._leap_over(shift_ns, served), Publish()]
+        actions += self._watch_leap(raw, served)
         for source in self._sources.values():
             source.poll(now)
             actions += source.review(now, served)
@@ -135,21 +156,37 @@ class Engine:
     def serving(self) -> ServingState:
         """What answers may say now."""
         host, now = self._clock.read()
-        return self._steering.serving(self._clock.serving(), host, now)
+        mapping = self._clock.serving()
+        leap = self._leap.announced(mapping.wall(host))
+        return self._steering.serving(self._leap.smeared(mapping, host), leap, host, now)
+
+    def tai_offset(self) -> int | None:
+        """Seconds that TAI is ahead of UTC, where that is known."""
+        host, _ = self._clock.read()
+        return self._leap.tai_offset(self._clock.serving().wall(host))
+
+    def learned(self) -> Learned | None:
+        """What a restart need not learn again; None before the first lock."""
+        raw = self._clock.raw(self._clock.read()[0])
+        leaders = [self._sources[name].estimate(raw) for name in self._selection.weights]
+        estimate = next((each for each in leaders if each is not None), None)
+        if estimate is None:
+            return None
+        return Learned(estimate.rate, estimate.rate_deviation, self._steering.saved_holdover())
 
     def snapshot(self) -> SystemSnapshot:
         """The state as people see it."""
         host, now = self._clock.read()
-        raw, current, serving = self._clock.raw(host), self._clock.current(), self._clock.serving()
+        raw, current = self._clock.raw(host), self._clock.current()
         steering, choices = self._steering, self._selection.choices
         return SystemSnapshot(
-            serving=steering.serving(serving, host, now),
+            serving=self.serving(),
             phase=steering.phase,
             selected=self._selection.system_peer,
             offset=steering.remaining(raw, current),
             jitter=steering.jitter,
             frequency_ppm=-current.rate * 1e6,
-            host_offset=seconds(serving.correction_ns(host)),
+            host_offset=seconds(self._clock.serving().correction_ns(host)),
             clock=self._clock.name,
             epoch=steering.epoch,
             holdover_age=steering.holdover_age(now),
@@ -215,6 +252,27 @@ class Engine:
             case Agreement.UNPAIRED | Agreement.NUMBERED:
                 pass
         return []
+
+    def _watch_leap(self, raw: RawNs, served: ClockMapping) -> list[Action]:
+        """Let the good servers vote, and be there in time."""
+        wall = served.wall(raw)
+        good = (self._servers[name] for name in self._selection.weights if name in self._servers)
+        voices = [voice for voice in (server.announcement() for server in good) if voice is not None]
+        actions = self._leap.review(wall, voices)
+        left = self._leap.pending(wall)
+        if left is not None and 0 < left < seconds(self._tick):
+            self._next_tick = MonoNs(self._next_tick - self._tick + nanoseconds(left))
+        return actions
+
+    def _leap_over(self, shift_ns: int, served: ClockMapping) -> list[Action]:
+        """Count on after a leap second. The system's clock has been told, and leaps by itself."""
+        for source in self._sources.values():
+            source.shift(shift_ns)
+        self._steering.shift(shift_ns)
+        actions: list[Action] = [Note(Level.INFO, f"Leap second: the clock goes on {seconds(shift_ns):+.0f}s")]
+        if self._clock.name != "system":
+            actions.append(Steer(replace(served, offset_ns=served.offset_ns + shift_ns), step=True))
+        return actions
 
     def _predicted(self, edge_at: RawNs, now: MonoNs) -> int | None:
         """True minus raw time at a pulse, where the served clock is good enough to tell one second from the next."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
+from ntp_usg.core.algorithms.leap import Announcement, Weight
 from ntp_usg.core.algorithms.poll import PollControl
 from ntp_usg.core.algorithms.selection import Choice
 from ntp_usg.core.associations.client import ClientAssociation
@@ -11,7 +12,7 @@ from ntp_usg.core.base.actions import Action, Level, Note
 from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.samples import Exchange, RemoteState
-from ntp_usg.core.base.snapshots import PHI, SourceSnapshot
+from ntp_usg.core.base.snapshots import PHI, Leap, SourceSnapshot
 from ntp_usg.core.base.verdicts import Reason
 from ntp_usg.core.engine.settings import NetworkSettings
 from ntp_usg.core.engine.source import Source
@@ -101,6 +102,12 @@ class NetworkSource(Source):
             return [Note(Level.INFO, f"{self.settings.name}: reachable, stratum {self.stratum}")]
         self.estimator.restart()
         return [Note(Level.WARNING, f"{self.settings.name}: lost. {self.reason(now)}")]
+
+    def announcement(self) -> Announcement | None:
+        """What the server says of a coming leap second."""
+        if self.remote is None:
+            return None
+        return Announcement(self.settings.name, Leap(self.remote.leap), Weight.NETWORK)
 
     def distance(self, at: RawNs, now: MonoNs) -> float:
         """Root distance in seconds (RFC 5905 section 11.1), grown since the last answer."""

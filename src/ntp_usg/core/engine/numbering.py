@@ -52,6 +52,11 @@ class Numbering:
         self._offset_ns = nearest_second(edge_at + expected) - edge_at
         return self._offset_ns
 
+    def shift(self, offset_ns: int) -> None:
+        """Go on counting after a leap second."""
+        if self._offset_ns is not None:
+            self._offset_ns += offset_ns
+
     def message(self, second: WallNs, received_at: RawNs) -> Pairing:
         """Hold a message against the last pulse before it."""
         edge = next((edge for edge in reversed(self._edges) if 0 <= received_at - edge < NS_PER_SECOND), None)

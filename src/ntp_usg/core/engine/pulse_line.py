@@ -53,6 +53,10 @@ class PulseLine(Source):
         self.numbering = Numbering()
         self._edges.clear()
 
+    def shift(self, offset_ns: int) -> None:
+        super().shift(offset_ns)
+        self.numbering.shift(offset_ns)
+
     def candidate(self, at: RawNs, now: MonoNs, served: ClockMapping) -> Candidate:
         return replace(super().candidate(at, now, served), pulse=True, numbered=True)
 

@@ -1,8 +1,10 @@
 """What the engine must know of its sources and its promises; built from the configuration by the daemon."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from ntp_usg.core.algorithms.leap_list import LeapTable
 from ntp_usg.core.algorithms.selection import SelectionSettings
 from ntp_usg.core.associations.client import AssociationSettings
 from ntp_usg.core.base.samples import FixQuality
@@ -87,5 +89,13 @@ class EngineSettings:
     """No clock is believed to be off by more, in seconds per second."""
     slew_time: float = 4.0
     max_slew_rate: float = 500e-6
+    leap_table: LeapTable | None = None
+    """The published list of leap seconds."""
+    leap_smear: bool = False
+    """Spread a leap second over a day instead of announcing it."""
+    saved_frequency: tuple[float, float] | None = None
+    """Rate of true time against the raw clock as it was before the restart, and its deviation; seconds per second."""
+    saved_holdover: Mapping[str, object] | None = None
+    """What the holdover model had learned."""
     state_lifetime: float = 64.0
     """How long answers may go on from a state that nobody renews."""

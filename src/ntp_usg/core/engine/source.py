@@ -93,6 +93,10 @@ class Source(ABC):
         """Forget what was measured: the raw timeline was broken."""
         self.estimator.restart()
 
+    def shift(self, offset_ns: int) -> None:
+        """UTC has inserted or left out a second: what was measured counts as before."""
+        self.estimator.shift(offset_ns)
+
     def candidate(self, at: RawNs, now: MonoNs, served: ClockMapping) -> Candidate:
         """This source as it stands for selection."""
         settings, estimate = self.settings, self.estimate(at)

@@ -1,6 +1,7 @@
 """How the clock is corrected, and what may be promised of it: from the first lock through holdover to giving up."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from ntp_usg.core.algorithms.estimator import Estimate
 from ntp_usg.core.algorithms.holdover import HoldoverModel
@@ -35,7 +36,7 @@ class Steering:
         self.epoch = 0
         self.holdover_left: float | None = None
         """Seconds until the holdover budget is spent; None while there is no holdover."""
-        self._model = HoldoverModel()
+        self._model = HoldoverModel.from_dict(settings.saved_holdover) if settings.saved_holdover else HoldoverModel()
         self._learned_at: RawNs | None = None
         self._lead: Lead | None = None
         self._led_at = RawNs(0)
@@ -45,6 +46,8 @@ class Steering:
         self._bound = 0.0
         self._bound_at = MonoNs(0)
         self._panicking = False
+        self._leapt_ns = 0
+        """By how much leap seconds have moved the count since holdover began, which its model knows nothing of."""
 
     @property
     def jitter(self) -> float:
@@ -93,6 +96,19 @@ class Steering:
         self._lead = None
         self._model = HoldoverModel()
 
+    def shift(self, offset_ns: int) -> None:
+        """Count on over a leap second; answers from before and after it must not be mixed."""
+        self.epoch += 1
+        self._leapt_ns += offset_ns
+        if self._lead is not None:
+            estimate = self._lead.estimate
+            moved = replace(estimate, offset_ns=estimate.offset_ns + offset_ns)
+            self._lead = replace(self._lead, estimate=moved)
+
+    def saved_holdover(self) -> Mapping[str, object]:
+        """What the model has learned, for the next start."""
+        return self._model.as_dict()
+
     def error_bound(self, now: MonoNs) -> float:
         """Seconds that the served clock may be off; infinite while it is not synchronised."""
         if self.phase not in SYNCHRONISED_PHASES or self._lead is None:
@@ -109,13 +125,13 @@ class Steering:
         """Seconds since the last correction, in holdover only."""
         return seconds(now - self._corrected_at) if self.phase is SyncPhase.HOLDOVER else None
 
-    def serving(self, mapping: ClockMapping, host: HostNs, now: MonoNs) -> ServingState:
+    def serving(self, mapping: ClockMapping, leap: Leap, host: HostNs, now: MonoNs) -> ServingState:
         """What answers may say now."""
         lead, settings = self._lead, self._settings
         stratum = max(settings.stratum, lead.stratum + 1) if lead else UNSYNCHRONISED_STRATUM
         synchronised = self.phase in SYNCHRONISED_PHASES and stratum < UNSYNCHRONISED_STRATUM
         return ServingState(
-            leap=Leap.NONE if synchronised else Leap.UNSYNCHRONISED,
+            leap=leap if synchronised else Leap.UNSYNCHRONISED,
             stratum=stratum if synchronised else UNSYNCHRONISED_STRATUM,
             precision=settings.precision,
             root_delay=lead.root_delay if lead else 0.0,
@@ -136,13 +152,7 @@ class Steering:
         """The latest estimate, carried on at its own rate."""
         assert self._lead is not None
         estimate, elapsed = self._lead.estimate, seconds(raw - self._led_at)
-        return Estimate(
-            estimate.offset_ns + nanoseconds(estimate.rate * elapsed),
-            estimate.rate,
-            estimate.deviation,
-            estimate.jitter,
-            estimate.rate_deviation,
-        )
+        return replace(estimate, offset_ns=estimate.offset_ns + nanoseconds(estimate.rate * elapsed))
 
     def _learn(self, estimate: Estimate, raw: RawNs) -> None:
         if self._learned_at is None or seconds(raw - self._learned_at) >= LEARN_INTERVAL:
@@ -151,7 +161,7 @@ class Steering:
 
     def _begin_holdover(self, raw: RawNs, now: MonoNs, loss: str) -> list[Action]:
         budget = self._settings.holdover_budget
-        self.phase = SyncPhase.HOLDOVER
+        self.phase, self._leapt_ns = SyncPhase.HOLDOVER, 0
         self._model.begin(raw, self._expected(raw))
         self.holdover_left = self._model.budget_left(budget, raw)
         self._bound_at = now
@@ -170,7 +180,7 @@ class Steering:
             self.phase, self.holdover_left = SyncPhase.UNSYNCHRONISED, None
             text = f"Unsynchronised: the holdover budget of {budget * 1e3:g}ms is spent after {age:.0f}s. {loss}"
             return [Note(Level.ERROR, text)]
-        error_ns = prediction.offset_ns - current.correction_ns(raw)
+        error_ns = prediction.offset_ns + self._leapt_ns - current.correction_ns(raw)
         return [Steer(self._slew(prediction, raw, current, error_ns), step=False)]
 
     def _panic(self, error: float) -> list[Action]:

@@ -1,10 +1,12 @@
 """The engine in virtual time: a bench with a host clock, a receiver and a pulse line whose faults the tests choose."""
 
 import random
+import sys
 from dataclasses import dataclass, field, replace
 
 import pytest
 
+from ntp_usg.core.algorithms.leap_list import LeapStep, LeapTable
 from ntp_usg.core.base.actions import Action, HostClockMoved, Note, Publish, Steer
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
@@ -352,3 +354,43 @@ def test_a_device_that_is_gone_says_so_in_its_source():
     assert bench.noted("GPS_NMEA(0): /dev/gps was unplugged.")
     assert bench.source("GPS_NMEA(0)").reason == "/dev/gps was unplugged."
     assert not bench.source("GPS_NMEA(0)").healthy
+
+
+def test_a_leap_second_passes_without_a_lost_sample_or_a_wrong_second(monkeypatch):
+    midnight = 1_798_761_600  # 2027-01-01
+    monkeypatch.setattr(sys.modules[__name__], "TRUE_START", midnight - 60)
+    table = LeapTable(
+        steps=(LeapStep(WallNs(0), 37), LeapStep(WallNs(midnight * 10**9), 38)),
+        updated=WallNs(0),
+        expires=WallNs((midnight + 10**6) * 10**9),
+    )
+    bench = Bench(settings=EngineSettings(receivers=(GPS,), pulse_lines=(PPS,), leap_table=table))
+    assert bench.run(50).serving.leap is Leap.INSERT
+    bench.messages = False
+    bench.run(9)
+    bench.run(2)  # 23:59:60, which the receiver would name so, and 00:00:00
+    bench.messages, bench.wrong_seconds = True, -1
+    snapshot = bench.run(30)
+    assert bench.noted("Leap second: the clock goes on -1s")
+    assert snapshot.serving.leap is Leap.NONE
+    assert snapshot.phase is SyncPhase.SYNCHRONISED
+    assert bench.error() == pytest.approx(-1.0, abs=2e-6), "UTC has fallen behind the even count by a second"
+    assert "rejected/numbering_disputed" not in bench.source("PPS(0)").verdicts
+    assert "rejected/outlier" not in bench.source("PPS(0)").verdicts
+    assert bench.snapshot.epoch == 2
+
+
+def test_what_was_learned_before_a_restart_is_expected_after_it():
+    first = Bench()
+    first.run(120)
+    learned = first.engine.learned()
+    assert learned is not None
+    saved = EngineSettings(
+        receivers=(GPS,),
+        pulse_lines=(PPS,),
+        saved_frequency=(learned.rate, learned.deviation),
+        saved_holdover=learned.holdover,
+    )
+    second = Bench(settings=saved)
+    second.run(8)
+    assert second.snapshot.frequency_ppm == pytest.approx(12, abs=0.1)
