@@ -57,7 +57,7 @@ class Daemon:
         self._engine = Engine(engine_settings(settings, clock_precision()), self._clock, secrets.randbits)
         self.state = DaemonState(self._engine, settings.server.listen_addr)
         servers = {each.address: parse_server_address(each.address) for each in settings.sources}
-        self._endpoints = ClientEndpoints(servers, self._departed, self._answered, inline_lookups=only_select())
+        self._endpoints = ClientEndpoints(servers, self._departed, self._answered, only_select=only_select())
         self._runner = EngineRunner(self._engine, self._clock, self._publish, self._endpoints.send)
         self._service: AnsweringService | None = None
         self._identity = Identity(f"ntp_usg {__version__}", platform.machine(), f"Linux/{platform.release()}")

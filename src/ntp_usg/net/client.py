@@ -44,7 +44,8 @@ _NEWEST_NS = 1_000_000_000
 class ClientEndpoints:
     """Sends requests to servers by association name; at most one socket is open for each.
 
-    `inline_lookups` is for event loops that have no threads: names are then looked up while everything waits.
+    `only_select` is for simulators that replace the C library: names are then looked up while everything waits, for
+    want of threads, and departures are not stamped, for want of an error queue.
     """
 
     def __init__(
@@ -53,11 +54,10 @@ class ClientEndpoints:
         departed: Departed,
         answered: Answered,
         *,
-        inline_lookups: bool = False,
+        only_select: bool = False,
     ) -> None:
         self._paths = {
-            name: _Path(name, server, departed, answered, inline_lookups=inline_lookups)
-            for name, server in servers.items()
+            name: _Path(name, server, departed, answered, only_select=only_select) for name, server in servers.items()
         }
 
     def send(self, association: str, data: bytes) -> None:
@@ -86,7 +86,7 @@ class _Path:
     """One server: its addresses, the one that is asked now, and the socket of the latest request."""
 
     def __init__(
-        self, name: str, server: ServerAddress, departed: Departed, answered: Answered, *, inline_lookups: bool
+        self, name: str, server: ServerAddress, departed: Departed, answered: Answered, *, only_select: bool
     ) -> None:
         self.trouble: str | None = None
         self.local: bytes | None = None
@@ -94,7 +94,8 @@ class _Path:
         self._server = server
         self._departed = departed
         self._answered = answered
-        self._inline = inline_lookups or numeric_address(server.host) is not None
+        self._inline = only_select or numeric_address(server.host) is not None
+        self._departures_stamped = not only_select
         self._addresses: deque[SocketAddress] = deque()
         self._unanswered = 0
         self._pending: bytes | None = None
@@ -168,10 +169,11 @@ class _Path:
     def _sent(self, data: bytes, where: SocketAddress) -> socket.socket:
         """RFC 9109: the port is the kernel's choice, and another one for each request."""
         family = socket.AF_INET if len(where) == 2 else socket.AF_INET6
-        endpoint = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        endpoint = socket.socket(family, socket.SOCK_DGRAM)
         try:
+            endpoint.settimeout(0.0)
             enable_packet_info(endpoint)
-            if not enable_departure_timestamps(endpoint):
+            if not (self._departures_stamped and enable_departure_timestamps(endpoint)):
                 enable_receive_timestamps(endpoint)
             self._sent_at = HostNs(time.time_ns())
             endpoint.sendto(data, where)
@@ -181,7 +183,7 @@ class _Path:
         return endpoint
 
     def _stamped_departure(self, endpoint: socket.socket) -> HostNs | None:
-        stamp = departure_time(endpoint)
+        stamp = departure_time(endpoint) if self._departures_stamped else None
         return stamp if stamp is not None and 0 <= stamp - self._sent_at <= _NEWEST_NS else None
 
     def _readable(self, endpoint: socket.socket) -> None:
