@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from dataclasses import replace
 
 from ntp_usg.core.algorithms.estimator import Estimate, NoiseModel
 from ntp_usg.core.algorithms.pll import PllFll
@@ -28,6 +29,11 @@ class ClockFilter:
             return None
         self._used_at = best.at
         return best
+
+    def shift(self, offset_ns: int) -> None:
+        """Move what was measured by a leap second."""
+        moved = [replace(sample, offset_ns=sample.offset_ns + offset_ns) for sample in self.stages]
+        self.stages = deque(moved, maxlen=self.STAGES)
 
     def clear(self) -> None:
         self.stages.clear()
@@ -80,6 +86,17 @@ class LoopEstimator:
         elif best is not None and previous is not None:
             self._follow(best, sample.at, seconds(sample.at - previous.at))
         return Reason.USED
+
+    def expect(self, rate: float, deviation: float) -> None:  # noqa: ARG002 - the loop knows no doubt
+        """Expect this frequency of the first samples."""
+        self._loop = PllFll(frequency=rate)
+
+    def shift(self, offset_ns: int) -> None:
+        """Move what was measured by a leap second."""
+        self._base_ns += offset_ns
+        self._filter.shift(offset_ns)
+        if self._latest is not None:
+            self._latest = replace(self._latest, offset_ns=self._latest.offset_ns + offset_ns)
 
     def restart(self) -> None:
         """Forget the samples but keep the frequency as the expectation for what follows."""

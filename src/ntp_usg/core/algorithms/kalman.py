@@ -163,6 +163,7 @@ class KalmanEstimator:
     def shift(self, offset_ns: int) -> None:
         """Move what was measured by a leap second."""
         self._base_ns += offset_ns
+        self._reader.restart()
         if self._latest is not None:
             self._latest = replace(self._latest, offset_ns=self._latest.offset_ns + offset_ns)
 
@@ -170,6 +171,7 @@ class KalmanEstimator:
         """Forget the samples but keep the frequency as the expectation for what follows."""
         if self.ready:
             self._prior = SlopePrior(self._mean_rate(), HELD_RATE_DEVIATION)
+        self._reader.restart()
         self._latest = None
         self._count = 0
         self._outliers = 0

@@ -48,6 +48,10 @@ class NoiseReader:
             return tuple(SampleNoise(0.0, max(self._noise.floor, factor * scatter)) for factor in (0.5, 1.0, 2.0))
         return (*self._by_delay(sample.delay), SampleNoise(0.0, scatter))
 
+    def restart(self) -> None:
+        """The offsets so far and those to come lie on no line; delays and scatter stay what they are."""
+        self._last.clear()
+
     def _by_delay(self, delay: float) -> tuple[SampleNoise, SampleNoise]:
         """What a packet lost in queues it lost on the way there or back: the offset is off by half of it at most.
 

@@ -79,3 +79,51 @@ def test_weighing_by_an_interval_agrees_with_summing_over_it(innovation):
     found_mean, remaining, _ = weigh(innovation, half_width, spread)
     assert found_mean == pytest.approx(mean, rel=0.02, abs=1e-6)
     assert remaining == pytest.approx(variance / spread, rel=0.15)
+
+
+def test_a_leap_second_moves_the_estimate_and_nothing_else():
+    estimator = estimator_of(100, rate=5e-6, sigma=1e-7)
+    before = estimator.estimate(RawNs(110 * 10**9))
+    estimator.shift(-(10**9))
+    after = estimator.estimate(RawNs(110 * 10**9))
+    assert before is not None
+    assert after is not None
+    assert (after.offset_ns, after.rate, after.deviation) == (
+        before.offset_ns - 10**9,
+        before.rate,
+        before.deviation,
+    )
+    assert estimator.add(Sample(RawNs(110 * 10**9), after.offset_ns, 1e-6)) is Reason.USED
+
+
+def test_an_expected_frequency_is_held_from_the_first_sample():
+    estimator = KalmanEstimator(PULSES)
+    estimator.expect(30e-6, 1e-8)
+    estimator.add(Sample(RawNs(0), 0, 1e-6))
+    estimate = estimator.estimate(RawNs(100 * 10**9))
+    assert estimate is not None
+    assert estimate.offset_ns == pytest.approx(3_000_000, abs=1000)
+
+
+def test_the_wander_is_learned():
+    noise, estimator, wander = random.Random(7), KalmanEstimator(PULSES), 3e-8
+    phase = frequency = 0.0
+    for second in range(3000):
+        estimator.add(Sample(RawNs(second * 10**9), round((phase + noise.gauss(0, 1e-6)) * 1e9), 1e-6))
+        phase += frequency
+        frequency += noise.gauss(0, wander)
+    assert wander / 2 < estimator.wander < wander * 2
+
+
+def test_a_bound_from_the_delay_is_worth_more_than_many_poor_samples():
+    """One quick exchange among late ones decides; its neighbours only have to agree with it."""
+    noise, estimator = random.Random(3), KalmanEstimator(NoiseModel(expected=1e-3, floor=1e-6, gate=1e-4))
+    for index in range(200):
+        there, back = noise.expovariate(1e2), noise.expovariate(1e2)
+        at = RawNs(64 * index * 10**9)
+        estimator.add(Sample(at, round((there - back) / 2 * 1e9), 1e-6, 1e-3 + there + back))
+    estimate = estimator.estimate(RawNs(64 * 199 * 10**9))
+    assert estimate is not None
+    mean_of_as_many = 1e-2 / 2**0.5 / 200**0.5
+    assert estimate.deviation < mean_of_as_many
+    assert abs(estimate.offset_ns * 1e-9) < 3 * mean_of_as_many

@@ -72,3 +72,23 @@ def test_the_estimator_follows_a_source_and_restarts_when_it_moved():
     assert restarted is not None
     assert restarted.offset_ns == 5_000_000_000
     assert restarted.rate == pytest.approx(20e-6, abs=0.1e-6)
+
+
+def test_a_leap_second_moves_the_loop_and_all_it_has_seen():
+    estimator = LoopEstimator(NETWORK)
+    for i in range(20):
+        estimator.add(sample(64 * i, 1e-6))
+    estimator.shift(-(10**9))
+    assert [estimator.add(sample(64 * i, 1e-6 - 1)) for i in range(20, 30)] == [Reason.USED] * 10
+    estimate = estimator.estimate(RawNs(64 * 30 * 10**9))
+    assert estimate is not None
+    assert estimate.offset_ns == pytest.approx(-(10**9) + 1000, abs=100)
+
+
+def test_an_expected_frequency_is_held_from_the_first_sample():
+    estimator = LoopEstimator(NETWORK)
+    estimator.expect(30e-6, 1e-6)
+    estimator.add(sample(0, 0.0))
+    estimate = estimator.estimate(RawNs(100 * 10**9))
+    assert estimate is not None
+    assert estimate.offset_ns == 3_000_000
