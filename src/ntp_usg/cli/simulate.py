@@ -75,7 +75,8 @@ def simulate(
 def _run(scenario: Scenario, first_seed: int, runs: int) -> list[Result]:
     """Each run with its own seed, and with progress on standard error that is gone when all is done."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(scenario.title, total=runs)
 
         def one(number: int) -> Result:

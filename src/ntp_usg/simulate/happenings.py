@@ -178,7 +178,7 @@ class Claim(_Event):
 
     def end(self, parts: Parts) -> None:
         server = parts.server(self.server)
-        server.settings = replace(server.settings, stratum=1, leap=Leap.NONE)
+        server.settings = server.usual_settings
 
 
 Happening = Annotated[Step | Suspend | Cut | Route | Lose | WrongSecond | Phase | Claim, Field(discriminator="what")]

@@ -61,6 +61,7 @@ class SimulatedServer:
 
     def __init__(self, name: str, settings: ServerSettings, network: Network, clock: SimulatedClock) -> None:
         self.name = name
+        self.usual_settings = settings
         self.settings = settings
         """May be replaced at any time."""
         self._clock = clock

@@ -53,7 +53,7 @@ def test_who_has_no_source_promises_nothing():
 
 
 def test_a_host_may_ask_another_host(station: str):
-    text = station.replace('"2min"', '"1h"').replace('"1min"', '"30min"').replace("[[host]]", "[[host]]", 1)
+    text = station.replace('"2min"', '"20min"').replace('"1min"', '"15min"')
     text += """
 [[host]]
 name = "below"
@@ -93,9 +93,11 @@ def test_a_longer_way_there_is_an_error_of_half_its_length(network: str):
     assert figures.mean_error == pytest.approx(1e-3, rel=0.1)
 
 
-def test_a_server_that_says_it_is_lost_is_not_followed(network: str):
-    figures, _ = run(network, '[[event]]\nat = 0\nwhat = "claim"\nserver = "server"\nleap = 3')
-    assert figures.time_to_lock is None
+def test_a_server_that_says_it_is_lost_is_not_followed_until_it_says_otherwise(network: str):
+    event = '[[event]]\nat = 0\nfor = "30min"\nwhat = "claim"\nserver = "server"\nleap = 3'
+    figures, _ = run(network, event)
+    assert figures.time_to_lock is not None
+    assert figures.time_to_lock > 1800
 
 
 @pytest.mark.parametrize("thing", ["pulses", "messages", "sky"])
