@@ -200,6 +200,8 @@ listen_addr = ["0.0.0.0:123", "[::]:123"]
 clock = "virtual"
 control_socket = "{folder}/control.sock"
 user = "{user}"
+[clock]
+drift_file = "{folder}/drift"
 """
 
 

@@ -88,6 +88,7 @@ def test_the_service_manager_hears_of_readiness_status_life_and_end(start_statio
                 assert len(heard) < 40, heard
             station.daemon.terminate()
             assert station.daemon.wait(10) == 0
+            assert '"frequency_ppm"' in (station.folder / "drift").read_text()
         while "STOPPING=1" not in heard[-1]:
             heard.append(channel.recv(1024).decode())
         assert heard[0] == "READY=1"

@@ -41,6 +41,8 @@ CONFIGURATION = """\
 listen_addr = [{listen}]
 clock = "virtual"
 control_socket = "{folder}/control.sock"
+[clock]
+drift_file = ""
 [refclock]
 type = "gps_pps"
 gps_device = "{folder}/gps"

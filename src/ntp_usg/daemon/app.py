@@ -24,6 +24,7 @@ from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.engine.engine import Engine
 from ntp_usg.core.server.monitor import Identity, answer_control
 from ntp_usg.core.wire.reference_id import address_reference
+from ntp_usg.daemon.memory import SAVE_INTERVAL, DriftFile, read_leap_file
 from ntp_usg.daemon.notify import notify, watchdog_interval
 from ntp_usg.daemon.plan import engine_settings, server_policy, source_name
 from ntp_usg.daemon.runner import EngineRunner, SourceContext
@@ -54,7 +55,10 @@ class Daemon:
         self._drivers = drivers
         self._load = load
         self._clock: SteeredClock = choose_clock(settings.server.clock)
-        self._engine = Engine(engine_settings(settings, clock_precision()), self._clock, secrets.randbits)
+        self._drift_file = DriftFile(settings.clock.drift_file)
+        leap_table = read_leap_file(settings.clock.leap_file)
+        plan = engine_settings(settings, clock_precision(), self._drift_file.load(), leap_table)
+        self._engine = Engine(plan, self._clock, secrets.randbits)
         self.state = DaemonState(self._engine, settings.server.listen_addr)
         servers = {each.address: parse_server_address(each.address) for each in settings.sources}
         self._endpoints = ClientEndpoints(servers, self._departed, self._answered, only_select=only_select())
@@ -67,13 +71,16 @@ class Daemon:
         stop = asyncio.Event()
         async with AsyncExitStack() as parts:
             parts.callback(self._clock.close)
+            parts.callback(self._save)
             parts.callback(self._endpoints.close)
             self._service = await self._start_service()
             parts.push_async_callback(self._service.stop)
             self.state.attach(self._service)
             await self._start_http(parts)
             async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(self._runner.run()), tasks.create_task(self._keep_alive())]
+                running = [
+                    tasks.create_task(work()) for work in (self._runner.run, self._keep_alive, self._keep_learned)
+                ]
                 running += [tasks.create_task(self._observe(name)) for name in self._settings.drivers]
                 with _signals({signal.SIGTERM: stop.set, signal.SIGINT: stop.set, signal.SIGHUP: self._reload}):
                     self._greet()
@@ -115,10 +122,19 @@ class Daemon:
             notify(f"WATCHDOG=1\nSTATUS={_status_line(self.state.snapshot())}")
             await asyncio.sleep(interval)
 
+    async def _keep_learned(self) -> None:
+        while True:
+            await asyncio.sleep(SAVE_INTERVAL)
+            self._save()
+
+    def _save(self) -> None:
+        self._drift_file.save(self._engine.learned())
+
     def _publish(self) -> None:
         serving = self._engine.serving()
         bound = serving.root_dispersion + serving.root_delay / 2
-        self._clock.declare(leap=serving.leap, maximum_error=bound, estimated_error=serving.root_dispersion)
+        tai_offset = self._engine.tai_offset()
+        self._clock.declare(leap=serving.leap, maximum_error=bound, estimated_error=bound, tai_offset=tai_offset)
         self.state.publish()
 
     def _departed(self, name: str, at: HostNs) -> None:

@@ -1,6 +1,8 @@
 """Settings -> what the parts want to hear: the engine's sources and promises, the responder's policy."""
 
+from ntp_usg.clocks.drift_file import SavedState
 from ntp_usg.config.models import Settings, SourceSettings
+from ntp_usg.core.algorithms.leap_list import LeapTable
 from ntp_usg.core.algorithms.selection import SelectionSettings
 from ntp_usg.core.associations.client import AssociationSettings
 from ntp_usg.core.engine.settings import EngineSettings, NetworkSettings, PulseSettings, ReceiverSettings
@@ -13,7 +15,13 @@ PULSE_LINE_NAME = "PPS(0)"
 """As ntpq prints its drivers 20 and 22."""
 
 
-def engine_settings(settings: Settings, precision: int) -> EngineSettings:
+LEAST_SAVED_DEVIATION_PPM = 0.1
+"""A restart takes time, in which a crystal cools down: what was saved is not believed more closely."""
+
+
+def engine_settings(
+    settings: Settings, precision: int, saved: SavedState | None, leap_table: LeapTable | None
+) -> EngineSettings:
     """What the engine must know; `precision` is the measured exponent of the clock."""
     options = settings.drivers.values()
     return EngineSettings(
@@ -32,6 +40,10 @@ def engine_settings(settings: Settings, precision: int) -> EngineSettings:
         panic_threshold=settings.clock.panic,
         max_slew_rate=settings.clock.max_slew_ppm * 1e-6,
         max_rate=settings.clock.max_frequency_ppm * 1e-6,
+        leap_table=leap_table,
+        leap_smear=settings.clock.leap_smear,
+        saved_frequency=_saved_frequency(saved),
+        saved_holdover=saved.holdover if saved and saved.holdover else None,
     )
 
 
@@ -52,6 +64,13 @@ def server_policy(settings: Settings) -> ServerPolicy:
 def source_name(options: object) -> str:
     """The name of the engine's source that a driver with these options reports to."""
     return RECEIVER_NAME if isinstance(options, NmeaOptions) else PULSE_LINE_NAME
+
+
+def _saved_frequency(saved: SavedState | None) -> tuple[float, float] | None:
+    """As a rate of true time against the raw clock, which is the other way round than a clock's error."""
+    if saved is None:
+        return None
+    return -saved.frequency_ppm * 1e-6, max(saved.deviation_ppm, LEAST_SAVED_DEVIATION_PPM) * 1e-6
 
 
 def _receiver(options: NmeaOptions) -> ReceiverSettings:

@@ -1,0 +1,63 @@
+"""What the daemon knows from files: leap seconds, and what it learned of its clock before the restart."""
+
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ntp_usg.clocks.drift_file import SavedState, load, save
+from ntp_usg.core.algorithms.leap_list import LeapTable, parse_leap_list
+from ntp_usg.core.base.errors import ClockError, ConfigError
+from ntp_usg.core.engine.engine import Learned
+
+log = logging.getLogger(__name__)
+
+SAVE_INTERVAL = 3600.0
+"""Seconds between two savings: what an hour teaches is little, and flash memory wears."""
+LARGEST_LEAP_FILE = 1 << 20
+
+
+def read_leap_file(path: str) -> LeapTable | None:
+    """The list of leap seconds; None, with a line in the log, where there is none to be had."""
+    if not path:
+        return None
+    try:
+        with Path(path).open("rb") as file:
+            return parse_leap_list(file.read(LARGEST_LEAP_FILE), path)
+    except OSError as error:
+        log.warning("No leap second file: %s: %s (Debian has it in the package tzdata)", path, error.strerror)
+    except ConfigError as error:
+        log.warning("The leap second file is of no use: %s", error)
+    return None
+
+
+class DriftFile:
+    """The drift file, which may be missing, of no use or not writable: none of that stops a server."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path) if path else None
+        self._complaint = ""
+
+    def load(self) -> SavedState | None:
+        try:
+            return load(self._path) if self._path else None
+        except ClockError as error:
+            log.warning("%s", error)
+            return None
+
+    def save(self, learned: Learned | None) -> None:
+        """Keep what was learned; the same complaint is made once."""
+        if self._path is None or learned is None:
+            return
+        state = SavedState(
+            frequency_ppm=-learned.rate * 1e6,
+            deviation_ppm=learned.deviation * 1e6,
+            saved_at=datetime.now(UTC),
+            holdover=learned.holdover,
+        )
+        try:
+            save(self._path, state)
+            self._complaint = ""
+        except ClockError as error:
+            if str(error) != self._complaint:
+                log.warning("%s", error)
+            self._complaint = str(error)
