@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
+
+from pydantic import Field, NonNegativeFloat
 
 from ntp_usg.core.base.actions import Action, HostClockMoved, Level, Note, Publish, Send, Steer
 from ntp_usg.core.base.instants import NS_PER_SECOND, MonoNs, WallNs, nanoseconds
@@ -49,11 +52,11 @@ class Answering:
 class ServerSettings:
     """What a server says of itself, true or not. Intervals in seconds."""
 
-    stratum: int = 1
+    stratum: Annotated[int, Field(ge=0, le=255)] = 1
     leap: Leap = Leap.NONE
     reference_id: str = "GPS"
-    root_delay: float = 0.0
-    root_dispersion: float = 1e-6
+    root_delay: NonNegativeFloat = 0.0
+    root_dispersion: NonNegativeFloat = 1e-6
 
 
 class SimulatedServer:

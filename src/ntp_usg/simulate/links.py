@@ -4,11 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from random import Random
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from ntp_usg.core.base.instants import seconds
 from ntp_usg.simulate.world import World
 
+Share = Annotated[float, Field(ge=0, le=1)]
 Distribution = Literal["exponential", "normal", "uniform", "gamma"]
 
 
@@ -16,24 +19,24 @@ Distribution = Literal["exponential", "normal", "uniform", "gamma"]
 class LinkSettings:
     """A path between two hosts. Times in seconds, one way; "there" is from the first host to the second."""
 
-    delay: float = 100e-6
+    delay: NonNegativeFloat = 100e-6
     """What no datagram is faster than, but for normal jitter."""
-    jitter: float = 0.0
+    jitter: NonNegativeFloat = 0.0
     """Mean of what comes on top; with `normal` its standard deviation around `delay`."""
     distribution: Distribution = "exponential"
-    shape: float = 2.0
+    shape: PositiveFloat = 2.0
     """Of the gamma distribution: 1 is exponential, more is ever nearer to normal."""
     asymmetry: float = 0.0
     """How much longer the way there takes than the way back: half of it is an error that no client can see."""
-    jitter_back: float | None = None
+    jitter_back: NonNegativeFloat | None = None
     """Jitter on the way back, where it is another."""
-    loss: float = 0.0
+    loss: Share = 0.0
     """Share of the datagrams that are lost, each way."""
-    burst_interval: float = 0.0
+    burst_interval: NonNegativeFloat = 0.0
     """Mean time from one burst of other traffic to the next; 0 = there are none."""
-    burst_time: float = 10.0
+    burst_time: PositiveFloat = 10.0
     """How long a burst lasts on average."""
-    burst_delay: float = 0.0
+    burst_delay: NonNegativeFloat = 0.0
     """Mean time that a datagram queues in a burst."""
 
 
@@ -78,7 +81,7 @@ class Link:
         delay = settings.delay + (one_sided + self.extra_delay if there else -one_sided)
         if jitter:
             delay += self._draw(jitter)
-        if settings.burst_interval and self._in_burst(elapsed):
+        if settings.burst_interval and settings.burst_delay and self._in_burst(elapsed):
             delay += random.expovariate(1 / settings.burst_delay)
         return max(0.0, delay)
 

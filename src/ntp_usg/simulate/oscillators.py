@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from pydantic import NonNegativeFloat, PositiveFloat
+
 from ntp_usg.core.base.instants import RawNs, WallNs, nanoseconds, seconds
 
 DAY = 86400.0
@@ -21,19 +23,19 @@ class OscillatorSettings:
     """Seconds, at the start."""
     frequency_ppm: float = 0.0
     """At the start and at mean temperature."""
-    wander_ppb: float = 0.0
+    wander_ppb: NonNegativeFloat = 0.0
     """Random-walk frequency: the standard deviation of its change in one second."""
-    white_ppb: float = 0.0
+    white_ppb: NonNegativeFloat = 0.0
     """White frequency noise: its Allan deviation at one second."""
-    flicker_ppb: float = 0.0
+    flicker_ppb: NonNegativeFloat = 0.0
     """Flicker frequency noise: its Allan deviation, the same at all intervals up to a day."""
     ageing_ppb: float = 0.0
     """Change of frequency in a day."""
     temperature_swing: float = 0.0
     """Amplitude of the daily sine in kelvin; at the start the temperature is the mean and rises."""
-    temperature_noise: float = 0.0
+    temperature_noise: NonNegativeFloat = 0.0
     """Standard deviation in kelvin of what comes on top: doors, load, heating."""
-    temperature_noise_time: float = 3600.0
+    temperature_noise_time: PositiveFloat = 3600.0
     """Seconds that a change of that kind lasts."""
     slope_ppb: float = 0.0
     """Change of frequency per kelvin."""

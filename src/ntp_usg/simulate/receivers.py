@@ -5,9 +5,12 @@ from functools import partial
 from random import Random
 from typing import Protocol
 
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat
+
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, WallNs, nanoseconds
 from ntp_usg.core.base.samples import Fix, FixQuality, Pulse, TimeMessage
 from ntp_usg.simulate.clock import SimulatedClock
+from ntp_usg.simulate.links import Share
 from ntp_usg.simulate.world import World
 
 _REPORT_DELAY = 100e-6
@@ -23,14 +26,14 @@ class PulseNoise:
 
     delay: float = 0.0
     """How long after the true second the edge is stamped."""
-    jitter: float = 100e-9
+    jitter: NonNegativeFloat = 100e-9
     """Standard deviation of each stamp."""
     sawtooth: float = 0.0
     """Amplitude of the receiver's own rounding to its clock's ticks."""
-    sawtooth_period: float = 83.0
-    glitches: float = 0.0
+    sawtooth_period: PositiveFloat = 83.0
+    glitches: Share = 0.0
     """How many spurious edges there are for each true one."""
-    missing: float = 0.0
+    missing: Share = 0.0
     """Share of the edges that never come."""
 
 
@@ -38,12 +41,12 @@ class PulseNoise:
 class MessageNoise:
     """How a receiver's messages come. Times in seconds."""
 
-    latency: float = 0.12
+    latency: NonNegativeFloat = 0.12
     """From the second that a message names to its first byte."""
-    jitter: float = 3e-3
+    jitter: NonNegativeFloat = 3e-3
     """Mean of what is added to that, with an exponential distribution."""
-    satellites: int = 9
-    missing: float = 0.0
+    satellites: NonNegativeInt = 9
+    missing: Share = 0.0
     """Share of the seconds without a message."""
 
 

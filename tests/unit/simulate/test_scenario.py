@@ -54,3 +54,19 @@ def test_what_does_not_fit_together_is_refused(network: str, extra: str, problem
 @pytest.mark.parametrize("text", ["", "duration = 1", "duration", "host = 3", "duration = nan\nhost = []", "[" * 9999])
 def test_what_is_no_scenario_is_refused(text: str):
     assert problems(text)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("link.0.loss", "1.5"), ("link.0.jitter", "-1"), ("link.0.burst_time", "0"), ("link.0.delay", "nan")],
+)
+def test_numbers_that_make_no_sense_are_refused(network: str, key: str, value: str):
+    text = network.replace('jitter = "50us"', f"{key.rpartition('.')[2]} = {value}")
+    assert [problem for problem in problems(text) if problem.startswith(f"some.toml: {key}: ")]
+
+
+def test_engine_settings_may_be_given_as_they_are(network: str):
+    scenario = parse_scenario(network + 'engine = { algorithm = "regression", step_threshold = "1s" }', "some.toml")
+    assert scenario.host[0].engine_settings().algorithm == "regression"
+    assert scenario.host[0].engine_settings().step_threshold == 1.0
+    assert scenario.host[0].engine_settings().servers[0].name == "server"
