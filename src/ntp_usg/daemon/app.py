@@ -19,6 +19,7 @@ from ntp_usg.core.base.addresses import parse_server_address
 from ntp_usg.core.base.errors import ConfigError, NtpUsgError
 from ntp_usg.core.base.instants import HostNs
 from ntp_usg.core.base.ports import SteeredClock
+from ntp_usg.core.base.samples import DeviceStatus
 from ntp_usg.core.base.snapshots import SystemSnapshot
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.engine.engine import Engine
@@ -62,7 +63,7 @@ class Daemon:
         self.state = DaemonState(self._engine, settings.server.listen_addr)
         servers = {each.address: parse_server_address(each.address) for each in settings.sources}
         self._endpoints = ClientEndpoints(servers, self._departed, self._answered, only_select=only_select())
-        self._runner = EngineRunner(self._engine, self._clock, self._publish, self._endpoints.send)
+        self._runner = EngineRunner(self._engine, self._clock, self._publish, self._ask)
         self._service: AnsweringService | None = None
         self._identity = Identity(f"ntp_usg {__version__}", platform.machine(), f"Linux/{platform.release()}")
 
@@ -136,6 +137,11 @@ class Daemon:
         tai_offset = self._engine.tai_offset()
         self._clock.declare(leap=serving.leap, maximum_error=bound, estimated_error=bound, tai_offset=tai_offset)
         self.state.publish()
+
+    def _ask(self, name: str, data: bytes) -> None:
+        self._endpoints.send(name, data)
+        trouble = self._endpoints.trouble(name)
+        self._engine.device(name, DeviceStatus(trouble is None, trouble or "reachable"))  # the endpoints log it
 
     def _departed(self, name: str, at: HostNs) -> None:
         address = self._endpoints.address(name)

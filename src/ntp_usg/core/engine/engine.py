@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from ntp_usg.core.algorithms.clock_filter import LoopEstimator
 from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
 from ntp_usg.core.algorithms.history import SampleHistory
 from ntp_usg.core.algorithms.kalman import KalmanEstimator
@@ -34,6 +35,7 @@ PREDICTABLE = 0.25
 ESTIMATORS: dict[Algorithm, Callable[[NoiseModel], Estimator]] = {
     "kalman": KalmanEstimator,
     "regression": SampleHistory,
+    "pll": LoopEstimator,
 }
 UNJUDGED = Choice(Tally.REJECTED, "Not judged yet.")
 
@@ -100,7 +102,7 @@ class Engine:
 
     def located(self, name: str, reference_id: bytes) -> None:
         """Take in what our reference id is while we follow a server: its address was found (RFC 5905 figure 12)."""
-        self._servers[name].reference_id = reference_id
+        self._servers[name].locate(reference_id)
 
     def seen_as(self, name: str, reference_id: bytes) -> None:
         """Take in what a server's reference id is if it follows us: then we must not follow it."""

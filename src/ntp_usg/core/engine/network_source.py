@@ -66,8 +66,10 @@ class NetworkSource(Source):
         """What our reference id is while we follow this server: known once its address was found."""
         return self._reference_id
 
-    @reference_id.setter
-    def reference_id(self, reference_id: bytes) -> None:
+    def locate(self, reference_id: bytes) -> None:
+        """Take in the address that is asked from now on; another one is another server."""
+        if self._reference_id not in (b"", reference_id):
+            self.estimator.restart()
         self._reference_id = reference_id
 
     @property

@@ -394,3 +394,10 @@ def test_what_was_learned_before_a_restart_is_expected_after_it():
     second = Bench(settings=saved)
     second.run(8)
     assert second.snapshot.frequency_ppm == pytest.approx(12, abs=0.1)
+
+
+@pytest.mark.parametrize("algorithm", ["kalman", "regression", "pll"])
+def test_every_selectable_algorithm_locks_on_pulses(algorithm):
+    bench = Bench(settings=EngineSettings(receivers=(GPS,), pulse_lines=(PPS,), algorithm=algorithm))
+    assert bench.run(180).phase is SyncPhase.SYNCHRONISED
+    assert abs(bench.error()) < 20e-6
