@@ -40,7 +40,7 @@ def feed(
 
 @pytest.mark.parametrize("build", ESTIMATORS)
 @given(poll=POLLS, jitter=JITTERS, rate=st.floats(-100e-6, 100e-6), network=st.booleans(), seed=SEEDS)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_every_poll_and_jitter_leaves_the_estimate_near_the_truth(
     build: Callable[[NoiseModel], Estimator], poll, jitter, rate, network, seed
 ):
@@ -59,7 +59,7 @@ def test_every_poll_and_jitter_leaves_the_estimate_near_the_truth(
 
 @pytest.mark.parametrize("build", ESTIMATORS)
 @given(poll=st.integers(-6, 10), step=st.floats(0.5, 100), network=st.booleans(), seed=SEEDS)
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 def test_a_step_invalidates_older_samples(build: Callable[[NoiseModel], Estimator], poll, step, network, seed):
     """Up to the usual longest poll: in hours between two samples a clock may drift by as much as these steps."""
     random, interval, jitter = Random(seed), 2.0**poll, 1e-5

@@ -1,7 +1,7 @@
 """How long to wait between two questions to a server: as long as the clock can be left alone without losing much."""
 
-from ntp_usg.core.algorithms.estimator import Estimator
-from ntp_usg.core.base.instants import RawNs, nanoseconds
+from ntp_usg.core.algorithms.estimator import Estimate, Estimator
+from ntp_usg.core.base.instants import RawNs, nanoseconds, seconds
 from ntp_usg.core.base.verdicts import Reason
 
 
@@ -18,30 +18,47 @@ class PollControl:
     """Growth over the interval from which it is halved. More than what a raise just allowed, or polls would flutter."""
     PATIENCE = 8
     """So many samples in a row must agree to a raise; to lower takes one."""
-    SURPRISE = 2
-    """Exponents to go down at an outlier: the clock or the network may have changed."""
+    SURPRISE = 3.0
+    """Deviations by which the estimate may move at a sample; more, or an outlier, and the clock may have changed ..."""
+    RETREAT = 2
+    """... so that the exponent goes down by this."""
 
     def __init__(self, min_poll: int, max_poll: int) -> None:
         self._min_poll = min_poll
         self._max_poll = max_poll
         self._agreed = 0
+        self._expected: tuple[RawNs, Estimate] | None = None
         self.exponent = min_poll
 
     def update(self, estimator: Estimator, reason: Reason) -> int:
         """The exponent from here on, after a sample was offered to the estimator, which answered `reason`."""
-        if reason is Reason.OUTLIER:
-            return self._change(-self.SURPRISE)
         latest = estimator.latest
         if latest is None or not estimator.ready:
+            self._expected = None
             return self._change(self._min_poll - self.exponent)
+        surprised = reason is Reason.OUTLIER or self._surprised(estimator)
         interval = 2.0**self.exponent
-        if self._growth(estimator, latest.at, interval) > self.LOWER:
+        now, next_at = self._estimate(estimator, latest.at), RawNs(latest.at + nanoseconds(interval))
+        later = self._estimate(estimator, next_at)
+        much_later = self._estimate(estimator, RawNs(next_at + nanoseconds(interval)))
+        self._expected = next_at, later
+        if surprised:
+            return self._change(-self.RETREAT)
+        if later.deviation > self.LOWER * now.deviation:
             return self._change(-1)
-        if self._growth(estimator, latest.at, 2 * interval) > self.RAISE:
+        if much_later.deviation > self.RAISE * now.deviation:
             self._agreed = 0
             return self.exponent
         self._agreed += 1
         return self._change(1) if self._agreed >= self.PATIENCE else self.exponent
+
+    def _surprised(self, estimator: Estimator) -> bool:
+        """Whether the sample moved the estimate by more than the estimate had said it may be off."""
+        if self._expected is None:
+            return False
+        at, expected = self._expected
+        moved_ns = self._estimate(estimator, at).offset_ns - expected.offset_ns
+        return abs(seconds(moved_ns)) > self.SURPRISE * expected.deviation
 
     def _change(self, step: int) -> int:
         self._agreed = 0
@@ -49,8 +66,7 @@ class PollControl:
         return self.exponent
 
     @staticmethod
-    def _growth(estimator: Estimator, at: RawNs, interval: float) -> float:
-        now, later = estimator.estimate(at), estimator.estimate(RawNs(at + nanoseconds(interval)))
-        assert now is not None
-        assert later is not None
-        return later.deviation / max(now.deviation, 1e-12)
+    def _estimate(estimator: Estimator, at: RawNs) -> Estimate:
+        estimate = estimator.estimate(at)
+        assert estimate is not None, "an estimator with samples has an estimate"
+        return estimate

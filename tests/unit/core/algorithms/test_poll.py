@@ -1,14 +1,18 @@
 """When the poll interval may grow, and what makes it shrink."""
 
+import random
 from dataclasses import dataclass
 
 import pytest
 
-from ntp_usg.core.algorithms.estimator import Estimate
+from ntp_usg.core.algorithms.estimator import Estimate, NoiseModel
+from ntp_usg.core.algorithms.kalman import KalmanEstimator
 from ntp_usg.core.algorithms.poll import PollControl
 from ntp_usg.core.base.instants import RawNs, seconds
 from ntp_usg.core.base.samples import Sample
 from ntp_usg.core.base.verdicts import Reason
+
+NETWORK_NOISE = NoiseModel(expected=1e-3, floor=1e-6, gate=1e-4)
 
 
 @dataclass
@@ -18,6 +22,7 @@ class Growing:
     doubling: float
     ready: bool = True
     latest: Sample | None = Sample(RawNs(0), 0, 1e-6)
+    offset_ns: int = 0
 
     def __len__(self) -> int:
         return 10
@@ -35,7 +40,7 @@ class Growing:
         self.ready = False
 
     def estimate(self, at: RawNs) -> Estimate:
-        return Estimate(0, 0.0, 1e-6 * (1 + seconds(at) / self.doubling), 1e-6)
+        return Estimate(self.offset_ns, 0.0, 1e-6 * (1 + seconds(at) / self.doubling), 1e-6)
 
 
 def settled(estimator: Growing, control: PollControl) -> int:
@@ -71,3 +76,27 @@ def test_an_outlier_lowers_the_poll_and_a_restart_lowers_it_to_the_least():
 def test_one_sample_does_not_raise_the_poll():
     control = PollControl(6, 10)
     assert control.update(Growing(1e9), Reason.USED) == 6
+
+
+def test_a_sample_that_moves_the_estimate_beyond_its_deviation_lowers_the_poll_once():
+    control = PollControl(6, 10)
+    settled(Growing(1e9), control)
+    moved = Growing(1e9, offset_ns=4_000)
+    assert [control.update(moved, Reason.USED) for _ in range(3)] == [8, 8, 8]
+
+
+def test_a_real_estimator_is_asked_more_often_within_two_samples_of_a_jump_of_the_frequency():
+    noise, estimator, control = random.Random(4), KalmanEstimator(NETWORK_NOISE), PollControl(6, 10)
+    at, rate_changes_at, jump = 0, 200_000, 5e-6
+    asked: list[int] = []
+    while len(asked) < 3:
+        there, back = noise.expovariate(1e3), noise.expovariate(1e3)
+        phase = (there - back) / 2 + jump * max(0, at - rate_changes_at)
+        reason = estimator.add(Sample(RawNs(at * 10**9), round(phase * 1e9), 1e-6, 2e-4 + there + back))
+        exponent = control.update(estimator, reason)
+        if at > rate_changes_at:
+            asked.append(exponent)
+        elif at > rate_changes_at - 2000:
+            assert exponent == 10
+        at += 2**exponent
+    assert min(asked[:2]) <= 8
