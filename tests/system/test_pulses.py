@@ -66,10 +66,15 @@ def test_an_unplugged_line_falls_silent_and_is_missing_when_opened_again(result)
     assert result["silent"]["unplugged_open"].startswith("DeviceError: /dev/pps1 does not exist")
 
 
-def test_the_driver_reports_every_pulse(result):
-    driver = result["driver"]
+@pytest.mark.parametrize("name", ["driver", "driver_without_thread"])
+def test_the_driver_reports_every_pulse(result, name):
+    driver = result[name]
     assert driver["statuses"] == [[True, "/dev/pps0, edge: Assert"]]
     assert len(driver["sequences"]) >= 3
     assert driver["sequences"] == list(range(driver["sequences"][0], driver["sequences"][-1] + 1))
     assert driver["intervals"] == [A_SECOND_OF_KTIMER] * (len(driver["sequences"]) - 1)
     assert driver["verdicts"] == []
+
+
+def test_on_select_alone_the_driver_starts_no_thread(result):
+    assert result["driver_without_thread"]["threads"] == []

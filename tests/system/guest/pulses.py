@@ -11,6 +11,7 @@ import json
 import os
 import struct
 import termios
+import threading
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -21,6 +22,7 @@ from ntp_usg.core.base.errors import DeviceError
 from ntp_usg.core.base.instants import HostNs
 from ntp_usg.core.base.samples import DeviceStatus, Fix, Pulse, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
+from ntp_usg.daemon import event_loop
 from ntp_usg.refclocks.pps import PpsDriver, PpsOptions
 from ntp_usg.sysapi import pps
 from ntp_usg.sysapi.pps import PpsDevice
@@ -140,10 +142,18 @@ async def driver() -> dict[str, object]:
     }
 
 
+def driver_without_thread() -> dict[str, object]:
+    os.environ["NTP_USG_EVENT_LOOP"] = "select"
+    before = threading.enumerate()
+    result = event_loop.run(driver())
+    return result | {"threads": [thread.name for thread in threading.enumerate() if thread not in before]}
+
+
 result = {
     "name": Path("/sys/class/pps/pps0/name").read_text().strip(),
     "device": device_with_pulses(),
     "silent": device_without_pulses(),
     "driver": asyncio.run(driver()),
+    "driver_without_thread": driver_without_thread(),
 }
 print("GUEST RESULT", json.dumps(result))
