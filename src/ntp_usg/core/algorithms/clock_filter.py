@@ -64,7 +64,7 @@ class LoopEstimator:
 
     @property
     def ready(self) -> bool:
-        return self._count >= self.ENOUGH
+        return self._count >= self.ENOUGH and self._loop.settled
 
     @property
     def latest(self) -> Sample | None:
@@ -89,7 +89,7 @@ class LoopEstimator:
 
     def expect(self, rate: float, deviation: float) -> None:  # noqa: ARG002 - the loop knows no doubt
         """Expect this frequency of the first samples."""
-        self._loop = PllFll(frequency=rate)
+        self._loop = PllFll(frequency=rate, settled=True)
 
     def shift(self, offset_ns: int) -> None:
         """Move what was measured by a leap second."""
@@ -101,7 +101,7 @@ class LoopEstimator:
     def restart(self) -> None:
         """Forget the samples but keep the frequency as the expectation for what follows."""
         self._filter.clear()
-        self._loop = PllFll(frequency=self._loop.frequency)
+        self._loop = PllFll(frequency=self._loop.frequency, settled=self._loop.settled)
         self._at = self._latest = None
         self._count = self._outliers = 0
 

@@ -13,6 +13,8 @@ AVERAGE = 4
 ALLAN_INTERCEPT = 2048.0
 """Seconds: below it the phase's noise rules, above it the wander of the frequency."""
 MAX_FREQUENCY = 500e-6
+WATCH = 300.0
+"""Seconds over which an unknown frequency is measured before the loop closes, which would take a day to find it."""
 
 
 @dataclass(slots=True)
@@ -25,7 +27,9 @@ class PllFll:
     """Seconds of phase that are still to be worked off."""
     time_constant: float = PLL_GAIN * 64.0
     """Seconds in which the residual decays to 1/e."""
-    _updated: bool = False
+    settled: bool = False
+    """Whether the frequency is known, from before or from the first WATCH seconds."""
+    _watched: float | None = None
 
     def advance(self, elapsed: float) -> float:
         """Let seconds pass; returns the seconds of phase worked off in them, beside what the frequency did."""
@@ -36,17 +40,29 @@ class PllFll:
     def update(self, offset: float, interval: float, poll: float) -> tuple[float, float]:
         """Take in the offset in seconds left after `interval` seconds, at a poll interval in seconds.
 
-        Returns the phase correction to work off and the frequency (appendix A.5.5.6). After the first offset only the
-        phase is known.
+        Returns the phase correction to work off and the frequency (appendix A.5.5.6).
         """
-        change = 0.0
-        if self._updated:
-            if poll > ALLAN_INTERCEPT / 2:
-                averaging = max(FLL_GAIN - math.log2(poll), AVERAGE)
-                change += (offset - self.residual) / (max(interval, ALLAN_INTERCEPT) * averaging)
-            change += offset * min(interval, poll) / (4 * PLL_GAIN * poll) ** 2
-        self._updated = True
-        self.frequency = max(-MAX_FREQUENCY, min(MAX_FREQUENCY, self.frequency + change))
+        if self._watched is None:
+            self._watched = 0.0
+        elif self.settled:
+            self._change(self._pull(offset, interval, poll))
+        else:
+            self._watched += interval
+            if self._watched < WATCH:
+                return self.residual, self.frequency
+            self.settled = True
+            self._change((offset - self.residual) / self._watched)
         self.residual = offset
         self.time_constant = PLL_GAIN * poll
         return self.residual, self.frequency
+
+    def _pull(self, offset: float, interval: float, poll: float) -> float:
+        """What an offset says of the frequency: to the phase lock always, to the frequency lock at long polls."""
+        pull = offset * min(interval, poll) / (4 * PLL_GAIN * poll) ** 2
+        if poll > ALLAN_INTERCEPT / 2:
+            averaging = max(FLL_GAIN - math.log2(poll), AVERAGE)
+            pull += (offset - self.residual) / (max(interval, ALLAN_INTERCEPT) * averaging)
+        return pull
+
+    def _change(self, frequency: float) -> None:
+        self.frequency = max(-MAX_FREQUENCY, min(MAX_FREQUENCY, self.frequency + frequency))

@@ -27,7 +27,7 @@ def clock_error_after(loop: PllFll, updates: int, poll: float, frequency: float)
 
 @pytest.mark.parametrize("poll", [16.0, 64.0, 1024.0, 4096.0])
 def test_the_loop_finds_the_frequency_at_short_and_long_polls(poll):
-    loop = PllFll()
+    loop = PllFll(settled=True)
     assert abs(clock_error_after(loop, 1000, poll, 20e-6)) < 1e-6
     assert loop.frequency == pytest.approx(20e-6, rel=1e-3)
 
@@ -41,7 +41,7 @@ def test_an_offset_is_worked_off_gradually():
 
 
 def test_the_frequency_stays_within_what_kernels_take():
-    loop = PllFll()
+    loop = PllFll(settled=True)
     for _ in range(1000):
         loop.update(1.0, 1024, 1024)
     assert loop.frequency == MAX_FREQUENCY
@@ -92,3 +92,22 @@ def test_an_expected_frequency_is_held_from_the_first_sample():
     estimate = estimator.estimate(RawNs(100 * 10**9))
     assert estimate is not None
     assert estimate.offset_ns == 3_000_000
+
+
+def test_an_unknown_frequency_is_measured_before_the_loop_closes():
+    loop = PllFll()
+    loop.update(0.0, 64, 64)
+    for second in (64, 128, 192, 256):
+        assert loop.update(50e-6 * second, 64, 64) == (0.0, 0.0)
+    assert loop.update(50e-6 * 320, 64, 64) == pytest.approx((50e-6 * 320, 50e-6))
+    assert loop.settled
+
+
+@pytest.mark.parametrize(("spacing", "delay"), [(1, 0.0), (64, 1e-3)])
+def test_a_clock_far_off_in_frequency_is_not_taken_for_a_series_of_outliers(spacing, delay):
+    estimator = LoopEstimator(NETWORK)
+    reasons = {estimator.add(sample(spacing * i, 300e-6 * spacing * i, delay)) for i in range(1000)}
+    assert reasons == {Reason.USED}
+    estimate = estimator.estimate(RawNs(0))
+    assert estimate is not None
+    assert estimate.rate == pytest.approx(300e-6, rel=0.01)
