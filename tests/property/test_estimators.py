@@ -64,6 +64,7 @@ def test_a_step_invalidates_older_samples(build: Callable[[NoiseModel], Estimato
     """Up to the usual longest poll: in hours between two samples a clock may drift by as much as these steps."""
     random, interval, jitter = Random(seed), 2.0**poll, 1e-5
     estimator = build(NoiseModel(expected=jitter, floor=1e-9, gate=10 * jitter))
+    estimator.expect(0.0, 1e-6)
     feed(estimator, random, poll=interval, count=200, rate=0.0, network=network, jitter=jitter)
     reasons = []
     for index in range(200, 206):
