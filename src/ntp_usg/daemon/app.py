@@ -27,7 +27,7 @@ from ntp_usg.core.server.monitor import Identity, answer_control
 from ntp_usg.core.wire.reference_id import address_reference
 from ntp_usg.daemon.memory import SAVE_INTERVAL, DriftFile, read_leap_file
 from ntp_usg.daemon.notify import notify, watchdog_interval
-from ntp_usg.daemon.plan import engine_settings, server_policy, source_name
+from ntp_usg.daemon.plan import engine_settings, holdover_model, server_policy, source_name
 from ntp_usg.daemon.runner import EngineRunner, SourceContext
 from ntp_usg.daemon.state import DaemonState
 from ntp_usg.net.answering import AnsweringService, start_service
@@ -58,8 +58,9 @@ class Daemon:
         self._clock: SteeredClock = choose_clock(settings.server.clock)
         self._drift_file = DriftFile(settings.clock.drift_file)
         leap_table = read_leap_file(settings.clock.leap_file)
-        plan = engine_settings(settings, clock_precision(), self._drift_file.load(), leap_table)
-        self._engine = Engine(plan, self._clock, secrets.randbits)
+        saved = self._drift_file.load()
+        plan = engine_settings(settings, clock_precision(), saved, leap_table)
+        self._engine = Engine(plan, self._clock, secrets.randbits, holdover_model(saved))
         self.state = DaemonState(self._engine, settings.server.listen_addr)
         servers = {each.address: parse_server_address(each.address) for each in settings.sources}
         self._endpoints = ClientEndpoints(servers, self._departed, self._answered, only_select=only_select())

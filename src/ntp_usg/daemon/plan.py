@@ -1,14 +1,20 @@
 """Settings -> what the parts want to hear: the engine's sources and promises, the responder's policy."""
 
+import logging
+
 from ntp_usg.clocks.drift_file import SavedState
 from ntp_usg.config.models import Settings, SourceSettings
+from ntp_usg.core.algorithms.holdover import HoldoverModel
 from ntp_usg.core.algorithms.leap_list import LeapTable
 from ntp_usg.core.algorithms.selection import SelectionSettings
 from ntp_usg.core.associations.client import AssociationSettings
+from ntp_usg.core.base.errors import ClockError
 from ntp_usg.core.engine.settings import EngineSettings, NetworkSettings, PulseSettings, ReceiverSettings
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.refclocks.nmea import NmeaOptions
 from ntp_usg.refclocks.pps import PpsOptions
+
+log = logging.getLogger(__name__)
 
 RECEIVER_NAME = "GPS_NMEA(0)"
 PULSE_LINE_NAME = "PPS(0)"
@@ -43,7 +49,6 @@ def engine_settings(
         leap_table=leap_table,
         leap_smear=settings.clock.leap_smear,
         saved_frequency=_saved_frequency(saved),
-        saved_holdover=saved.holdover if saved and saved.holdover else None,
     )
 
 
@@ -71,6 +76,15 @@ def _saved_frequency(saved: SavedState | None) -> tuple[float, float] | None:
     if saved is None:
         return None
     return -saved.frequency_ppm * 1e-6, max(saved.deviation_ppm, LEAST_SAVED_DEVIATION_PPM) * 1e-6
+
+
+def holdover_model(saved: SavedState | None) -> HoldoverModel | None:
+    """What was learned of the oscillator before the restart."""
+    try:
+        return HoldoverModel.from_dict(saved.holdover) if saved else None
+    except ClockError as error:
+        log.warning("What the drift file says of holdover is of no use: %s", error)
+        return None
 
 
 def _receiver(options: NmeaOptions) -> ReceiverSettings:

@@ -181,8 +181,15 @@ class KalmanEstimator:
         if self._latest is None:
             return None
         offset, variance = self._predict(seconds(at - self._latest.at))
+        rate = self._mean_rate()
+        pairs = zip(self._weights, self._filters, strict=True)
+        rate_variance = sum(w * (each.rate_variance + (each.rate - rate) ** 2) for w, each in pairs)
         return Estimate(
-            self._base_ns + nanoseconds(offset), self._mean_rate(), math.sqrt(variance), math.sqrt(self._scatter)
+            self._base_ns + nanoseconds(offset),
+            rate,
+            math.sqrt(variance),
+            math.sqrt(self._scatter),
+            math.sqrt(max(0.0, rate_variance)),
         )
 
     def _predict(self, elapsed: float) -> tuple[float, float]:

@@ -39,6 +39,8 @@ class Candidate:
     """Exact about when a second begins, silent about which."""
     numbered: bool = False
     """Of a pulse line: its seconds have numbers."""
+    confirmed: bool = False
+    """... which a healthy source has confirmed not long ago: it may be missing or confused for a while."""
 
     @property
     def interval(self) -> Interval:
@@ -121,6 +123,7 @@ def combine(estimates: Sequence[tuple[Estimate, float]]) -> Estimate:
         rate=math.fsum(share * each.rate for each, share in shares),
         deviation=math.sqrt(math.fsum((share * each.deviation) ** 2 for each, share in shares)),
         jitter=math.sqrt(math.fsum(share * each.jitter**2 for each, share in shares) + spread),
+        rate_deviation=math.sqrt(math.fsum((share * each.rate_deviation) ** 2 for each, share in shares)),
     )
 
 

@@ -157,6 +157,11 @@ class ClientAssociation:
         self.reach |= 1
         self._unanswered = 0
 
+    def hurry(self) -> None:
+        """Ask a few times in quick succession: what the last answers said is of no use any more."""
+        self._unanswered = 0
+        self._burst()
+
     def _burst(self) -> None:
         if self._slowed_to == self.settings.min_poll:  # not to a server that has complained
             self._quick = BURST_LENGTH - 1

@@ -1,11 +1,12 @@
 """What sources report goes in, clock commands and snapshots come out. The only writer of system state."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 
 from ntp_usg.core.algorithms.clock_filter import LoopEstimator
 from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
 from ntp_usg.core.algorithms.history import SampleHistory
+from ntp_usg.core.algorithms.holdover import HoldoverModel
 from ntp_usg.core.algorithms.kalman import KalmanEstimator
 from ntp_usg.core.algorithms.selection import Choice, Selection, combine, select
 from ntp_usg.core.base.actions import Action, HostClockMoved, Level, Note, Publish, Send, Steer
@@ -30,6 +31,8 @@ NETWORK_TICK = 8.0
 """The same where there are only servers, which are asked once a minute."""
 HOST_STEP_NS = 2_000_000
 """The host's wall clock may leave its monotonic one by this in a second (slewing at 500 ppm); more is a step."""
+SETTLING = 10.0
+"""Seconds that the first source which could set the clock waits for others that have been heard."""
 PREDICTABLE = 0.25
 """Up to this error bound in seconds the served clock may number the second of a pulse."""
 ESTIMATORS: dict[Algorithm, Callable[[NoiseModel], Estimator]] = {
@@ -52,10 +55,17 @@ class Learned:
 class Engine:
     """Pairs, filters and selects what the sources report, and says how the clock must run.
 
-    `random_bits(n)` gives n unpredictable bits, for requests that nobody can forge answers to.
+    `random_bits(n)` gives n unpredictable bits, for requests that nobody can forge answers to; `model` is what
+    was learned of the oscillator before a restart.
     """
 
-    def __init__(self, settings: EngineSettings, clock: Clock, random_bits: Callable[[int], int]) -> None:
+    def __init__(
+        self,
+        settings: EngineSettings,
+        clock: Clock,
+        random_bits: Callable[[int], int],
+        model: HoldoverModel | None = None,
+    ) -> None:
         host, now = clock.read()
         learn = ESTIMATORS[settings.algorithm]
         self._settings = settings
@@ -66,13 +76,14 @@ class Engine:
             each.name: NetworkSource(each, learn(NETWORK_NOISE), random_bits, now) for each in settings.servers
         }
         self._sources: dict[str, Source] = {**self._receivers, **self._lines, **self._servers}
-        self._steering = Steering(settings)
+        self._steering = Steering(settings, model or HoldoverModel())
         if settings.saved_frequency is not None:
             for source in self._sources.values():
                 source.estimator.expect(*settings.saved_frequency)
         self._leap = LeapWatch(settings.leap_table, smear=settings.leap_smear)
         self._selection = Selection({}, "No source has been heard yet.")
         self._tick = nanoseconds(TICK if self._receivers or self._lines else NETWORK_TICK)
+        self._first_ready_at: MonoNs | None = None
         self._next_tick = now
         self._checked_at = now
         self._raw_minus_mono = clock.raw(host) - now
@@ -86,7 +97,7 @@ class Engine:
         actions: list[Action] = []
         if reason in (Reason.USED, Reason.OUTLIER) and seconds_named(message):
             for line in self._lines.values():
-                actions += self._number(line, receiver, message, received_at)
+                actions += self._number(line, receiver, message, now)
         return actions + self._advance(receiver, reason)
 
     def pulse(self, name: str, pulse: Pulse) -> list[Action]:
@@ -215,11 +226,27 @@ class Engine:
         current = self._clock.current()
         candidates = [source.candidate(raw, now, current) for source in self._sources.values()]
         selection = select(candidates, self._selection.system_peer, self._settings.selection)
-        if selection.weights.keys() <= self._receivers.keys():
-            awaited = [name for name, line in self._lines.items() if line.awaited(now)]
-            if awaited and selection.weights:
-                selection = Selection(selection.choices, f"The pulses of {', '.join(awaited)} are awaited.")
+        awaited = self._awaited(selection.weights.keys(), now)
+        if awaited:
+            selection = Selection(selection.choices, f"Awaited: {', '.join(awaited)}.")
         self._selection = selection
+
+    def _awaited(self, leaders: Set[str], now: MonoNs) -> list[str]:
+        """Who must be heard before these may lead.
+
+        Messages do not lead while pulses come: their delay is unknown. And nobody sets the clock while others that
+        have answered too are about to have their say: a liar may be quicker.
+        """
+        if not leaders:
+            return []
+        awaited = []
+        if leaders <= self._receivers.keys():
+            awaited = [name for name, line in self._lines.items() if line.awaited(now)]
+        if not self._steering.locked:
+            self._first_ready_at = self._first_ready_at or now
+            if seconds(now - self._first_ready_at) < SETTLING:
+                awaited += [name for name, server in self._servers.items() if server.about_to_vote]
+        return awaited
 
     def _lead(self, raw: RawNs) -> Lead:
         """The sources that lead, as one."""
@@ -239,11 +266,13 @@ class Engine:
             reference_id=peer.reference_id,
         )
 
-    def _number(self, line: PulseLine, receiver: Receiver, message: TimeMessage, received_at: RawNs) -> list[Action]:
+    def _number(self, line: PulseLine, receiver: Receiver, message: TimeMessage, now: MonoNs) -> list[Action]:
+        received_at = self._clock.raw(message.received_at)
         pairing = line.numbering.message(message.second, received_at)
         match pairing.agreement:
             case Agreement.AGREED:
                 receiver.paired(pairing.latency)
+                line.confirm(now)
             case Agreement.DISPUTED:
                 line.reject(Reason.NUMBERING_DISPUTED)
             case Agreement.RENUMBERED:
@@ -251,7 +280,9 @@ class Engine:
                 self._steering.restart()
                 text = f"{receiver.settings.name} names other seconds than {line.settings.name} has counted to"
                 return [Note(Level.WARNING, f"{text}: starting again")]
-            case Agreement.UNPAIRED | Agreement.NUMBERED:
+            case Agreement.NUMBERED:
+                line.confirm(now)
+            case Agreement.UNPAIRED:
                 pass
         return []
 

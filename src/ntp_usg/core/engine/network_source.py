@@ -51,6 +51,11 @@ class NetworkSource(Source):
         return 2.0**self.association.poll
 
     @property
+    def about_to_vote(self) -> bool:
+        """It answers, but too few answers have come yet."""
+        return self.reach != 0 and not self.estimator.ready
+
+    @property
     def stratum(self) -> int:
         return self.remote.stratum if self.remote else 16
 
@@ -79,6 +84,10 @@ class NetworkSource(Source):
     def silent(self, now: MonoNs) -> bool:  # noqa: ARG002 - the reach register knows
         return self.reach == 0 or self._accepted_at is None
 
+    def renew(self) -> None:
+        super().renew()
+        self.association.hurry()
+
     def poll(self, now: MonoNs) -> None:
         """Nothing: the association keeps the register itself, a bit for each request."""
 
@@ -102,7 +111,6 @@ class NetworkSource(Source):
         self.healthy = healthy
         if healthy:
             return [Note(Level.INFO, f"{self.settings.name}: reachable, stratum {self.stratum}")]
-        self.estimator.restart()
         return [Note(Level.WARNING, f"{self.settings.name}: lost. {self.reason(now)}")]
 
     def announcement(self) -> Announcement | None:

@@ -24,6 +24,8 @@ class PulseLine(Source):
     GRACE = 10.0
     """Seconds after the start in which the line is waited for before messages alone may set the clock."""
     RATE_WINDOW = 11
+    CONFIRMED_FOR = 60.0
+    """Seconds that pulses are believed to be numbered rightly after a message last said so."""
 
     settings: PulseSettings
 
@@ -33,6 +35,7 @@ class PulseLine(Source):
         self._edges: deque[RawNs] = deque(maxlen=self.RATE_WINDOW)
         self._edge_seen_at: MonoNs | None = None
         self._present = False
+        self._confirmed_at: MonoNs | None = None
 
     def pulse(self, edge_at: RawNs, now: MonoNs, predicted_ns: int | None) -> Reason:
         """Take a pulse in; `predicted_ns` is true minus raw time as the clock holds it, where it is trusted."""
@@ -51,6 +54,7 @@ class PulseLine(Source):
         """Forget what was measured and counted: the raw timeline was broken or the count was wrong."""
         self.estimator.restart()
         self.numbering = Numbering()
+        self._confirmed_at = None
         self._edges.clear()
 
     def shift(self, offset_ns: int) -> None:
@@ -58,7 +62,12 @@ class PulseLine(Source):
         self.numbering.shift(offset_ns)
 
     def candidate(self, at: RawNs, now: MonoNs, served: ClockMapping) -> Candidate:
-        return replace(super().candidate(at, now, served), pulse=True, numbered=True)
+        confirmed = self._confirmed_at is not None and seconds(now - self._confirmed_at) < self.CONFIRMED_FOR
+        return replace(super().candidate(at, now, served), pulse=True, numbered=True, confirmed=confirmed)
+
+    def confirm(self, now: MonoNs) -> None:
+        """A message has named the second that was counted."""
+        self._confirmed_at = now
 
     def awaited(self, now: MonoNs) -> bool:
         """Whether pulses are there, or may still be coming, so that nobody should settle for messages alone."""
@@ -73,7 +82,6 @@ class PulseLine(Source):
         self._present = pulsing
         if pulsing:
             return [Note(Level.INFO, f"PPS pulse detected! Offset: {self._distance(served):.9f}s")]
-        self.estimator.restart()
         assert self._edge_seen_at is not None
         silence = seconds(now - self._edge_seen_at)
         return [Note(Level.WARNING, f"PPS signal lost: no pulse on {self.settings.device} for {silence:.1f}s")]

@@ -81,7 +81,6 @@ class Receiver(Source):
         """Notice that a fix was acquired or lost."""
         if self.healthy and self.silent(now):
             self.healthy = False
-            self.estimator.restart()
             self._last_second = WallNs(0)
             self._streak = 0
             text = f"GPS fix lost: no usable message for {self.age(now):.1f}s. {self.reason(now)}"

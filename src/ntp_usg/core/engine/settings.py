@@ -1,6 +1,5 @@
 """What the engine must know of its sources and its promises; built from the configuration by the daemon."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -95,7 +94,5 @@ class EngineSettings:
     """Spread a leap second over a day instead of announcing it."""
     saved_frequency: tuple[float, float] | None = None
     """Rate of true time against the raw clock as it was before the restart, and its deviation; seconds per second."""
-    saved_holdover: Mapping[str, object] | None = None
-    """What the holdover model had learned."""
     state_lifetime: float = 64.0
     """How long answers may go on from a state that nobody renews."""

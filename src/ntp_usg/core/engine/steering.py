@@ -30,13 +30,13 @@ class Lead:
 class Steering:
     """Turns estimates into corrections and keeps the books on the error that is left."""
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, settings: EngineSettings, model: HoldoverModel) -> None:
         self._settings = settings
         self.phase = SyncPhase.STARTING
         self.epoch = 0
         self.holdover_left: float | None = None
         """Seconds until the holdover budget is spent; None while there is no holdover."""
-        self._model = HoldoverModel.from_dict(settings.saved_holdover) if settings.saved_holdover else HoldoverModel()
+        self._model = model
         self._learned_at: RawNs | None = None
         self._lead: Lead | None = None
         self._led_at = RawNs(0)
@@ -48,6 +48,11 @@ class Steering:
         self._panicking = False
         self._leapt_ns = 0
         """By how much leap seconds have moved the count since holdover began, which its model knows nothing of."""
+
+    @property
+    def locked(self) -> bool:
+        """Whether the clock has been set since the start, or since the timeline last broke."""
+        return self._lead is not None
 
     @property
     def jitter(self) -> float:
@@ -94,7 +99,7 @@ class Steering:
         """Promise nothing until the next lock: the timeline or the numbering of the seconds broke."""
         self.phase, self.holdover_left = SyncPhase.LOCKING, None
         self._lead = None
-        self._model = HoldoverModel()
+        self._model = HoldoverModel.from_dict(self._model.as_dict())  # the crystal is still the same
 
     def shift(self, offset_ns: int) -> None:
         """Count on over a leap second; answers from before and after it must not be mixed."""
