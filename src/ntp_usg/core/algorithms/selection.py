@@ -145,7 +145,8 @@ def _objection_to_pulses(line: Candidate, others: Sequence[Candidate]) -> str:
     if not line.numbered:
         return "Its pulses have no numbers: they say when a second begins, not which."
     sources = [each for each in others if each.reachable and not each.pulse]
-    if not any(abs(each.offset - line.offset) <= NUMBERING_TOLERANCE for each in sources):
+    agrees = any(abs(each.offset - line.offset) <= NUMBERING_TOLERANCE for each in sources)
+    if not agrees and not line.confirmed:
         return f"No healthy source confirms the number of its seconds within {NUMBERING_TOLERANCE:g} s."
     return ""
 

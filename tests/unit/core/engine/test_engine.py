@@ -403,3 +403,25 @@ def test_every_selectable_algorithm_locks_on_pulses(algorithm, patience):
     bench = Bench(settings=EngineSettings(receivers=(GPS,), pulse_lines=(PPS,), algorithm=algorithm))
     assert bench.run(patience).phase is SyncPhase.SYNCHRONISED
     assert abs(bench.error()) < 20e-6
+
+
+def test_pulses_lead_on_for_a_minute_while_the_receiver_is_silent_and_no_longer():
+    bench = Bench()
+    bench.run(60)
+    bench.messages = False
+    assert bench.run(55).selected == "PPS(0)"
+    assert abs(bench.error()) < 1e-6
+    assert bench.run(10).phase is SyncPhase.HOLDOVER
+
+
+def test_glitches_and_missing_pulses_together_move_nothing():
+    bench = Bench()
+    bench.run(60)
+    for second in range(120):
+        bench.pulses = second % 10 not in {3, 4, 5}
+        if second % 10 in {4, 6}:
+            true = bench.second * 10**9 + 1_450_000_000
+            bench.at(true)
+            bench.perform(bench.engine.pulse("PPS(0)", Pulse(bench.clock.host_at(true - 100), second)))
+        bench.run(1)
+        assert abs(bench.error()) < 2e-6
