@@ -38,10 +38,13 @@ def _system(status: Document) -> Iterator[Text]:
     system, health = status["system"], status["health"]
     promise = "no time is promised"
     if system["synchronised"]:
-        leader = system["selected"] or f"its own clock for {_duration(system['holdover_age'] or 0.0)}"
-        promise = (
-            f"stratum {system['stratum']}, follows {leader}, error below {format_interval(system['root_distance'])}"
+        alone, left = system["holdover_age"] or 0.0, system["holdover_left"] or 0.0
+        leads = (
+            f"follows {system['selected']}"
+            if system["selected"]
+            else f"on its own for {_duration(alone)}, {_duration(left)} left"
         )
+        promise = f"stratum {system['stratum']}, {leads}, error below {format_interval(system['root_distance'])}"
     state = Text(system["phase"].upper(), style="bold green" if health["ok"] else "bold red")
     yield state.append(f"  {promise}")
     if system["synchronised"] and not health["ok"]:  # else the sources' own reasons say it

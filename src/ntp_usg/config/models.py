@@ -213,6 +213,8 @@ class HoldoverSettings(Table):
 
     budget: Seconds = 0.01
     """Error that holdover may add before the server demotes itself."""
+    temperature_file: OptionalPath = ""
+    """Where the kernel tells a temperature near the oscillator, like /sys/class/thermal/thermal_zone0/temp."""
 
 
 class LogSettings(Table):

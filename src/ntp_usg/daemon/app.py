@@ -25,7 +25,7 @@ from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.engine.engine import Engine
 from ntp_usg.core.server.monitor import Identity, answer_control
 from ntp_usg.core.wire.reference_id import address_reference
-from ntp_usg.daemon.memory import SAVE_INTERVAL, DriftFile, read_leap_file
+from ntp_usg.daemon.memory import SAVE_INTERVAL, DriftFile, read_leap_file, read_temperature
 from ntp_usg.daemon.notify import notify, watchdog_interval
 from ntp_usg.daemon.plan import engine_settings, holdover_model, server_policy, source_name
 from ntp_usg.daemon.runner import EngineRunner, SourceContext
@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 RELOADABLE = ("access.", "rate_limit.", "server.enable_interleaved", "server.max_clients")
 """Keys, or beginnings of keys, that a running daemon can take over."""
 
+TEMPERATURE_INTERVAL = 60.0
 MONITORED = Verdict(Outcome.ANSWERED, Reason.MONITOR)
 MALFORMED = Verdict(Outcome.DROPPED, Reason.BAD_FORMAT)
 
@@ -81,7 +82,8 @@ class Daemon:
             await self._start_http(parts)
             async with asyncio.TaskGroup() as tasks:
                 running = [
-                    tasks.create_task(work()) for work in (self._runner.run, self._keep_alive, self._keep_learned)
+                    tasks.create_task(work())
+                    for work in (self._runner.run, self._keep_alive, self._keep_learned, self._feel)
                 ]
                 running += [tasks.create_task(self._observe(name)) for name in self._settings.drivers]
                 with _signals({signal.SIGTERM: stop.set, signal.SIGINT: stop.set, signal.SIGHUP: self._reload}):
@@ -123,6 +125,12 @@ class Daemon:
         while True:
             notify(f"WATCHDOG=1\nSTATUS={_status_line(self.state.snapshot())}")
             await asyncio.sleep(interval)
+
+    async def _feel(self) -> None:
+        """Tell the engine once a minute how warm it is, where there is a thermometer."""
+        while path := self._settings.holdover.temperature_file:
+            self._engine.temperature(await asyncio.to_thread(read_temperature, path))
+            await asyncio.sleep(TEMPERATURE_INTERVAL)
 
     async def _keep_learned(self) -> None:
         while True:

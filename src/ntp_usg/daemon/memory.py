@@ -1,4 +1,4 @@
-"""What the daemon knows from files: leap seconds, and what it learned of its clock before the restart."""
+"""What the daemon knows from files: leap seconds, a temperature, and what it learned of its clock before."""
 
 import logging
 from datetime import UTC, datetime
@@ -28,6 +28,14 @@ def read_leap_file(path: str) -> LeapTable | None:
     except ConfigError as error:
         log.warning("The leap second file is of no use: %s", error)
     return None
+
+
+def read_temperature(path: str) -> float | None:
+    """Degrees celsius from a thermal zone of the kernel, which counts thousandths; None where there is no number."""
+    try:
+        return int(Path(path).read_text(encoding="ascii")[:16]) / 1000
+    except (OSError, ValueError):
+        return None
 
 
 class DriftFile:

@@ -25,8 +25,9 @@ def judge_health(snapshot: SystemSnapshot, now: MonoNs) -> Health:
     bound = format_interval(serving.root_delay / 2 + serving.root_dispersion_at(now))
     promise = f"stratum {serving.stratum}, error below {bound}"
     if snapshot.phase is SyncPhase.HOLDOVER:
-        age = snapshot.holdover_age or 0.0
-        return Health(ok=True, text=f"ok: in holdover for {age:.0f} s, {promise}; {_complaints(snapshot)}")
+        age, left = snapshot.holdover_age or 0.0, snapshot.holdover_left or 0.0
+        text = f"ok: in holdover for {age:.0f} s and for {left:.0f} s more, {promise}; {_complaints(snapshot)}"
+        return Health(ok=True, text=text)
     return Health(ok=True, text=f"ok: follows {snapshot.selected}, {promise}")
 
 

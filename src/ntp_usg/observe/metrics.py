@@ -67,6 +67,11 @@ _SYSTEM: tuple[_Gauge[SystemSnapshot], ...] = (
         "How long the clock has run on its own since the last good reference; absent while it follows one.",
         lambda system: system.holdover_age,
     ),
+    _Gauge(
+        "ntp_usg_holdover_left_seconds",
+        "How long the clock may go on on its own until holdover.budget is spent; absent while it follows a reference.",
+        lambda system: system.holdover_left,
+    ),
 )
 
 _SOURCES: tuple[_Gauge[SourceSnapshot], ...] = (

@@ -70,6 +70,7 @@ def _system(snapshot: SystemSnapshot, now: MonoNs) -> dict[str, Json]:
         "root_dispersion": plain(root_dispersion),
         "root_distance": plain(serving.root_delay / 2 + root_dispersion),
         "holdover_age": plain(snapshot.holdover_age),
+        "holdover_left": plain(snapshot.holdover_left),
         "clock": snapshot.clock,
         "host_offset": plain(snapshot.host_offset),
         "epoch": snapshot.epoch,

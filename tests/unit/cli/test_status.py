@@ -112,9 +112,16 @@ def test_what_is_not_known_is_a_dash_and_the_reason_is_there(view_of: ViewOf, lo
 
 
 def test_holdover_is_shown_with_its_age(view_of: ViewOf, locked_snapshot: SystemSnapshot):
-    alone = replace(locked_snapshot, phase=SyncPhase.HOLDOVER, selected=None, holdover_age=7500.0, clock="system")
+    alone = replace(
+        locked_snapshot,
+        phase=SyncPhase.HOLDOVER,
+        selected=None,
+        holdover_age=7500.0,
+        holdover_left=300.0,
+        clock="system",
+    )
     table = rendered(view_of(alone))
-    assert table[0] == "HOLDOVER  stratum 1, follows its own clock for 2.1 h, error below 3.000 us"
+    assert table[0] == "HOLDOVER  stratum 1, on its own for 2.1 h, 5 min left, error below 3.000 us"
     assert table[1] == "offset -20 ns, jitter 45 ns, host clock +12.500 ppm, disciplined"
 
 

@@ -14,9 +14,13 @@ def test_a_synchronised_daemon_is_healthy_and_says_what_it_promises(locked_snaps
 
 
 def test_holdover_is_healthy_but_tells_what_is_missing(locked_snapshot: SystemSnapshot):
-    health = judge_health(replace(locked_snapshot, phase=SyncPhase.HOLDOVER, selected=None, holdover_age=75.4), NOW)
+    health = judge_health(
+        replace(locked_snapshot, phase=SyncPhase.HOLDOVER, selected=None, holdover_age=75.4, holdover_left=600.0), NOW
+    )
     assert health.ok
-    assert health.text.startswith("ok: in holdover for 75 s, stratum 1, error below 3.000 us; GPS_NMEA(0): ")
+    assert health.text.startswith(
+        "ok: in holdover for 75 s and for 600 s more, stratum 1, error below 3.000 us; GPS_NMEA(0): "
+    )
 
 
 def test_an_unsynchronised_daemon_is_not_healthy_and_gives_each_sources_reason(locked_snapshot: SystemSnapshot):

@@ -38,6 +38,7 @@ def test_the_document_holds_everything_there_is_to_see(view: DaemonView):
         "root_dispersion": pytest.approx(3e-6),
         "root_distance": pytest.approx(3e-6),
         "holdover_age": None,
+        "holdover_left": None,
         "clock": "virtual",
         "host_offset": 1.5,
         "epoch": 1,

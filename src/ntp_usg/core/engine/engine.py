@@ -131,6 +131,10 @@ class Engine:
         reason = server.receive(data, raw, now, self._clock.current().wall(raw))
         return self._advance(server, reason)
 
+    def temperature(self, celsius: float | None) -> None:
+        """Take in how warm it is where the oscillator is; None where nobody knows any more."""
+        self._steering.temperature = celsius
+
     def device(self, name: str, status: DeviceStatus) -> list[Action]:
         """Take in that a device was opened or is gone."""
         self._sources[name].device(status)

@@ -36,6 +36,8 @@ class Steering:
         self.epoch = 0
         self.holdover_left: float | None = None
         """Seconds until the holdover budget is spent; None while there is no holdover."""
+        self.temperature: float | None = None
+        """Of the oscillator's surroundings, in celsius, where somebody measures it."""
         self._model = model
         self._learned_at: RawNs | None = None
         self._lead: Lead | None = None
@@ -141,6 +143,7 @@ class Steering:
             precision=settings.precision,
             root_delay=lead.root_delay if lead else 0.0,
             root_dispersion=self._root_dispersion(now),
+            dispersion_rate=self._drift,
             reference_id=lead.reference_id if lead and synchronised else b"INIT",
             reference_time=self._corrected_wall,
             mapping=mapping,
@@ -151,7 +154,18 @@ class Steering:
         )
 
     def _root_dispersion(self, now: MonoNs) -> float:
-        return self._bound + PHI * seconds(now - self._bound_at) if self._bound else 0.0
+        return self._bound + self._drift * seconds(now - self._bound_at) if self._bound else 0.0
+
+    @property
+    def _drift(self) -> float:
+        """How fast the clock may leave the truth until it is corrected again, in seconds per second.
+
+        A first lock knows the time well but not yet the frequency, and beyond `max_rate` it is not corrected.
+        """
+        if self._lead is None:
+            return PHI
+        estimate = self._lead.estimate
+        return max(PHI, 3 * estimate.rate_deviation + abs(estimate.rate - self._limited(estimate.rate)))
 
     def _expected(self, raw: RawNs) -> Estimate:
         """The latest estimate, carried on at its own rate."""
@@ -162,7 +176,7 @@ class Steering:
     def _learn(self, estimate: Estimate, raw: RawNs) -> None:
         if self._learned_at is None or seconds(raw - self._learned_at) >= LEARN_INTERVAL:
             self._learned_at = raw
-            self._model.learn(raw, estimate.rate, estimate.rate_deviation)
+            self._model.learn(raw, estimate.rate, estimate.rate_deviation, self.temperature)
 
     def _begin_holdover(self, raw: RawNs, now: MonoNs, loss: str) -> list[Action]:
         budget = self._settings.holdover_budget
@@ -176,7 +190,7 @@ class Steering:
     def _hold_over(self, raw: RawNs, current: ClockMapping, now: MonoNs, loss: str) -> list[Action]:
         """Follow the model, and let the bound grow as it says."""
         assert self._lead is not None
-        budget, prediction = self._settings.holdover_budget, self._model.predict(raw)
+        budget, prediction = self._settings.holdover_budget, self._model.predict(raw, self._news_of_temperature(raw))
         grown = 3 * (prediction.deviation - self._lead.estimate.deviation)
         self._bound, self._bound_at = self._lead.root_dispersion + max(0.0, grown), now
         self.holdover_left = self._model.budget_left(budget, raw)
@@ -187,6 +201,13 @@ class Steering:
             return [Note(Level.ERROR, text)]
         error_ns = prediction.offset_ns + self._leapt_ns - current.correction_ns(raw)
         return [Steer(self._slew(prediction, raw, current, error_ns), step=False)]
+
+    def _news_of_temperature(self, raw: RawNs) -> float | None:
+        """The temperature once a minute: each one makes the model look at all its forecasts anew."""
+        if self._learned_at is not None and seconds(raw - self._learned_at) < LEARN_INTERVAL:
+            return None
+        self._learned_at = raw
+        return self.temperature
 
     def _panic(self, error: float) -> list[Action]:
         """Refuse to believe what cannot be."""
