@@ -36,6 +36,23 @@ def test_a_crystal_that_is_far_off_is_corrected_to_a_ppm_and_less(follow, freque
     assert figures.bound_violated == 0
 
 
+@pytest.mark.parametrize("frequency", [-400, -200, 200, 400])
+@pytest.mark.parametrize("seed", TWICE)
+def test_a_lock_within_seconds_promises_no_more_than_it_knows_of_the_frequency(follow, frequency, seed):
+    """Four answers in six seconds tell the time, but a frequency to 100 ppm only: a minute later that is some ms."""
+    fine = {"duration": 400, "settled": 8, "probe": 1, "knots": 1}
+    figures, _ = follow(clock={"frequency_ppm": frequency}, source={"iburst": True}, seed=seed, **fine)
+    assert figures.bound_violated == 0
+    assert figures.maximum_error < 30e-3
+
+
+def test_a_crystal_beyond_belief_is_not_promised_to_be_good(follow):
+    """The frequency is corrected by 500 ppm at most, the rest by slewing after each answer."""
+    figures, _ = follow(clock={"frequency_ppm": 600})
+    assert figures.maximum_error < 50e-3
+    assert figures.bound_violated == 0
+
+
 @pytest.mark.parametrize(("wander", "rms", "frequency"), [(1, 70e-6, 2e-7), (10, 150e-6, 8e-7), (100, 400e-6, 4e-6)])
 @pytest.mark.parametrize("seed", TWICE)
 def test_a_restless_crystal_is_followed_as_closely_as_its_wander_allows(follow, wander, rms, frequency, seed):

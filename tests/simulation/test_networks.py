@@ -7,9 +7,10 @@ from ntp_usg.simulate.scenario import Scenario
 from ntp_usg.simulate.simulation import Simulation
 
 
-def host(name, sources, offset, frequency):
+def host(name, sources, offset, frequency, **engine):
     crystal = {"offset": offset, "frequency_ppm": frequency, "wander_ppb": 1}
-    return {"name": name, "oscillator": crystal, "source": [{"name": each, "iburst": True} for each in sources]}
+    asked = [{"name": each, "iburst": True} for each in sources]
+    return {"name": name, "oscillator": crystal, "engine": engine, "source": asked}
 
 
 def link(first, second):
@@ -42,7 +43,10 @@ def loop():
                 "probe": 64,
                 "knots": 64,
                 "server": [{"name": "s"}],
-                "host": [host("x", ["y", "s"], 0.01, 5), host("y", ["x"], -0.01, -5)],
+                "host": [
+                    host("x", ["y", "s"], 0.01, 5, holdover_budget=2e-3),
+                    host("y", ["x"], -0.01, -5, holdover_budget=2e-3),
+                ],
                 "link": [link("x", "y"), link("x", "s")],
                 "event": [{"at": 6000, "what": "cut", "between": ["x", "s"]}],
             }

@@ -58,7 +58,9 @@ def test_a_longer_way_there_is_no_reason_to_move_at_once(follow, worst_error, de
 
 def test_a_link_that_is_down_for_hours_costs_the_promise_but_little_time(follow, worst_error):
     cut = {"at": 16_000, "what": "cut", "between": ["client", "a"], "for": 18_000}
-    figures, simulation = follow(event=[cut], duration=40_000, source={"iburst": True}, probe=64)
+    figures, simulation = follow(
+        event=[cut], duration=40_000, source={"iburst": True}, probe=64, engine={"holdover_budget": 2e-3}
+    )
     phases = [entry.text.split(":")[0] for entry in simulation.journal if entry.level != "info"]
     assert [phase for phase in phases if phase != "scenario"] == ["a", "Holdover", "Unsynchronised"]
     assert figures.bound_violated == 0
