@@ -58,3 +58,15 @@ def test_a_server_that_asks_for_peace_gets_it(follow):
     _, unasked = follow(source=polls, duration=4000)
     assert source.poll_interval >= 64
     assert simulation.host("client").packets < unasked.host("client").packets
+
+
+@pytest.mark.parametrize("kiss", ["DENY", "RSTR"])
+def test_a_server_that_forbids_to_ask_is_neither_asked_nor_followed_any_more(follow, kiss):
+    event = {"at": 2000, "what": "claim", "server": "a", "stratum": 0, "leap": 3, "for": 500}
+    polls = {"min_poll": 4, "max_poll": 6}
+    figures, simulation = follow({"reference_id": kiss}, source=polls, event=[event], duration=4000, settled=1500)
+    snapshot = simulation.host("client").engine.snapshot()
+    assert snapshot.selected is None
+    assert snapshot.sources[0].verdicts[f"rejected/kiss_{kiss.lower()}"] == 1
+    assert "Holdover" in simulation.journal[-2].text
+    assert figures.bound_violated == 0

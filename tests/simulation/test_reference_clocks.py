@@ -45,6 +45,17 @@ def test_spurious_and_missing_pulses_are_no_news(simulate):
     assert figures.bound_violated == 0
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_bad_cable_costs_precision_not_the_time(simulate, seed):
+    """One edge in twenty is missing, and one spurious; sometimes two in a row, just after the lock."""
+    cable = {"glitches": 0.05, "missing": 0.05, "jitter": 1e-6}
+    figures, _ = run_station(simulate, pps=[cable], seed=seed)
+    assert figures.maximum_error < 50e-6
+    assert figures.steps == 1
+    assert figures.synchronised == 1
+    assert figures.bound_violated == 0
+
+
 def test_messages_alone_give_what_their_known_delay_allows(simulate):
     figures, _ = run_station(simulate, pps=[], gps=[{"assumed_latency": 0.12, "jitter": 3e-3}])
     assert figures.maximum_error < 10e-3

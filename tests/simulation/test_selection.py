@@ -48,6 +48,20 @@ def test_a_good_server_that_is_set_wrong_is_left_at_once(follow):
     assert tallies(simulation)["a"] is Tally.FALSETICKER
 
 
+def test_the_clock_is_not_set_by_the_quicker_of_two_that_contradict_each_other(follow):
+    figures, simulation = follow({}, LIAR, source=QUICK)
+    assert figures.time_to_lock is None
+    assert figures.steps == 0
+    assert simulation.host("client").engine.snapshot().phase is SyncPhase.LOCKING
+
+
+def test_without_a_majority_of_one_opinion_the_clock_is_not_set(follow):
+    liars = [{"oscillator": {"offset": offset}} for offset in (0.05, 0.1, -0.1)]
+    figures, _ = follow({}, {}, *liars, source=QUICK)
+    assert figures.time_to_lock is None
+    assert figures.steps == 0
+
+
 def test_of_two_that_contradict_each_other_later_none_is_followed(follow, worst_error):
     event = {"at": 4000, "what": "step", "clock": "a", "seconds": 0.3}
     _, simulation = follow({}, {}, source=QUICK, event=[event])

@@ -82,7 +82,8 @@ class NetworkSource(Source):
         return self.remote.root_delay + self._delay if self.remote else 0.0
 
     def silent(self, now: MonoNs) -> bool:  # noqa: ARG002 - the reach register knows
-        return self.reach == 0 or self._accepted_at is None
+        """Nothing usable for eight polls; or for ever, where we may not ask: the register then stands still."""
+        return self.reach == 0 or self._accepted_at is None or self.association.stopped is not None
 
     def renew(self) -> None:
         super().renew()
