@@ -1,5 +1,7 @@
 """What happens to a running client: others set its clock, it sleeps, its servers vanish, return, change."""
 
+from itertools import pairwise
+
 import pytest
 
 from ntp_usg.core.base.snapshots import SyncPhase
@@ -50,6 +52,17 @@ def test_a_server_that_is_set_anew_is_followed_after_a_while(follow, worst_error
     assert worst_error(simulation, 2000, 4050) < 500e-6
     assert figures.steps == 2
     assert figures.mean_error > 0.2
+
+
+@pytest.mark.parametrize("engine", [{"step_limit": 1}, {"step_threshold": 1.0}])
+def test_where_steps_are_not_allowed_the_clock_is_slewed(follow, engine):
+    """At 500 ppm, beside what corrects its crystal: 300 ms take ten minutes."""
+    event = {"at": 4000, "what": "step", "clock": "a", "seconds": 0.3}
+    figures, simulation = follow(source=QUICK, event=[event], engine=engine)
+    assert figures.steps == 1
+    errors = list(simulation.recorders[0].errors)
+    assert errors[-1] == pytest.approx(0.3, abs=1e-3)
+    assert max(abs(after - before) for before, after in pairwise(errors[20:])) < 16 * 550e-6
 
 
 def test_a_server_that_leaves_all_reason_is_not_followed(follow):

@@ -29,6 +29,21 @@ def test_half_of_an_asymmetry_is_an_error_that_only_the_promise_shows(follow):
     assert figures.bound_violated == 0
 
 
+def test_a_server_by_satellite_is_good_enough_for_its_jitter(follow):
+    figures, _ = follow(link={"delay": 0.6, "jitter": 20e-3})
+    assert figures.rms_error < 10e-3
+    assert figures.bound_violated == 0
+    assert figures.synchronised == 1
+
+
+def test_a_server_too_far_away_is_never_followed(follow):
+    """RFC 5905 MAXDIST: 3 s."""
+    figures, simulation = follow(link={"delay": 1.6})
+    assert figures.time_to_lock is None
+    (source,) = simulation.host("client").engine.snapshot().sources
+    assert source.verdicts["rejected/too_late"] > 5
+
+
 @pytest.mark.parametrize("loss", [0.1, 0.3, 0.5])
 def test_packet_loss_of_half_only_slows_the_lock(follow, loss):
     """Each way: of a loss of half three quarters of the answers stay out."""

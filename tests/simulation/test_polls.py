@@ -49,6 +49,17 @@ def test_a_burst_gives_the_time_within_seconds(follow, seed):
     assert figures.bound_violated == 0
 
 
+def test_bursts_at_each_poll_lock_sooner_and_hold_closer(follow):
+    slow = {"min_poll": 8, "max_poll": 8}
+    world = {"duration": 20_000, "settled": 5000}
+    single, _ = follow(source=slow, **world)
+    burst, _ = follow(source=slow | {"burst": True}, **world)
+    assert burst.time_to_lock < 0.5 * single.time_to_lock
+    assert burst.rms_error < 0.7 * single.rms_error
+    assert burst.packets_per_hour == pytest.approx(4 * single.packets_per_hour, rel=0.1)
+    assert burst.bound_violated == single.bound_violated == 0
+
+
 def test_a_server_that_asks_for_peace_gets_it(follow):
     event = {"at": 400, "what": "claim", "server": "a", "stratum": 0, "leap": 3, "for": 500}
     polls = {"min_poll": 4, "max_poll": 10}
