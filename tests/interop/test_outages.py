@@ -16,7 +16,7 @@ pytestmark = pytest.mark.peer
 
 SMALL_BUDGET = """
 [holdover]
-budget = "20us"
+budget = "6us"
 [gps]
 timeout_secs = 3
 """
@@ -35,8 +35,8 @@ def test_a_pulled_receiver_is_told_then_dispersion_grows_then_the_server_demotes
         first = station.status()["system"]
         assert (first["phase"], first["stratum"]) == ("holdover", 1)
         time.sleep(1.5)
-        assert station.status()["system"]["root_dispersion"] > first["root_dispersion"] + 3e-6
-        station.wait_for_log("Unsynchronised: the holdover budget of 0.02ms is spent", timeout=15)
+        assert station.status()["system"]["root_dispersion"] > first["root_dispersion"]
+        station.wait_for_log("Unsynchronised: the holdover budget of 0.006ms is spent", timeout=40)
         demoted = station.status()["system"]
         assert (demoted["synchronised"], demoted["stratum"]) == (False, 16)
         assert station.get("/healthz")[0] == 503

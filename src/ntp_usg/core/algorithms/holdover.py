@@ -20,7 +20,9 @@ COMPARED = 8.0
 HOTTEST = 200.0
 """No sensor of a running machine says more, in celsius."""
 STEP = 1 / 60
-"""Hours over which the predicted frequency is averaged, and to which the time left is searched."""
+"""Hours over which the predicted frequency is averaged."""
+RESOLUTION = 1 / 3600
+"""Hours, and a hundredth of the whole, to which the time left is searched."""
 FARTHEST = 30 * 24.0
 """Hours ahead that are looked at."""
 VERSION = 1
@@ -114,7 +116,7 @@ class HoldoverModel:
             if late > elapsed + FARTHEST:
                 return late
             early, late = late, elapsed + 1.25 * (late - elapsed) + BLOCK
-        while late - early > STEP:
+        while late - early > max(RESOLUTION, late / 100):
             middle = (early + late) / 2
             early, late = (early, middle) if self._look(held, middle)[1] > limit else (middle, late)
         return early

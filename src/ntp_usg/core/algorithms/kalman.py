@@ -145,6 +145,7 @@ class KalmanEstimator:
         if self.ready and self._is_outlier(sample, readings[0]):
             self._outliers += 1
             if self._outliers < self.RESTART_AFTER:
+                self._reader.refuse()
                 return Reason.OUTLIER
             self.restart()
         self._outliers = 0

@@ -34,19 +34,26 @@ class NoiseReader:
     def __init__(self, noise: NoiseModel) -> None:
         self._noise = noise
         self._delays: deque[float] = deque(maxlen=self.WINDOW)
-        self._last: deque[Sample] = deque(maxlen=2)
+        self._last: deque[Sample] = deque(maxlen=3)
         self._variance = noise.expected * noise.expected
         self._bows = 0
+        self._before = self._variance, self._bows
 
     def read(self, sample: Sample) -> tuple[SampleNoise, ...]:
         """The rival readings of a sample, always READINGS and in the same order."""
-        if len(self._last) == 2:
-            self._learn_scatter(self._last[0], self._last[1], sample)
+        self._before = self._variance, self._bows
+        if len(self._last) >= 2:
+            self._learn_scatter(self._last[-2], self._last[-1], sample)
         self._last.append(sample)
         scatter = max(self._noise.floor, math.sqrt(self._variance))
         if sample.delay <= 0:
             return tuple(SampleNoise(0.0, max(self._noise.floor, factor * scatter)) for factor in (0.5, 1.0, 2.0))
         return (*self._by_delay(sample.delay), SampleNoise(0.0, scatter))
+
+    def refuse(self) -> None:
+        """The latest sample turned out an outlier: it says nothing of how the others scatter."""
+        self._last.pop()
+        self._variance, self._bows = self._before
 
     def restart(self) -> None:
         """The offsets so far and those to come lie on no line; delays and scatter stay what they are."""

@@ -146,15 +146,14 @@ class Engine:
 
     def deadline(self) -> MonoNs:
         """When `timer` wants to be called next."""
-        asking = (server.association.deadline() for server in self._servers.values())
-        return min(self._next_tick, *asking) if self._servers else self._next_tick
+        return min([self._review_at(), *(server.association.deadline() for server in self._servers.values())])
 
     def timer(self) -> list[Action]:
         """Ask servers that are due; review the sources, and age what nobody renews."""
         host, now = self._clock.read()
         requests = ((name, server.association.timer(now)) for name, server in self._servers.items())
         actions: list[Action] = [Send(name, request) for name, request in requests if request is not None]
-        if now < self._next_tick:
+        if now < self._review_at():
             return actions
         self._next_tick = MonoNs(now + self._tick)
         actions += self._check_host_clock(host, now)
@@ -212,6 +211,11 @@ class Engine:
                 source.snapshot(now, current, choices.get(name, UNJUDGED)) for name, source in self._sources.items()
             ),
         )
+
+    def _review_at(self) -> MonoNs:
+        """At the next tick, or when a source falls silent: people hear of a loss as soon as it is one."""
+        losses = (source.falls_silent_at for source in self._sources.values())
+        return min([self._next_tick, *(at for at in losses if at is not None)])
 
     def _advance(self, source: Source, reason: Reason) -> list[Action]:
         """After a sample: if its source is among those that lead, let them correct the clock."""

@@ -81,6 +81,11 @@ class NetworkSource(Source):
     def root_delay(self) -> float:
         return self.remote.root_delay + self._delay if self.remote else 0.0
 
+    @property
+    def falls_silent_at(self) -> None:
+        """Never by itself: the reach register runs empty request by request."""
+        return
+
     def silent(self, now: MonoNs) -> bool:  # noqa: ARG002 - the reach register knows
         """Nothing usable for eight polls; or for ever, where we may not ask: the register then stands still."""
         return self.reach == 0 or self._accepted_at is None or self.association.stopped is not None

@@ -65,6 +65,12 @@ class PulseLine(Source):
         confirmed = self._confirmed_at is not None and seconds(now - self._confirmed_at) < self.CONFIRMED_FOR
         return replace(super().candidate(at, now, served), pulse=True, numbered=True, confirmed=confirmed)
 
+    @property
+    def falls_silent_at(self) -> MonoNs | None:
+        if not self._present or self._edge_seen_at is None:
+            return None
+        return MonoNs(self._edge_seen_at + nanoseconds(self.settings.timeout) + 1)
+
     def confirm(self, now: MonoNs) -> None:
         """A message has named the second that was counted."""
         self._confirmed_at = now

@@ -119,6 +119,13 @@ class Source(ABC):
         """Nothing usable for longer than the timeout."""
         return self._accepted_at is None or seconds(now - self._accepted_at) > self.settings.timeout
 
+    @property
+    def falls_silent_at(self) -> MonoNs | None:
+        """When the source is lost if nothing comes before; None where there is nothing to lose."""
+        if not self.healthy or self._accepted_at is None:
+            return None
+        return MonoNs(self._accepted_at + nanoseconds(self.settings.timeout) + 1)
+
     def age(self, now: MonoNs) -> float:
         """Seconds since the last accepted sample, or since the start."""
         return seconds(now - (self._accepted_at or self._started_at))

@@ -46,6 +46,18 @@ def test_one_sample_far_off_is_refused_but_five_in_a_row_are_a_new_beginning():
     assert len(estimator) == 1
 
 
+def test_an_outlier_says_nothing_of_the_noise_of_the_others():
+    """A spurious pulse, a quarter of a second off, just when the noise is being learned."""
+    noise, estimator = random.Random(2), estimator_of(8, sigma=1e-6)
+    assert estimator.add(Sample(RawNs(7_500_000_000), 240_000_000, 1e-6)) is Reason.OUTLIER
+    for second in range(8, 60):
+        estimator.add(Sample(RawNs(second * 10**9), round(noise.gauss(0, 1000)), 1e-6))
+    estimate = estimator.estimate(RawNs(60 * 10**9))
+    assert estimate is not None
+    assert estimate.deviation < 1e-6
+    assert abs(estimate.offset_ns) < 1500
+
+
 def test_the_frequency_survives_a_restart_as_expectation():
     estimator = estimator_of(40, rate=25e-6)
     estimator.restart()
