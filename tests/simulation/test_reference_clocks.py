@@ -47,10 +47,11 @@ def test_spurious_and_missing_pulses_are_no_news(simulate):
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_bad_cable_costs_precision_not_the_time(simulate, seed):
-    """One edge in twenty is missing, and one spurious; sometimes two in a row, just after the lock."""
+    """One edge in twenty is missing, one spurious. Where two are missing in a row, messages lead for a second."""
     cable = {"glitches": 0.05, "missing": 0.05, "jitter": 1e-6}
     figures, _ = run_station(simulate, pps=[cable], seed=seed)
-    assert figures.maximum_error < 50e-6
+    assert figures.rms_error < 50e-6
+    assert figures.maximum_error < 1e-3
     assert figures.steps == 1
     assert figures.synchronised == 1
     assert figures.bound_violated == 0
