@@ -27,7 +27,7 @@ from ntp_usg.core.server.monitor import Identity, answer_control
 from ntp_usg.core.wire.reference_id import address_reference
 from ntp_usg.daemon.memory import SAVE_INTERVAL, DriftFile, read_leap_file, read_temperature
 from ntp_usg.daemon.notify import notify, watchdog_interval
-from ntp_usg.daemon.plan import engine_settings, holdover_model, server_policy, source_name
+from ntp_usg.daemon.plan import engine_settings, holdover_model, server_policy
 from ntp_usg.daemon.runner import EngineRunner, SourceContext
 from ntp_usg.daemon.state import DaemonState
 from ntp_usg.net.answering import AnsweringService, start_service
@@ -35,7 +35,7 @@ from ntp_usg.net.client import ClientEndpoints
 from ntp_usg.net.udp import open_sockets
 from ntp_usg.observe.server import serve_tcp, serve_unix
 from ntp_usg.observe.web import build_app
-from ntp_usg.refclocks.driver import Driver
+from ntp_usg.refclocks.driver import Driver, DriverOptions
 from ntp_usg.sysapi.environment import only_select
 from ntp_usg.sysapi.timex import clock_precision
 
@@ -116,7 +116,8 @@ class Daemon:
 
     async def _observe(self, name: str) -> None:
         options = self._settings.driver(name)
-        context = SourceContext(self._runner, self._clock, source_name(options))
+        assert isinstance(options, DriverOptions)
+        context = SourceContext(self._runner, self._clock, options.source().name)
         await self._drivers[name](options).run(context)
 
     async def _keep_alive(self) -> None:

@@ -9,17 +9,17 @@ from ntp_usg.core.algorithms.leap_list import LeapTable
 from ntp_usg.core.algorithms.selection import SelectionSettings
 from ntp_usg.core.associations.client import AssociationSettings
 from ntp_usg.core.base.errors import ClockError
-from ntp_usg.core.engine.settings import EngineSettings, NetworkSettings, PulseSettings, ReceiverSettings
+from ntp_usg.core.engine.settings import (
+    ClockSettings,
+    EngineSettings,
+    NetworkSettings,
+    PulseSettings,
+    ReceiverSettings,
+)
 from ntp_usg.core.server.policy import ServerPolicy
-from ntp_usg.refclocks.nmea import NmeaOptions
-from ntp_usg.refclocks.pps import PpsOptions
+from ntp_usg.refclocks.driver import DriverOptions
 
 log = logging.getLogger(__name__)
-
-RECEIVER_NAME = "GPS_NMEA(0)"
-PULSE_LINE_NAME = "PPS(0)"
-"""As ntpq prints its drivers 20 and 22."""
-
 
 LEAST_SAVED_DEVIATION_PPM = 0.1
 """A restart takes time, in which a crystal cools down: what was saved is not believed more closely."""
@@ -29,10 +29,11 @@ def engine_settings(
     settings: Settings, precision: int, saved: SavedState | None, leap_table: LeapTable | None
 ) -> EngineSettings:
     """What the engine must know; `precision` is the measured exponent of the clock."""
-    options = settings.drivers.values()
+    clocks = [options.source() for options in settings.drivers.values() if isinstance(options, DriverOptions)]
     return EngineSettings(
-        receivers=tuple(_receiver(each) for each in options if isinstance(each, NmeaOptions)),
-        pulse_lines=tuple(_pulse_line(each) for each in options if isinstance(each, PpsOptions)),
+        receivers=tuple(each for each in clocks if isinstance(each, ReceiverSettings)),
+        pulse_lines=tuple(each for each in clocks if isinstance(each, PulseSettings)),
+        clocks=tuple(each for each in clocks if isinstance(each, ClockSettings)),
         servers=tuple(_server(each, precision, settings.selection.max_distance) for each in settings.sources),
         algorithm=settings.discipline.algorithm,
         selection=SelectionSettings(
@@ -66,11 +67,6 @@ def server_policy(settings: Settings) -> ServerPolicy:
     )
 
 
-def source_name(options: object) -> str:
-    """The name of the engine's source that a driver with these options reports to."""
-    return RECEIVER_NAME if isinstance(options, NmeaOptions) else PULSE_LINE_NAME
-
-
 def _saved_frequency(saved: SavedState | None) -> tuple[float, float] | None:
     """As a rate of true time against the raw clock, which is the other way round than a clock's error."""
     if saved is None:
@@ -85,21 +81,6 @@ def holdover_model(saved: SavedState | None) -> HoldoverModel | None:
     except ClockError as error:
         log.warning("What the drift file says of holdover is of no use: %s", error)
         return None
-
-
-def _receiver(options: NmeaOptions) -> ReceiverSettings:
-    return ReceiverSettings(
-        name=RECEIVER_NAME,
-        driver="nmea",
-        device=options.device,
-        reference_id=options.reference_id.encode("ascii"),
-        poll_interval=options.poll_interval_secs,
-        timeout=options.timeout_secs,
-        accuracy=options.accuracy_secs,
-        min_satellites=options.min_satellites,
-        min_quality=options.min_quality,
-        latency=options.offset_secs,
-    )
 
 
 def _server(source: SourceSettings, precision: int, max_distance: float) -> NetworkSettings:
@@ -123,16 +104,4 @@ def _server(source: SourceSettings, precision: int, max_distance: float) -> Netw
             precision=precision,
             max_distance=max_distance,
         ),
-    )
-
-
-def _pulse_line(options: PpsOptions) -> PulseSettings:
-    return PulseSettings(
-        name=PULSE_LINE_NAME,
-        driver="pps",
-        device=options.device,
-        reference_id=options.reference_id.encode("ascii"),
-        timeout=options.timeout_secs,
-        accuracy=options.dispersion,
-        offset=options.offset_secs,
     )

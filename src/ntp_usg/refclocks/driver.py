@@ -9,8 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 
 from ntp_usg.core.base.errors import DeviceError
 from ntp_usg.core.base.instants import HostNs
-from ntp_usg.core.base.samples import DeviceStatus, Fix, Pulse, TimeMessage
+from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
+from ntp_usg.core.engine.settings import SourceSettings
 
 ENTRY_POINTS = "ntp_usg.refclocks"
 """The entry point group through which drivers are found: ours and those of others."""
@@ -25,19 +26,9 @@ class Context(Protocol):
     def pulse(self, pulse: Pulse) -> None: ...
     def fix(self, fix: Fix) -> None: ...
     def status(self, status: DeviceStatus) -> None: ...
+    def sample(self, measurement: Measurement) -> None: ...
     def verdict(self, verdict: Verdict) -> None: ...
     def now(self) -> HostNs: ...
-
-
-class Driver(Protocol):
-    """One reference clock; `Options` is the model of its configuration, one of which it is built with."""
-
-    Options: ClassVar[type[BaseModel]]
-
-    def __init__(self, options: Any) -> None: ...  # noqa: ANN401 - each driver takes its own Options
-
-    async def run(self, context: Context) -> None:
-        """Observe until cancelled; a device that is missing or lost is a status, not an exception."""
 
 
 def _reference_id(text: str) -> str:
@@ -62,6 +53,41 @@ class DriverOptions(BaseModel):
     """Without news for so long the device counts as lost, and is opened anew."""
     offset_secs: FiniteFloat = 0.0
     """How late the device's news arrive, steadily: the engine takes it off. Positive = late."""
+    prefer: bool = False
+    """Of sources that agree, follow this one."""
+    trust: bool = False
+    """Never count this source as a falseticker because others outvote it."""
+    require: bool = False
+    """Set the clock only while this source, or another one that is required, agrees."""
+    noselect: bool = False
+    """Watch this source, but never follow it."""
+
+    def source(self) -> SourceSettings:
+        """What the engine must know of the device."""
+        raise NotImplementedError
+
+    def shared(self) -> dict[str, Any]:
+        """The part of `source` that is the same for all devices."""
+        return {
+            "device": self.device,
+            "reference_id": self.reference_id.encode("ascii"),
+            "timeout": self.timeout_secs,
+            "prefer": self.prefer,
+            "trust": self.trust,
+            "require": self.require,
+            "noselect": self.noselect,
+        }
+
+
+class Driver(Protocol):
+    """One reference clock; `Options` is the model of its configuration, one of which it is built with."""
+
+    Options: ClassVar[type[BaseModel]]
+
+    def __init__(self, options: Any) -> None: ...  # noqa: ANN401 - each driver takes its own Options
+
+    async def run(self, context: Context) -> None:
+        """Observe until cancelled; a device that is missing or lost is a status, not an exception."""
 
 
 class Reporter:

@@ -11,6 +11,7 @@ from ntp_usg.core.base.errors import DeviceError
 from ntp_usg.core.base.instants import MonoNs, seconds
 from ntp_usg.core.base.samples import Fix, FixQuality, TimeMessage
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
+from ntp_usg.core.engine.settings import ReceiverSettings
 from ntp_usg.core.receivers.nmea import NmeaAssembler
 from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId, Reporter, keep_open
 from ntp_usg.refclocks.serial_line import SerialLine
@@ -51,6 +52,18 @@ class NmeaOptions(DriverOptions):
     poll_interval_secs: Annotated[int, Field(ge=1, le=1024)] = 1
     accuracy_secs: Annotated[FiniteFloat, Field(gt=0)] = 0.2
     """How far a message's arrival may be off, once `offset_secs` is taken off: half the width of an honest bound."""
+
+    def source(self) -> ReceiverSettings:
+        return ReceiverSettings(
+            name="GPS_NMEA(0)",
+            driver="nmea",
+            poll_interval=self.poll_interval_secs,
+            accuracy=self.accuracy_secs,
+            min_satellites=self.min_satellites,
+            min_quality=self.min_quality,
+            latency=self.offset_secs,
+            **self.shared(),
+        )
 
 
 class NmeaDriver:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat
 from ntp_usg.core.base.errors import DeviceError, WireError
 from ntp_usg.core.base.samples import Pulse
 from ntp_usg.core.base.verdicts import Verdict
+from ntp_usg.core.engine.settings import PulseSettings
 from ntp_usg.core.receivers.pulses import CaptureMode, EdgePicker
 from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId, Reporter, keep_open
 from ntp_usg.sysapi.environment import only_select
@@ -41,6 +42,11 @@ class PpsOptions(DriverOptions):
     capture_mode: Annotated[CaptureMode, BeforeValidator(_capture_mode)] = CaptureMode.ASSERT
     dispersion: Annotated[FiniteFloat, Field(gt=0)] = 1e-6
     """How far one pulse may be off, in seconds."""
+
+    def source(self) -> PulseSettings:
+        return PulseSettings(
+            name="PPS(0)", driver="pps", accuracy=self.dispersion, offset=self.offset_secs, **self.shared()
+        )
 
 
 class PulseSource(Protocol):

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ntp_usg.core.base.errors import DeviceError
 from ntp_usg.core.base.instants import HostNs
-from ntp_usg.core.base.samples import DeviceStatus, Fix, Pulse, TimeMessage
+from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.daemon import event_loop
 from ntp_usg.refclocks.pps import PpsDriver, PpsOptions
@@ -116,6 +116,9 @@ class Listener:
 
     def pulse(self, pulse: Pulse) -> None:
         self.pulses.append(pulse)
+
+    def sample(self, measurement: Measurement) -> None:
+        raise AssertionError(measurement)
 
     def status(self, status: DeviceStatus) -> None:
         self.statuses.append(status)

@@ -80,6 +80,18 @@ class TimeMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Measurement:
+    """A reading of a clock that tells the whole time: how far it was ahead of the host's clock, and when."""
+
+    at: HostNs
+    offset_ns: int
+    dispersion: float
+    """Half width in seconds of what this one reading may be off by."""
+    leap: int = 0
+    """What it says of the end of the day (RFC 5905 figure 9)."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceStatus:
     """A device that was opened, or why it is gone."""
 

@@ -13,7 +13,7 @@ from ntp_usg.core.base.actions import Action, HostClockMoved, Level, Note, Publi
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.ports import Clock
-from ntp_usg.core.base.samples import DeviceStatus, Fix, Pulse, TimeMessage
+from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, TimeMessage
 from ntp_usg.core.base.snapshots import ServingState, SystemSnapshot, Tally
 from ntp_usg.core.base.verdicts import Reason, Verdict
 from ntp_usg.core.engine.leap_watch import LeapWatch
@@ -24,6 +24,7 @@ from ntp_usg.core.engine.receiver import MESSAGE_NOISE, Receiver, seconds_named
 from ntp_usg.core.engine.settings import Algorithm, EngineSettings
 from ntp_usg.core.engine.source import Source
 from ntp_usg.core.engine.steering import Lead, Steering
+from ntp_usg.core.engine.whole_clock import CLOCK_NOISE, WholeClock
 
 TICK = 1.0
 """Seconds between two reviews of the sources, where a reference clock can fall silent within seconds."""
@@ -75,14 +76,15 @@ class Engine:
         self._servers = {
             each.name: NetworkSource(each, learn(NETWORK_NOISE), random_bits, now) for each in settings.servers
         }
-        self._sources: dict[str, Source] = {**self._receivers, **self._lines, **self._servers}
+        self._clocks = {each.name: WholeClock(each, learn(CLOCK_NOISE), now) for each in settings.clocks}
+        self._sources: dict[str, Source] = {**self._receivers, **self._lines, **self._clocks, **self._servers}
         self._steering = Steering(settings, model or HoldoverModel())
         if settings.saved_frequency is not None:
             for source in self._sources.values():
                 source.estimator.expect(*settings.saved_frequency)
         self._leap = LeapWatch(settings.leap_table, smear=settings.leap_smear)
         self._selection = Selection({}, "No source has been heard yet.")
-        self._tick = nanoseconds(TICK if self._receivers or self._lines else NETWORK_TICK)
+        self._tick = nanoseconds(TICK if self._sources.keys() - self._servers.keys() else NETWORK_TICK)
         self._first_ready_at: MonoNs | None = None
         self._next_tick = now
         self._checked_at = now
@@ -106,6 +108,13 @@ class Engine:
         line = self._lines[name]
         edge_at = self._clock.raw(pulse.edge_at)
         return self._advance(line, line.pulse(edge_at, now, self._predicted(edge_at, now)))
+
+    def sample(self, name: str, measurement: Measurement) -> list[Action]:
+        """Take in a reading of a clock that tells the whole time."""
+        _, now = self._clock.read()
+        clock = self._clocks[name]
+        correction_ns = measurement.at - self._clock.raw(measurement.at)
+        return self._advance(clock, clock.measurement(measurement, correction_ns, now))
 
     def fix(self, name: str, fix: Fix) -> None:
         """Take in news of a receiver's state that has no time in it."""
@@ -297,8 +306,7 @@ class Engine:
     def _watch_leap(self, raw: RawNs, served: ClockMapping) -> list[Action]:
         """Let the good servers vote, and be there in time."""
         wall = served.wall(raw)
-        good = (self._servers[name] for name in self._selection.weights if name in self._servers)
-        voices = [voice for voice in (server.announcement() for server in good) if voice is not None]
+        voices = [voice for name in self._selection.weights if (voice := self._sources[name].announcement())]
         actions = self._leap.review(wall, voices)
         left = self._leap.pending(wall)
         if left is not None and 0 < left < seconds(self._tick):

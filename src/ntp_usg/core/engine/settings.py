@@ -54,6 +54,14 @@ class PulseSettings(SourceSettings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClockSettings(SourceSettings):
+    """A clock that tells the whole time by itself: shared memory, gpsd, a card."""
+
+    offset: float = 0.0
+    """How late its news are, steadily."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSettings(SourceSettings):
     """Another NTP server; `accuracy` and `timeout` come from its answers."""
 
@@ -70,6 +78,7 @@ class EngineSettings:
 
     receivers: tuple[ReceiverSettings, ...] = ()
     pulse_lines: tuple[PulseSettings, ...] = ()
+    clocks: tuple[ClockSettings, ...] = ()
     servers: tuple[NetworkSettings, ...] = ()
     algorithm: Algorithm = "kalman"
     selection: SelectionSettings = SelectionSettings()

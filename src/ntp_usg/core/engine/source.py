@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 
 from ntp_usg.core.algorithms.estimator import Estimate, Estimator
+from ntp_usg.core.algorithms.leap import Announcement
 from ntp_usg.core.algorithms.selection import Candidate, Choice
 from ntp_usg.core.base.actions import Action
 from ntp_usg.core.base.instants import MonoNs, RawNs, nanoseconds, seconds
@@ -88,6 +89,10 @@ class Source(ABC):
 
     def estimate(self, at: RawNs) -> Estimate | None:
         return self.estimator.estimate(at) if self.estimator.ready else None
+
+    def announcement(self) -> Announcement | None:
+        """What the source says of a coming leap second, if it says anything."""
+        return None
 
     def renew(self) -> None:
         """Forget what was measured: the raw timeline was broken."""
