@@ -11,10 +11,10 @@ from ntp_usg.core.algorithms.leap_list import LeapStep, LeapTable
 from ntp_usg.core.base.actions import Action, HostClockMoved, Note, Publish, Steer
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
-from ntp_usg.core.base.samples import DeviceStatus, Fix, FixQuality, Pulse, TimeMessage
+from ntp_usg.core.base.samples import DeviceStatus, Fix, FixQuality, Measurement, Pulse, TimeMessage
 from ntp_usg.core.base.snapshots import Leap, SyncPhase, SystemSnapshot, Tally
 from ntp_usg.core.engine.engine import Engine
-from ntp_usg.core.engine.settings import EngineSettings, PulseSettings, ReceiverSettings
+from ntp_usg.core.engine.settings import ClockSettings, EngineSettings, PulseSettings, ReceiverSettings
 
 TRUE_START = 1_790_000_000
 GPS = ReceiverSettings(
@@ -425,3 +425,26 @@ def test_glitches_and_missing_pulses_together_move_nothing():
             bench.perform(bench.engine.pulse("PPS(0)", Pulse(bench.clock.host_at(true - 100), second)))
         bench.run(1)
         assert abs(bench.error()) < 2e-6
+
+
+CLOCK = ClockSettings(name="SHM(0)", driver="shm", device="0", reference_id=b"SHM", timeout=5.0, accuracy=1e-5)
+
+
+def test_a_clock_that_tells_the_whole_time_sets_ours_and_its_leap_is_heard():
+    bench = Bench(settings=EngineSettings(clocks=(CLOCK,)), messages=False)
+    for _ in range(60):
+        bench.run(1)
+        host, true = bench.clock.read()[0], bench.clock.true_ns
+        bench.perform(bench.engine.sample("SHM(0)", Measurement(host, true - host, 1e-6)))
+    assert bench.snapshot.selected == "SHM(0)"
+    assert bench.snapshot.serving.reference_id == b"SHM"
+    assert abs(bench.error()) < 1e-6
+
+
+def test_a_clock_that_says_that_it_is_not_set_is_refused():
+    bench = Bench(settings=EngineSettings(clocks=(CLOCK,)), messages=False)
+    for _ in range(10):
+        bench.run(1)
+        bench.perform(bench.engine.sample("SHM(0)", Measurement(bench.clock.read()[0], 0, 1e-6, leap=3)))
+    assert bench.source("SHM(0)").verdicts == {"rejected/no_fix": 10}
+    assert not bench.snapshot.serving.synchronised
