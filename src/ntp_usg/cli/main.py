@@ -6,6 +6,7 @@ import typer
 
 from ntp_usg import __version__
 from ntp_usg.cli.demo import demo
+from ntp_usg.cli.pps import pps_test
 from ntp_usg.cli.query import query
 from ntp_usg.cli.simulate import simulate
 from ntp_usg.cli.status import status
@@ -13,6 +14,7 @@ from ntp_usg.cli.status import status
 EPILOG = """
 Examples:\n
   ntp_usg demo\n
+  ntp_usg pps test /dev/pps0\n
   ntp_usg query 127.0.0.1:11123 [::1]:11123\n
   ntp_usg query --ntpdate time.example.net\n
   ntp_usg status --watch\n
@@ -42,10 +44,14 @@ def main(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    """Ask NTP servers for the time, and look into the one on this machine."""
+    """Ask NTP servers for the time, look into the one on this machine, and try its receivers."""
 
+
+pps = typer.Typer(no_args_is_help=True)
+pps.command("test")(pps_test)
 
 app.command()(demo)
+app.add_typer(pps, name="pps", help="Look at a pulse line.")
 app.command()(query)
 app.command()(simulate)
 app.command()(status)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -64,15 +65,16 @@ class PulseSource(Protocol):
 class KernelPulses:
     """/dev/ppsN. Waiting for an edge blocks, so it is done on a thread of its own, if it can be done at all."""
 
-    def __init__(self, path: str, mode: CaptureMode) -> None:
+    def __init__(self, path: str, mode: CaptureMode | None) -> None:
         self._device = PpsDevice(path)
         try:
             can = self._device.capabilities()
-            both = mode is CaptureMode.BOTH
-            self._device.set_mode(
-                assert_edge=can.assert_edge if both else mode is CaptureMode.ASSERT,
-                clear_edge=can.clear_edge if both else mode is CaptureMode.CLEAR,
-            )
+            if mode:
+                both = mode is CaptureMode.BOTH
+                self._device.set_mode(
+                    assert_edge=can.assert_edge if both else mode is CaptureMode.ASSERT,
+                    clear_edge=can.clear_edge if both else mode is CaptureMode.CLEAR,
+                )
             self._last = self._device.fetch(0)
         except DeviceError:
             self._device.close()
@@ -115,12 +117,18 @@ class SocketPulses:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
             if path.is_socket():
+                self._refuse_if_in_use()
                 path.unlink()  # left behind by a program that was killed
             self._socket.bind(str(path))
             path.chmod(0o600)  # whoever may write here sets the clock
         except OSError as error:
             self._socket.close()
             raise DeviceError(f"{path} cannot be made a socket for pulses: {error}") from error
+
+    def _refuse_if_in_use(self) -> None:
+        with contextlib.suppress(ConnectionRefusedError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.connect(str(self._path))
+            raise OSError(errno.EADDRINUSE, "another program listens to it")
 
     async def latest(self) -> PpsInfo:
         return await self.fetch()
@@ -136,8 +144,11 @@ class SocketPulses:
         self._path.unlink(missing_ok=True)
 
 
-def open_pulses(device: str, mode: CaptureMode) -> PulseSource:
-    """The source behind a device's path; raises DeviceError, with a text that says what to do."""
+def open_pulses(device: str, mode: CaptureMode | None) -> PulseSource:
+    """The source behind a device's path, with the edges that it captures already where `mode` is None.
+
+    Raises DeviceError, with a text that says what to do.
+    """
     path = Path(device)
     return SocketPulses(path) if path.suffix == ".sock" else KernelPulses(device, mode)
 
@@ -158,7 +169,7 @@ class PpsDriver:
         with contextlib.closing(open_pulses(device, mode)) as source:
             try:
                 async with asyncio.timeout(timeout):
-                    picker = EdgePicker(mode, *_edges(await source.latest()))
+                    picker = EdgePicker(mode, *edges(await source.latest()))
                 while True:
                     async with asyncio.timeout(timeout):
                         pulse = await self._next_pulse(source, picker, context)
@@ -169,12 +180,13 @@ class PpsDriver:
 
     async def _next_pulse(self, source: PulseSource, picker: EdgePicker, context: Context) -> Pulse:
         while True:
-            match picker.receive(*_edges(await source.fetch())):
+            match picker.receive(*edges(await source.fetch())):
                 case Pulse() as pulse:
                     return pulse
                 case Verdict() as verdict:
                     context.verdict(verdict)
 
 
-def _edges(info: PpsInfo) -> tuple[Pulse, Pulse]:
+def edges(info: PpsInfo) -> tuple[Pulse, Pulse]:
+    """The latest assert edge and the latest clear edge of a record."""
     return Pulse(info.assert_ns, info.assert_sequence), Pulse(info.clear_ns, info.clear_sequence)

@@ -1,0 +1,144 @@
+"""The pulses come from a socket here; those of a real kernel are tried in tests/system."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from ntp_usg.cli import pps
+from ntp_usg.cli.main import app
+from ntp_usg.core.base.instants import HostNs
+from ntp_usg.sysapi.pps import PpsInfo
+
+START, WIDTH = 1_707_234_567_000_000_000, 100_000_000
+SILENT = PpsInfo(1233, 0, HostNs(START - 10**9), HostNs(0))
+
+
+def send(path: Path, *records: PpsInfo) -> None:
+    """Send as soon as somebody listens."""
+    deadline = time.monotonic() + 10
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        while not path.is_socket() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        for record in records:
+            sender.sendto(record.pack(), str(path))
+
+
+@contextmanager
+def pulsing(path: Path, *records: PpsInfo) -> Iterator[None]:
+    thread = threading.Thread(target=send, args=(path, *records))
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def asserts(*edges: float) -> list[PpsInfo]:
+    """Records of assert edges so many seconds after the start, after one of old."""
+    return [
+        SILENT,
+        *(PpsInfo(1234 + n, 0, HostNs(START + round(edge * 1e9)), HostNs(0)) for n, edge in enumerate(edges)),
+    ]
+
+
+def run(path: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["pps", "test", str(path), *arguments], catch_exceptions=False)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "pps.sock"
+
+
+def test_pulses_are_shown_as_ppstest_shows_them(path: Path):
+    with pulsing(path, *asserts(0, 1)):
+        result = run(path, "--count", "2")
+    assert result.stdout.splitlines() == [
+        f'trying PPS source "{path}"',
+        f'found PPS source "{path}"',
+        "ok, found 1 source(s), now start fetching data...",
+        "source 0 - assert 1707234567.000000000, sequence: 1234 - clear  0.000000000, sequence: 0",
+        "source 0 - assert 1707234568.000000000, sequence: 1235 - clear  0.000000000, sequence: 0",
+        "2 pulses, 0 missing, 0 extra",
+        "mean interval 1.000000000 s, at most +0 ns from one second",
+    ]
+    assert result.exit_code == 0
+
+
+def test_json_is_one_document_of_figures(path: Path):
+    with pulsing(path, *asserts(0, 1.000001, 1.999999, 3)):
+        result = run(path, "--count", "4", "--json")
+    assert json.loads(result.stdout) == {
+        "device": str(path),
+        "pulses": 4,
+        "missing": 0,
+        "extra": 0,
+        "mean_interval": pytest.approx(1.0, abs=1e-10),
+        "jitter": pytest.approx(1.73e-6, abs=1e-8),
+        "largest_deviation": pytest.approx(-2e-6, abs=1e-10),
+    }
+
+
+def test_missing_and_extra_pulses_are_counted_and_end_with_1(path: Path):
+    with pulsing(path, *asserts(0, 1, 3, 3.2, 4)):
+        result = run(path, "--count", "5")
+    assert "5 pulses, 1 missing, 1 extra" in result.stdout
+    assert result.exit_code == 1
+
+
+def test_both_edges_of_a_pulse_are_shown_but_count_once(path: Path):
+    assert_edge = PpsInfo(1234, 1, HostNs(START), HostNs(START - 10**9 + WIDTH))
+    clear_edge = PpsInfo(1234, 2, HostNs(START), HostNs(START + WIDTH))
+    with pulsing(path, SILENT, assert_edge, clear_edge, PpsInfo(1235, 2, HostNs(START + 10**9), HostNs(START + WIDTH))):
+        result = run(path, "-n", "2")
+    assert "sequence: 1234 - clear  1707234567.100000000, sequence: 2" in result.stdout
+    assert "2 pulses, 0 missing, 0 extra" in result.stdout
+
+
+def test_a_line_that_stays_silent_is_told_and_ends_a_counted_test(path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pps, "SILENCE", 0.05)
+    result = run(path, "--count", "1")
+    assert "has the receiver a fix?" in result.stderr
+    assert result.stdout.endswith("0 pulses, 0 missing, 0 extra\n")
+    assert result.exit_code == 1
+
+
+def test_ctrl_c_prints_the_figures(path: Path):
+    command = [sys.executable, "-c", "from ntp_usg.cli.main import app; app()", "pps", "test", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        send(path, *asserts(0, 1))
+        for line in program.stdout:
+            if "sequence: 1235" in line:
+                break
+        os.kill(program.pid, signal.SIGINT)
+        assert program.stdout.readline() == "2 pulses, 0 missing, 0 extra\n"
+    assert program.returncode == 0
+
+
+def test_a_line_that_another_program_uses_is_left_to_it(path: Path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(str(path))
+        result = run(path)
+        send(path, SILENT)
+        assert daemon.recv(64) == SILENT.pack()
+    assert "another program listens to it" in result.stderr
+    assert result.exit_code == 69
+
+
+@pytest.mark.parametrize(("device", "words"), [("/nowhere", "does not exist"), ("/dev/null", "is not a PPS device")])
+def test_a_device_that_cannot_be_used_is_told_with_advice(device: str, words: str):
+    result = run(Path(device))
+    assert f"ntp_usg pps test: {device} {words}" in result.stderr
+    assert result.exit_code == 69
