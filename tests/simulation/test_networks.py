@@ -38,7 +38,7 @@ def loop():
     return Simulation(
         Scenario.model_validate(
             {
-                "duration": 30_000,
+                "duration": 33_000,
                 "settled": 2000,
                 "probe": 64,
                 "knots": 64,

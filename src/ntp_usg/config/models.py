@@ -10,6 +10,7 @@ from pydantic import (
     Field,
     SerializeAsAny,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
 )
 
@@ -57,16 +58,16 @@ class ServerSettings(Table):
     """Clients remembered at once for rate limits and interleaving; the least recent is forgotten first."""
     stratum: int = Field(default=1, ge=1, le=15)
     """The best stratum ever claimed, and only while a reference clock is healthy."""
-    workers: Annotated[int, AfterValidator(_available_workers)] = 1
+    workers: Annotated[int, AfterValidator(_available_workers), WithJsonSchema({"enum": [1, 0]})] = 1
     """Answering processes; 0 answers inside the daemon."""
     dscp: int = Field(default=0, ge=0, le=63)
     """Differentiated services code point of answers (RFC 2474); 46 is expedited forwarding."""
     clock: Literal["auto", "system", "virtual"] = "auto"
     """Steer the system's clock, or only the time that is served; `auto` steers where it is allowed to."""
     timestamp_interface: Text | None = None
-    """The network interface whose card stamps packets."""
+    """The network interface whose card stamps packets; no effect yet."""
     enable_hardware_timestamps: bool = False
-    """Let the network card stamp packets."""
+    """Let the network card stamp packets; no effect yet, the kernel stamps them."""
     control_socket: Annotated[Text, AfterValidator(_socket_path)] = "/run/ntp_usg/control.sock"
     """Unix socket through which `ntp_usg status` asks the daemon."""
     user: Text = "nobody"
@@ -85,8 +86,8 @@ class RefclockSettings(Table):
 
     type: Literal["gps", "pps", "gps_pps"] | None = None
     """The reference clock; where absent, everything that is configured is used."""
-    gps_device: object = None
-    """The same as `device` in [gps], whose model checks it."""
+    gps_device: object = None  # of any type: the model of the other table checks it
+    """The same as `device` in [gps]."""
     gps_baud: object = None
     """The same as `baud_rate` in [gps]."""
     pps_device: object = None
@@ -99,9 +100,9 @@ class SourceSettings(Table):
     address: ServerAddressText
     """Host name or IP address; a port where it is not 123."""
     min_poll: int = Field(default=6, ge=-7, le=17)
-    """Ask every 2**min_poll seconds at the most ..."""
+    """Ask every `2**min_poll` seconds at the most ..."""
     max_poll: int = Field(default=10, ge=-7, le=17, validate_default=True)
-    """... and every 2**max_poll seconds at the least; in between, as stable as the clock proves to be."""
+    """... and every `2**max_poll` seconds at the least; in between, as stable as the clock proves to be."""
     iburst: bool = True
     """Ask a server that is new or back again four times in quick succession."""
     burst: bool = False
@@ -156,7 +157,7 @@ class ClockSettings(Table):
     step_threshold: Seconds = 0.128
     """A larger error is stepped away, a smaller one slewed."""
     step_limit: int = Field(default=-1, ge=-1, le=1_000_000)
-    """How many of the first updates may step; -1 = every one may."""
+    """How many updates may step after the clock was first set; -1 = every one may."""
     panic: Seconds = 1000.0
     """After the first update, an error larger than this stops us: somebody must look."""
     max_slew_ppm: float = Field(default=500.0, gt=0, le=100_000)

@@ -30,8 +30,10 @@ TICK = 1.0
 """Seconds between two reviews of the sources, where a reference clock can fall silent within seconds."""
 NETWORK_TICK = 8.0
 """The same where there are only servers, which are asked once a minute."""
-HOST_STEP_NS = 2_000_000
-"""The host's wall clock may leave its monotonic one by this in a second (slewing at 500 ppm); more is a step."""
+HOST_STEP_NS = 1_000_000
+"""The host's wall and monotonic clocks are slewed alike: that they part by more is a step, made by somebody else."""
+SYSTEM_RATE = 600e-6
+"""How fast raw time may leave the monotonic clock, which the kernel corrects together with the system's clock."""
 SETTLING = 10.0
 """Seconds that the first source which could set the clock waits for others that have been heard."""
 PREDICTABLE = 0.25
@@ -41,6 +43,7 @@ ESTIMATORS: dict[Algorithm, Callable[[NoiseModel], Estimator]] = {
     "regression": SampleHistory,
     "pll": LoopEstimator,
 }
+TRUECHIMERS = frozenset({Tally.PPS, Tally.SELECTED, Tally.CANDIDATE, Tally.OUTLIER})
 UNJUDGED = Choice(Tally.REJECTED, "Not judged yet.")
 
 
@@ -86,6 +89,7 @@ class Engine:
         self._selection = Selection({}, "No source has been heard yet.")
         self._tick = nanoseconds(TICK if self._sources.keys() - self._servers.keys() else NETWORK_TICK)
         self._first_ready_at: MonoNs | None = None
+        self._led_by: str | None = None
         self._next_tick = now
         self._checked_at = now
         self._raw_minus_mono = clock.raw(host) - now
@@ -236,6 +240,7 @@ class Engine:
         self._select(raw, now)
         if source.settings.name not in self._selection.weights:
             return actions
+        self._led_by = self._selection.system_peer
         return [*actions, *self._steering.correct(self._lead(raw), raw, current, now), Publish()]
 
     def _select(self, raw: RawNs, now: MonoNs) -> None:
@@ -243,19 +248,27 @@ class Engine:
         current = self._clock.current()
         candidates = [source.candidate(raw, now, current) for source in self._sources.values()]
         selection = select(candidates, self._selection.system_peer, self._settings.selection)
-        awaited = self._awaited(selection.weights.keys(), now)
-        if awaited:
-            selection = Selection(selection.choices, f"Awaited: {', '.join(awaited)}.")
-        self._selection = selection
+        objection = self._awaited(selection.weights.keys(), now) or self._no_gain(selection, now)
+        self._selection = Selection(selection.choices, objection) if objection else selection
 
-    def _awaited(self, leaders: Set[str], now: MonoNs) -> list[str]:
-        """Who must be heard before these may lead.
+    def _no_gain(self, selection: Selection, now: MonoNs) -> str:
+        """Why somebody new should not lead: the clock on its own is known better than by this source."""
+        bound = self._steering.error_bound(now)
+        if selection.system_peer in (None, self._led_by) or selection.distance <= bound:
+            return ""
+        return (
+            f"The clock by itself is within {bound * 1e3:.3g} ms, "
+            f"{selection.system_peer} only within {selection.distance * 1e3:.3g} ms."
+        )
+
+    def _awaited(self, leaders: Set[str], now: MonoNs) -> str:
+        """Who must be heard before these may lead, in words.
 
         Messages do not lead while pulses come: their delay is unknown. And nobody sets the clock while others that
         have answered too are about to have their say: a liar may be quicker.
         """
         if not leaders:
-            return []
+            return ""
         awaited = []
         if leaders <= self._receivers.keys():
             awaited = [name for name, line in self._lines.items() if line.awaited(now)]
@@ -263,7 +276,7 @@ class Engine:
             self._first_ready_at = self._first_ready_at or now
             if seconds(now - self._first_ready_at) < SETTLING:
                 awaited += [name for name, server in self._servers.items() if server.about_to_vote]
-        return awaited
+        return f"Awaited: {', '.join(awaited)}." if awaited else ""
 
     def _lead(self, raw: RawNs) -> Lead:
         """The sources that lead, as one."""
@@ -304,9 +317,10 @@ class Engine:
         return []
 
     def _watch_leap(self, raw: RawNs, served: ClockMapping) -> list[Action]:
-        """Let the good servers vote, and be there in time."""
+        """Let all vote that tell the truth, whether they lead or not; and be there in time."""
         wall = served.wall(raw)
-        voices = [voice for name in self._selection.weights if (voice := self._sources[name].announcement())]
+        good = [name for name, choice in self._selection.choices.items() if choice.tally in TRUECHIMERS]
+        voices = [voice for name in good if (voice := self._sources[name].announcement())]
         actions = self._leap.review(wall, voices)
         left = self._leap.pending(wall)
         if left is not None and 0 < left < seconds(self._tick):
@@ -333,9 +347,9 @@ class Engine:
         """Another program may set the clock under us: all samples then lie on a timeline that has ended."""
         raw_minus_mono = self._clock.raw(host) - now
         jump = raw_minus_mono - self._raw_minus_mono
-        allowed_ns = HOST_STEP_NS * max(1.0, seconds(now - self._checked_at))
+        drift_ns = round(SYSTEM_RATE * (now - self._checked_at)) if self._clock.name == "system" else 0
         self._raw_minus_mono, self._checked_at = raw_minus_mono, now
-        if abs(jump) < allowed_ns:
+        if abs(jump) < HOST_STEP_NS + drift_ns:
             return []
         for source in self._sources.values():
             source.renew()

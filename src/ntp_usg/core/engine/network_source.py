@@ -12,7 +12,7 @@ from ntp_usg.core.base.actions import Action, Level, Note
 from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.samples import Exchange, RemoteState
-from ntp_usg.core.base.snapshots import PHI, Leap, SourceSnapshot
+from ntp_usg.core.base.snapshots import Leap, SourceSnapshot
 from ntp_usg.core.base.verdicts import Reason
 from ntp_usg.core.engine.settings import NetworkSettings
 from ntp_usg.core.engine.source import Source
@@ -119,15 +119,17 @@ class NetworkSource(Source):
             return [Note(Level.INFO, f"{self.settings.name}: reachable, stratum {self.stratum}")]
         return [Note(Level.WARNING, f"{self.settings.name}: lost. {self.reason(now)}")]
 
+    def shift(self, offset_ns: int) -> None:
+        """What was announced has happened; the server will drop its bits in its next answers."""
+        super().shift(offset_ns)
+        if self.remote is not None:
+            self.remote = replace(self.remote, leap=Leap.NONE)
+
     def announcement(self) -> Announcement | None:
         """What the server says of a coming leap second."""
         if self.remote is None:
             return None
         return Announcement(self.settings.name, Leap(self.remote.leap), Weight.NETWORK)
-
-    def distance(self, at: RawNs, now: MonoNs) -> float:
-        """Root distance in seconds (RFC 5905 section 11.1), grown since the last answer."""
-        return super().distance(at, now) + PHI * self.age(now)
 
     def snapshot(self, now: MonoNs, served: ClockMapping, choice: Choice) -> SourceSnapshot:
         return replace(super().snapshot(now, served, choice), delay=self._delay)

@@ -30,6 +30,11 @@ class WholeClock(Source):
         offset_ns = measurement.offset_ns + correction_ns + late_ns
         return self.measure(Sample(at, offset_ns, measurement.dispersion), now)
 
+    def shift(self, offset_ns: int) -> None:
+        """What was announced has happened."""
+        super().shift(offset_ns)
+        self._leap = Leap.NONE
+
     def announcement(self) -> Announcement:
         """What the clock says of a coming leap second."""
         return Announcement(self.settings.name, self._leap, Weight.REFCLOCK)

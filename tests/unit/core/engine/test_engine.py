@@ -237,11 +237,21 @@ def test_messages_alone_serve_with_their_honest_accuracy_after_the_grace_for_pul
     assert bench.source("GPS_NMEA(0)").tally is Tally.SELECTED
 
 
-def test_when_the_pulses_stop_messages_take_over_with_the_latency_the_pulses_showed():
+def test_when_the_pulses_stop_the_clock_goes_on_alone_while_it_is_better_than_messages():
     bench = Bench()
     bench.run(60)
     bench.pulses = False
-    snapshot = bench.run(20)
+    assert bench.run(20).phase is SyncPhase.HOLDOVER
+    assert abs(bench.error()) < 1e-6
+    assert bench.source("GPS_NMEA(0)").healthy
+    assert bench.noted("The clock by itself is within")
+
+
+def test_when_the_holdover_budget_is_spent_messages_take_over_with_the_latency_the_pulses_showed():
+    bench = Bench(settings=EngineSettings(receivers=(GPS,), pulse_lines=(PPS,), holdover_budget=1e-6))
+    bench.run(60)
+    bench.pulses = False
+    snapshot = bench.run(60)
     assert bench.noted("PPS signal lost: no pulse on /dev/pps0 for 2.")
     assert snapshot.selected == "GPS_NMEA(0)"
     assert abs(bench.error()) < 5e-3
