@@ -33,7 +33,9 @@ class SettingLine:
 
 def explain_settings(settings: Settings) -> list[SettingLine]:
     """Every value in force, in the order of the tables."""
-    return [SettingLine(key, _toml(value), settings.origins.get(key, "default")) for key, value in _values(settings)]
+    return [
+        SettingLine(key, toml_value(value), settings.origins.get(key, "default")) for key, value in _values(settings)
+    ]
 
 
 def difference(old: Settings, new: Settings) -> list[str]:
@@ -52,9 +54,10 @@ def _values(settings: Settings) -> Iterator[tuple[str, object]]:
             yield f"{name}.{key}", value
 
 
-def _toml(value: object) -> str | None:
+def toml_value(value: object) -> str | None:
+    """As it is written in TOML; None where there is nothing to write."""
     if value is None:
         return None
     if isinstance(value, list):
-        return f"[{', '.join(str(_toml(item)) for item in value)}]"
+        return f"[{', '.join(str(toml_value(item)) for item in value)}]"
     return toml_scalar(value)

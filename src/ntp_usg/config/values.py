@@ -7,7 +7,7 @@ from collections import Counter
 from ipaddress import ip_network
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from ntp_usg.core.base.addresses import (
     ListenAddress,
@@ -115,13 +115,14 @@ def _path_or_none(text: str) -> str:
     return text
 
 
-Seconds = Annotated[float, BeforeValidator(parse_duration)]
+Seconds = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema({"type": "number", "format": "duration"})]
 """A duration; in files a text with a unit or a number of seconds."""
 
 ListenAddresses = Annotated[
     tuple[Annotated[str, AfterValidator(listen_address)], ...],
     AfterValidator(_distinct),
     BeforeValidator(_one_or_several),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 """One text or a list of them."""
 

@@ -149,6 +149,21 @@ _DAEMON: tuple[_Gauge[DaemonView], ...] = (
 )
 
 
+_BUILD = ("ntp_usg_build", "What runs here.")
+_QUERIES = ("ntp_usg_queries", "Requests by how they ended.")
+_SAMPLES = ("ntp_usg_reference_clock_samples", "Messages and pulses of reference clocks by how they ended.")
+
+
+def metric_families() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
+    """Every metric there can be, as name, type, labels and help: for the reference documentation."""
+    yield f"{_BUILD[0]}_info", "info", ("version", "clock"), _BUILD[1]
+    yield from ((gauge.name, "gauge", (), gauge.help) for gauge in _SYSTEM)
+    yield from ((gauge.name, "gauge", (), gauge.help) for gauge in _DAEMON)
+    yield from ((gauge.name, "gauge", ("source",), gauge.help) for gauge in _SOURCES)
+    yield f"{_QUERIES[0]}_total", "counter", ("outcome", "reason"), _QUERIES[1]
+    yield f"{_SAMPLES[0]}_total", "counter", ("source", "outcome", "reason"), _SAMPLES[1]
+
+
 def render_metrics(view: DaemonView) -> bytes:
     """The body of /metrics; its type is prometheus_client's CONTENT_TYPE_LATEST."""
     registry = CollectorRegistry(auto_describe=False)
@@ -164,14 +179,13 @@ class _ViewCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         view, snapshot = self.view, self.view.snapshot()
-        yield InfoMetricFamily("ntp_usg_build", "What runs here.", {"version": view.version, "clock": snapshot.clock})
+        yield InfoMetricFamily(*_BUILD, {"version": view.version, "clock": snapshot.clock})
         yield from _gauges(_SYSTEM, snapshot)
         yield from _gauges(_DAEMON, view)
         yield from _source_gauges(snapshot.sources)
-        yield _verdicts("ntp_usg_queries", "Requests by how they ended.", [], [([], view.verdicts())])
+        yield _verdicts(*_QUERIES, [], [([], view.verdicts())])
         yield _verdicts(
-            "ntp_usg_reference_clock_samples",
-            "Messages and pulses of reference clocks by how they ended.",
+            *_SAMPLES,
             ["source"],
             [([source.name], source.verdicts) for source in snapshot.sources],
         )

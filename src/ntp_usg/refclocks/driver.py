@@ -48,7 +48,9 @@ class DriverOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     device: str
+    """Where the device is: the path of a serial line, a pulse line or a socket."""
     reference_id: ReferenceId
+    """What clients see as the reference at stratum 1: 1 to 4 characters, as in `ntpq -p`."""
     timeout_secs: Annotated[FiniteFloat, Field(gt=0)]
     """Without news for so long the device counts as lost, and is opened anew."""
     offset_secs: FiniteFloat = 0.0

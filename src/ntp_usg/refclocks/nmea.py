@@ -5,7 +5,7 @@ import time
 from functools import partial
 from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat, PlainSerializer, WithJsonSchema
 
 from ntp_usg.core.base.errors import DeviceError
 from ntp_usg.core.base.instants import MonoNs, seconds
@@ -47,9 +47,18 @@ class NmeaOptions(DriverOptions):
     reference_id: ReferenceId = "GPS"
     timeout_secs: Annotated[FiniteFloat, Field(gt=0)] = 5.0
     baud_rate: Annotated[int, Field(ge=50, le=4_000_000)] = 9600
+    """Speed of the serial line, as the receiver is set; 8 data bits, no parity, 1 stop bit."""
     min_satellites: Annotated[int, Field(ge=0, le=99)] = 4
-    min_quality: Annotated[FixQuality, BeforeValidator(_quality), PlainSerializer(_spelling)] = FixQuality.GPS
+    """With fewer satellites in the fix the time is not believed."""
+    min_quality: Annotated[
+        FixQuality,
+        BeforeValidator(_quality),
+        PlainSerializer(_spelling),
+        WithJsonSchema({"enum": list(_QUALITIES)}),
+    ] = FixQuality.GPS
+    """The worst fix whose time is believed; `DifferentialGps` is another word for `DGps`. Case does not matter."""
     poll_interval_secs: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Seconds from one measurement to the next."""
     accuracy_secs: Annotated[FiniteFloat, Field(gt=0)] = 0.2
     """How far a message's arrival may be off, once `offset_secs` is taken off: half the width of an honest bound."""
 

@@ -4,7 +4,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ntp_usg.core.base.snapshots import ServingState, SyncPhase
-from ntp_usg.observe.metrics import render_metrics
+from ntp_usg.observe.metrics import metric_families, render_metrics
 from ntp_usg.observe.view import DaemonView
 
 
@@ -78,3 +78,12 @@ def test_an_unsynchronised_daemon_without_sources_has_metrics_too(view: DaemonVi
     )
     found = samples(view)
     assert (found["ntp_usg_synchronised",], found["ntp_usg_stratum",]) == (0, 16)
+
+
+def test_the_reference_knows_every_metric_with_its_type_labels_and_help(view: DaemonView):
+    known = {name: (kind, labels, text) for name, kind, labels, text in metric_families()}
+    for family in text_string_to_metric_families(render_metrics(view).decode()):
+        for sample in family.samples:
+            kind, labels, text = known[sample.name]
+            assert (set(labels), text) == (set(sample.labels), family.documentation)
+            assert kind == family.type or (kind, family.type) == ("info", "gauge")  # this format has no type for it
