@@ -6,6 +6,7 @@ import typer
 
 from ntp_usg import __version__
 from ntp_usg.cli.demo import demo
+from ntp_usg.cli.gps_recording import record, replay
 from ntp_usg.cli.pps import pps_test
 from ntp_usg.cli.query import query
 from ntp_usg.cli.simulate import simulate
@@ -50,7 +51,12 @@ def main(
 pps = typer.Typer(no_args_is_help=True)
 pps.command("test")(pps_test)
 
+gps = typer.Typer(no_args_is_help=True)
+gps.command()(record)
+gps.command()(replay)
+
 app.command()(demo)
+app.add_typer(gps, name="gps", help="Look at a receiver's serial line; no other program may have it open.")
 app.add_typer(pps, name="pps", help="Look at a pulse line.")
 app.command()(query)
 app.command()(simulate)

@@ -2,15 +2,13 @@
 
 import asyncio
 import contextlib
-import os
-import select
 import socket
-import tty
 from pathlib import Path
 from random import Random
 
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.samples import FixQuality
+from ntp_usg.simulate.pseudo_terminal import PseudoTerminal
 from ntp_usg.simulate.sentences import Sky, build_burst
 from ntp_usg.simulate.truth import Truth
 from ntp_usg.sysapi.pps import PpsInfo
@@ -40,13 +38,12 @@ class SimulatedReceiver:
     ) -> None:
         self.sky = Sky()
         self._truth = truth
-        self._link = link
+        self._line = PseudoTerminal(link)
         self._pulses = pulses
         self._byte_ns = _BITS_PER_BYTE * NS_PER_SECOND / baud_rate
         self._pulse_jitter_ns = pulse_jitter_ns
         self._random = Random(seed)  # noqa: S311 - noise, not secrets
         self._quality_with_fix = self.sky.quality
-        self._line: int | None = None
         self._pulsing = True
 
     async def run(self) -> None:
@@ -71,23 +68,11 @@ class SimulatedReceiver:
 
     def unplug(self) -> None:
         """The line hangs up and its device is gone."""
-        if self._line is not None:
-            self._link.unlink(missing_ok=True)
-            os.close(self._line)
-            self._line = None
+        self._line.unplug()
 
     def plug_in(self) -> None:
         """Be there, under the same path as before."""
-        if self._line is not None:
-            return
-        self._line, far_end = os.openpty()
-        os.set_blocking(self._line, False)
-        tty.setraw(far_end)
-        fresh = self._link.with_name(self._link.name + ".new")
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(os.ttyname(far_end))
-        fresh.replace(self._link)
-        os.close(far_end)
+        self._line.plug_in()
 
     def stop_pulses(self) -> None:
         self._pulsing = False
@@ -97,7 +82,7 @@ class SimulatedReceiver:
 
     def garbage(self) -> None:
         """Noise on the line."""
-        self._write(self._random.randbytes(200))
+        self._line.write(self._random.randbytes(200))
 
     async def _talk(self) -> None:
         second = self._next_second()
@@ -106,7 +91,7 @@ class SimulatedReceiver:
             start = second + nanoseconds(self._random.gauss(_FIRST_BYTE_SECONDS, _FIRST_BYTE_JITTER_SECONDS))
             for position in range(0, len(burst), _FIFO_BYTES):
                 await self._until(WallNs(start + round(position * self._byte_ns)))
-                self._write(burst[position : position + _FIFO_BYTES])
+                self._line.write(burst[position : position + _FIFO_BYTES])
             # A line too slow for a burst a second leaves out some.
             second = max(WallNs(second + NS_PER_SECOND), self._next_second())
 
@@ -134,18 +119,6 @@ class SimulatedReceiver:
 
     def _jittered(self, true: WallNs) -> HostNs:
         return HostNs(self._truth.stamp(true) + round(self._random.gauss(0, self._pulse_jitter_ns)))
-
-    def _write(self, data: bytes) -> None:
-        if self._line is not None and _has_reader(self._line):
-            with contextlib.suppress(BlockingIOError):  # the reader sleeps: a wire keeps nothing for it
-                os.write(self._line, data)
-
-
-def _has_reader(line: int) -> bool:
-    # A wire forgets what nobody hears; a pty would keep it and give a late reader news of long ago.
-    poll = select.poll()
-    poll.register(line, select.POLLOUT)
-    return not any(event & select.POLLHUP for _, event in poll.poll(0))
 
 
 def _send(line: socket.socket, path: str, info: PpsInfo) -> None:
