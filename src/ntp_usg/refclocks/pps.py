@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -16,6 +14,7 @@ from ntp_usg.core.base.samples import Pulse
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.core.engine.settings import PulseSettings
 from ntp_usg.core.receivers.pulses import CaptureMode, EdgePicker
+from ntp_usg.refclocks.datagram_socket import DatagramSocket
 from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId, Reporter, keep_open
 from ntp_usg.sysapi.environment import only_select
 from ntp_usg.sysapi.pps import PpsDevice, PpsInfo
@@ -113,35 +112,18 @@ class SocketPulses:
     """A unix datagram socket, to which a simulated receiver sends the records that a kernel would give."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        try:
-            if path.is_socket():
-                self._refuse_if_in_use()
-                path.unlink()  # left behind by a program that was killed
-            self._socket.bind(str(path))
-            path.chmod(0o600)  # whoever may write here sets the clock
-        except OSError as error:
-            self._socket.close()
-            raise DeviceError(f"{path} cannot be made a socket for pulses: {error}") from error
-
-    def _refuse_if_in_use(self) -> None:
-        with contextlib.suppress(ConnectionRefusedError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.connect(str(self._path))
-            raise OSError(errno.EADDRINUSE, "another program listens to it")
+        self._socket = DatagramSocket(path, "pulses")
 
     async def latest(self) -> PpsInfo:
         return await self.fetch()
 
     async def fetch(self) -> PpsInfo:
-        loop = asyncio.get_running_loop()
         while True:
             with contextlib.suppress(WireError):
-                return PpsInfo.unpack(await loop.sock_recv(self._socket, _DATAGRAM))
+                return PpsInfo.unpack(await self._socket.receive(_DATAGRAM))
 
     def close(self) -> None:
         self._socket.close()
-        self._path.unlink(missing_ok=True)
 
 
 def open_pulses(device: str, mode: CaptureMode | None) -> PulseSource:

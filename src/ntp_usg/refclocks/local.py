@@ -1,0 +1,50 @@
+"""The undisciplined local clock: no reference, but one time for a network without any (ntpd's driver 1)."""
+
+import asyncio
+from typing import Annotated, ClassVar, Literal, NoReturn
+
+from pydantic import BaseModel, Field, FiniteFloat
+
+from ntp_usg.core.base.samples import DeviceStatus, Measurement
+from ntp_usg.core.engine.settings import ClockSettings
+from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId
+
+_POLL_SECONDS = 1.0
+_PRECISION = 1e-6
+
+
+class LocalOptions(DriverOptions):
+    """The configuration table [local]: only who writes it gets one."""
+
+    device: Literal["host clock"] = "host clock"
+    reference_id: ReferenceId = "LOCL"
+    timeout_secs: Annotated[FiniteFloat, Field(gt=0)] = 10.0
+    stratum: Annotated[int, Field(ge=1, le=14)] = 10
+    """High, so that whoever hears of a better clock anywhere follows that one."""
+    accuracy_secs: Annotated[FiniteFloat, Field(gt=0)] = 1.0
+    """Nobody knows how far the clock is off: large, so that it agrees with every real source and outweighs none."""
+
+    def source(self) -> ClockSettings:
+        return ClockSettings(
+            name="LOCAL(0)",
+            driver="local",
+            stratum=self.stratum,
+            accuracy=self.accuracy_secs,
+            offset=self.offset_secs,
+            **self.shared(),
+        )
+
+
+class LocalDriver:
+    """Says once a second that the host's clock is right."""
+
+    Options: ClassVar[type[BaseModel]] = LocalOptions
+
+    def __init__(self, options: LocalOptions) -> None:
+        self._options = options
+
+    async def run(self, context: Context) -> NoReturn:
+        context.status(DeviceStatus(connected=True, detail=f"the host's own clock, stratum {self._options.stratum}"))
+        while True:
+            context.sample(Measurement(context.now(), 0, _PRECISION))
+            await asyncio.sleep(_POLL_SECONDS)
