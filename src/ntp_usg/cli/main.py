@@ -6,6 +6,7 @@ import typer
 
 from ntp_usg import __version__
 from ntp_usg.cli.demo import demo
+from ntp_usg.cli.gps_monitor import monitor
 from ntp_usg.cli.gps_recording import record, replay
 from ntp_usg.cli.pps import pps_test
 from ntp_usg.cli.query import query
@@ -15,6 +16,7 @@ from ntp_usg.cli.status import status
 EPILOG = """
 Examples:\n
   ntp_usg demo\n
+  ntp_usg gps monitor /dev/ttyAMA0\n
   ntp_usg pps test /dev/pps0\n
   ntp_usg query 127.0.0.1:11123 [::1]:11123\n
   ntp_usg query --ntpdate time.example.net\n
@@ -52,6 +54,7 @@ pps = typer.Typer(no_args_is_help=True)
 pps.command("test")(pps_test)
 
 gps = typer.Typer(no_args_is_help=True)
+gps.command()(monitor)
 gps.command()(record)
 gps.command()(replay)
 

@@ -16,6 +16,7 @@ from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, seconds
 from ntp_usg.core.base.samples import Pulse
 from ntp_usg.core.receivers.pulses import CaptureMode, EdgePicker
 from ntp_usg.observe.units import format_interval
+from ntp_usg.refclocks.pps import edges, open_pulses
 from ntp_usg.sysapi.pps import PpsInfo
 
 SILENCE = 3.0
@@ -90,8 +91,6 @@ def pps_test(
 
 async def _watch(device: str, seen: list[HostNs], pulses: int | None, *, quiet: bool) -> None:
     """Fill `seen` until it holds so many pulses; where a number is asked for, silence ends the wait for it, too."""
-    # With the options of its driver comes pydantic, which would double the time that every command takes to start.
-    from ntp_usg.refclocks.pps import edges, open_pulses  # noqa: PLC0415
 
     def say(text: str) -> None:
         if not quiet:
