@@ -154,9 +154,11 @@ def _check(
 
 
 def _drivers_in_use(tables: Tables, sections: Models) -> list[str]:
-    """Those of `refclock.type`, else all that are configured; naming one by a flag always means using it."""
+    """All that are configured, but of receiver and pulse only those of `refclock.type`; a flag always means using it."""
     chosen = tables.get("refclock", {}).get("type")
-    wanted = _DRIVERS_OF_TYPE.get(str(chosen.value), set()) if chosen else set(tables)
+    wanted = set(tables)
+    if chosen:
+        wanted = wanted - _DRIVERS_OF_TYPE["gps_pps"] | _DRIVERS_OF_TYPE.get(str(chosen.value), set())
     flagged = {name for name, entries in tables.items() if any(entry.from_command_line for entry in entries.values())}
     return [name for name in sections if name in wanted | flagged]
 

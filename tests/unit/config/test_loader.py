@@ -2,6 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from ntp_usg.config.loader import load_settings
 from ntp_usg.config.models import Settings
@@ -258,3 +259,13 @@ def test_without_tables_of_their_own_selection_discipline_and_clock_have_their_d
         "leap_file": "/usr/share/zoneinfo/leap-seconds.list",
         "leap_smear": False,
     }
+
+
+class OtherOptions(BaseModel):
+    unit: int = 0
+
+
+def test_the_type_chooses_between_receiver_and_pulse_and_leaves_other_clocks_alone(tmp_path: Path):
+    (tmp_path / "server.toml").write_text('[refclock]\ntype = "gps"\ngps_device = "/dev/x"\n[other]\nunit = 1\n[pps]\n')
+    settings = load_settings(tmp_path / "server.toml", sections={**SECTIONS, "other": OtherOptions})
+    assert list(settings.drivers) == ["gps", "other"]
