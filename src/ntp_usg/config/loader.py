@@ -154,7 +154,7 @@ def _check(
 
 
 def _drivers_in_use(tables: Tables, sections: Models) -> list[str]:
-    """All that are configured, but of receiver and pulse only those of `refclock.type`; a flag always means using it."""
+    """All that are configured, but of receiver and pulse only those of `refclock.type`; a flag means using it."""
     chosen = tables.get("refclock", {}).get("type")
     wanted = set(tables)
     if chosen:
