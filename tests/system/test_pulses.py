@@ -3,6 +3,8 @@
 The pulses come from the kernel's timer (pps-ktimer), which counts ticks of 10 ms and so runs some 40 ms slow.
 """
 
+import re
+
 import pytest
 
 pytestmark = pytest.mark.peer
@@ -78,3 +80,23 @@ def test_the_driver_reports_every_pulse(result, name):
 
 def test_on_select_alone_the_driver_starts_no_thread(result):
     assert result["driver_without_thread"]["threads"] == []
+
+
+def test_the_tool_shows_the_kernels_pulses_and_leaves_the_line_as_it_is(result):
+    code, shown, errors = result["tool"]["counted"]
+    assert (code, errors, result["tool"]["mode_is_kept"]) == (0, "", True)
+    lines = shown.splitlines()
+    assert lines[:3] == [
+        'trying PPS source "/dev/pps0"',
+        'found PPS source "/dev/pps0"',
+        "ok, found 1 source(s), now start fetching data...",
+    ]
+    for line in lines[3:6]:
+        assert re.fullmatch(r"source 0 - assert \d{10}\.\d{9}, sequence: \d+ - clear  0\.000000000, sequence: 0", line)
+    assert lines[6] == "3 pulses, 0 missing, 0 extra"
+
+
+def test_the_tools_figures_come_at_ctrl_c(result):
+    code, rest = result["tool"]["interrupted"]
+    assert code == 0
+    assert "pulses, 0 missing, 0 extra" in rest

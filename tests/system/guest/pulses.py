@@ -9,7 +9,10 @@ import contextlib
 import fcntl
 import json
 import os
+import signal
 import struct
+import subprocess
+import sys
 import termios
 import threading
 import time
@@ -152,11 +155,30 @@ def driver_without_thread() -> dict[str, object]:
     return result | {"threads": [thread.name for thread in threading.enumerate() if thread not in before]}
 
 
+def tool() -> dict[str, object]:
+    """`ntp_usg pps test`, until it has three pulses; and until Ctrl-C."""
+    mode = capture_mode(PpsDevice("/dev/pps0"))
+    command = [sys.executable, "-c", "from ntp_usg.cli.main import app; app()", "pps", "test", "/dev/pps0"]
+    counted = subprocess.run([*command, "--count", "3"], capture_output=True, text=True, check=False)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout
+        while "sequence: " not in program.stdout.readline():
+            pass
+        program.send_signal(signal.SIGINT)
+        interrupted = program.stdout.read()
+    return {
+        "counted": [counted.returncode, counted.stdout, counted.stderr],
+        "interrupted": [program.returncode, interrupted],
+        "mode_is_kept": capture_mode(PpsDevice("/dev/pps0")) == mode,
+    }
+
+
 result = {
     "name": Path("/sys/class/pps/pps0/name").read_text().strip(),
     "device": device_with_pulses(),
     "silent": device_without_pulses(),
     "driver": asyncio.run(driver()),
+    "tool": tool(),
     "driver_without_thread": driver_without_thread(),
 }
 print("GUEST RESULT", json.dumps(result))
