@@ -111,7 +111,9 @@ class ShmDriver:
                         context.verdict(verdict)
                 await asyncio.sleep(_POLL_SECONDS)
         # Attached anew, because a writer that was started again may have made another segment.
-        raise DeviceError(f"SHM({unit}): nothing new for {timeout:g} s; has the receiver of the other program a fix?")
+        raise DeviceError(
+            f"nothing new for {timeout:g} s: does a program write to {KEY + unit:#x}, and has its receiver a fix?"
+        )
 
     def _look(self, segment: SharedMemory, now: HostNs) -> Measurement | Verdict | None:
         """The reading if it is whole and new: nobody locks a segment, but two copies agree on what was complete."""

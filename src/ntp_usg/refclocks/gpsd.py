@@ -1,0 +1,146 @@
+"""A receiver that gpsd has: its time, over gpsd's own protocol."""
+
+import asyncio
+import contextlib
+from functools import partial
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, BaseModel, Field, FiniteFloat
+
+from ntp_usg.core.base.addresses import parse_endpoint
+from ntp_usg.core.base.errors import DeviceError, WireError
+from ntp_usg.core.base.samples import Measurement
+from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
+from ntp_usg.core.engine.settings import ClockSettings
+from ntp_usg.core.receivers.gpsd import (
+    HAS_FIX,
+    LONGEST_LINE,
+    WATCH,
+    DeviceReport,
+    FixReport,
+    TimeReport,
+    Version,
+    parse_report,
+)
+from ntp_usg.core.receivers.readings import IMPLAUSIBLE, judge_reading
+from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId, Reporter, keep_open
+
+GPSD_PORT = 2947
+_NO_FIX = Verdict(Outcome.REJECTED, Reason.NO_FIX)
+_MESSAGE_ACCURACY, _PULSE_ACCURACY = 0.2, 1e-4
+
+
+def _endpoint(text: str) -> str:
+    parse_endpoint(text, GPSD_PORT)
+    return text
+
+
+class GpsdOptions(DriverOptions):
+    """The configuration table [gpsd]; `device` is where gpsd listens."""
+
+    device: Annotated[str, AfterValidator(_endpoint)] = "127.0.0.1:2947"
+    receiver: str | None = None
+    """The path of gpsd's receiver to follow, like /dev/ttyACM0; where absent, the first one heard."""
+    pulse: bool = False
+    """Follow the receiver's pulses, of which gpsd must have a line, instead of its messages."""
+    reference_id: ReferenceId = "GPSD"
+    timeout_secs: Annotated[FiniteFloat, Field(gt=0)] = 10.0
+    accuracy_secs: Annotated[FiniteFloat | None, Field(gt=0)] = None
+    """How far its time may be off once `offset_secs` is taken off; where absent 0.2, with `pulse` 0.0001."""
+
+    def source(self) -> ClockSettings:
+        usual = _PULSE_ACCURACY if self.pulse else _MESSAGE_ACCURACY
+        return ClockSettings(
+            name="GPSD(0)",
+            driver="gpsd",
+            accuracy=self.accuracy_secs or usual,
+            offset=self.offset_secs,
+            **self.shared(),
+        )
+
+
+class GpsdDriver:
+    """Reports the seconds of one receiver of a gpsd that may be gone at any time."""
+
+    Options: ClassVar[type[BaseModel]] = GpsdOptions
+
+    def __init__(self, options: GpsdOptions) -> None:
+        self._options = options
+
+    async def run(self, context: Context) -> None:
+        await keep_open(context, partial(self._talk, context))
+
+    async def _talk(self, context: Context, report: Reporter) -> None:
+        device, timeout = self._options.device, self._options.timeout_secs
+        session = Session(self._options, context, report)
+        try:
+            async with asyncio.timeout(timeout) as patience:
+                reader, writer = await _connect(device)
+                with contextlib.closing(writer):
+                    writer.write(WATCH)
+                    while line := await reader.readline():
+                        if session.hear(line):
+                            patience.reschedule(asyncio.get_running_loop().time() + timeout)
+        except TimeoutError:
+            raise DeviceError(f"{device}: {session.complaint} for {timeout:g} s") from None
+        except OSError as error:
+            raise DeviceError(f"{device} cannot be reached: is gpsd running? ({error})") from error
+        except ValueError as error:
+            raise DeviceError(f"{device} sends lines without an end: that is not gpsd") from error
+        raise DeviceError(f"{device} hung up: was gpsd stopped?")
+
+
+class Session:
+    """One conversation with gpsd."""
+
+    def __init__(self, options: GpsdOptions, context: Context, report: Reporter) -> None:
+        self._options = options
+        self._context = context
+        self._report = report
+        self._receiver = options.receiver
+        self._release = ""
+        self._mode = 0
+
+    @property
+    def complaint(self) -> str:
+        """What is missing."""
+        if not self._release:
+            return "whoever listens there has not said that it is gpsd"
+        if self._mode < HAS_FIX:
+            return f"gpsd {self._release} has had no fix from {self._receiver or 'any receiver'}"
+        return f"gpsd {self._release} has told no {'pulse' if self._options.pulse else 'time'} of {self._receiver}"
+
+    def hear(self, line: bytes) -> bool:
+        """Take a line in; whether it was a time of use."""
+        try:
+            match parse_report(line):
+                case Version(release):
+                    self._release = release
+                case FixReport(device, mode) if self._is_ours(device):
+                    self._mode = mode
+                case DeviceReport(device, active=False) if device == self._receiver:
+                    self._mode = 0
+                    self._report(connected=False, detail=f"gpsd has lost {device}: was the receiver unplugged?")
+                case TimeReport() as time if self._is_ours(time.device) and time.pulse is self._options.pulse:
+                    return self._measure(time)
+        except WireError:
+            self._context.verdict(IMPLAUSIBLE)
+        return False
+
+    def _measure(self, time: TimeReport) -> bool:
+        reading = Measurement(time.host, time.real - time.host, 2.0**time.precision)
+        news = judge_reading(reading, self._context.now()) if self._mode >= HAS_FIX else _NO_FIX
+        if isinstance(news, Verdict):
+            self._context.verdict(news)
+            return False
+        self._report(connected=True, detail=f"gpsd {self._release} at {self._options.device}, {time.device}")
+        self._context.sample(news)
+        return True
+
+    def _is_ours(self, device: str) -> bool:
+        self._receiver = self._receiver or device
+        return device == self._receiver
+
+
+async def _connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection(*parse_endpoint(address, GPSD_PORT), limit=LONGEST_LINE)

@@ -1,0 +1,160 @@
+"""The gpsd driver, with a gpsd in this process; the real one is in tests/interop."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+from pydantic import ValidationError
+
+from ntp_usg.core.base.verdicts import Reason
+from ntp_usg.refclocks.gpsd import GpsdDriver, GpsdOptions
+
+VERSION = {"class": "VERSION", "release": "3.22"}
+FIX = {"class": "TPV", "device": "/dev/gps", "mode": 3}
+LOST = {"class": "DEVICE", "path": "/dev/gps", "activated": 0}
+
+Say = Callable[..., None]
+
+
+def told(kind: str, ahead_ns: int = 0, device: str = "/dev/gps", age_ns: int = 0) -> dict[str, object]:
+    host = time.time_ns() - age_ns
+    names = ("real_sec", "real_nsec", "clock_sec", "clock_nsec")
+    values = (*divmod(host + ahead_ns, 10**9), *divmod(host, 10**9))
+    return {"class": kind, "device": device, **dict(zip(names, values, strict=True))}
+
+
+def play(recorder, conversation: Callable[[Say], Awaitable[None]], **options) -> list[bytes]:
+    """Run the driver against a gpsd that says what `conversation` makes it say; returns what it was asked."""
+    asked = []
+
+    async def serve(reader, writer):
+        def say(*reports):
+            for each in reports:
+                writer.write(each if isinstance(each, bytes) else json.dumps(each).encode() + b"\r\n")
+
+        asked.append(await reader.readline())
+        try:
+            await conversation(say)
+        finally:
+            writer.close()
+
+    async def scenario():
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server, recorder.watching(GpsdDriver(GpsdOptions(device=address, **options))):
+            await recorder.until(lambda: any(not status.connected for status in recorder.statuses[-1:]))
+
+    asyncio.run(scenario())
+    return asked
+
+
+def test_messages_of_the_first_receiver_are_readings(recorder):
+    async def conversation(say):
+        say(VERSION, FIX, told("TOFF", -140_000_000), told("TOFF", 5, "/dev/other"), told("PPS", 7))
+
+    asked = play(recorder, conversation)
+    (reading,) = recorder.samples
+    assert reading.offset_ns == -140_000_000
+    assert [status.connected for status in recorder.statuses] == [True, False]
+    assert b'"timing":true' in asked[0]
+    assert b'"pps":true' in asked[0]
+
+
+def test_pulses_are_readings_where_they_are_wanted(recorder):
+    async def conversation(say):
+        say(VERSION, FIX, told("TOFF", -140_000_000), told("PPS", 7))
+
+    play(recorder, conversation, pulse=True)
+    assert [reading.offset_ns for reading in recorder.samples] == [7]
+
+
+def test_the_receiver_that_was_named_is_followed(recorder):
+    async def conversation(say):
+        other = {**FIX, "device": "/dev/other"}
+        say(VERSION, FIX, other, told("TOFF", 1), told("TOFF", 2, "/dev/other"))
+
+    play(recorder, conversation, receiver="/dev/other")
+    assert [reading.offset_ns for reading in recorder.samples] == [2]
+
+
+@pytest.mark.parametrize(
+    ("reports", "reason"),
+    [
+        ([told("TOFF")], Reason.NO_FIX),
+        ([{**FIX, "mode": 1}, told("TOFF")], Reason.NO_FIX),
+        ([FIX, told("TOFF", -(10**18))], Reason.IMPLAUSIBLE),
+        ([FIX, told("TOFF", age_ns=20 * 10**9)], Reason.STALE),
+        ([b"noise\n"], Reason.IMPLAUSIBLE),
+    ],
+)
+def test_what_is_of_no_use_is_a_verdict(recorder, reports, reason):
+    async def conversation(say):
+        say(VERSION, *reports)
+
+    play(recorder, conversation)
+    assert [verdict.reason for verdict in recorder.verdicts] == [reason]
+    assert not recorder.samples
+
+
+def test_a_receiver_that_gpsd_has_lost_is_told(recorder):
+    async def conversation(say):
+        say(VERSION, FIX, told("TOFF"), LOST, told("TOFF"))
+
+    play(recorder, conversation)
+    assert "gpsd has lost /dev/gps" in recorder.statuses[1].detail
+    assert [verdict.reason for verdict in recorder.verdicts] == [Reason.NO_FIX]
+
+
+@pytest.mark.parametrize(
+    ("reports", "said"),
+    [
+        ([], "has not said that it is gpsd"),
+        ([VERSION], "gpsd 3.22 has had no fix from any receiver for 0.1 s"),
+        ([VERSION, FIX], "gpsd 3.22 has told no time of /dev/gps"),
+        ([b"x" * 100_000], "lines without an end"),
+    ],
+)
+def test_what_is_missing_is_said(recorder, reports, said):
+    async def conversation(say):
+        say(*reports)
+        await asyncio.sleep(0.3)
+
+    play(recorder, conversation, timeout_secs=0.1)
+    assert said in recorder.statuses[0].detail
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_gpsd_that_comes_back_is_found(recorder):
+    async def scenario():
+        def serve(_, writer):
+            writer.write(b"".join(json.dumps(each).encode() + b"\n" for each in (VERSION, FIX, told("TOFF"))))
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server, recorder.watching(GpsdDriver(GpsdOptions(device=address))):
+            await recorder.until(lambda: len(recorder.samples) == 3)
+
+    asyncio.run(scenario())
+    assert [status.connected for status in recorder.statuses][:4] == [True, False, True, False]
+
+
+def test_nobody_there_is_told_with_advice(recorder):
+    async def scenario():
+        async with recorder.watching(GpsdDriver(GpsdOptions(device="127.0.0.1:1"))):
+            await recorder.until(lambda: recorder.statuses)
+
+    asyncio.run(scenario())
+    assert "is gpsd running?" in recorder.statuses[0].detail
+
+
+def test_an_address_that_is_none_is_refused():
+    with pytest.raises(ValidationError, match="port 99999"):
+        GpsdOptions(device="127.0.0.1:99999")
+
+
+def test_pulses_are_believed_more_closely():
+    assert GpsdOptions(pulse=True).source().accuracy < GpsdOptions().source().accuracy
+    assert GpsdOptions(accuracy_secs=0.5).source().accuracy == 0.5
