@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -23,7 +24,8 @@ _BITS_PER_BYTE = 10  # 8N1: with start and stop bit
 class SimulatedReceiver:
     """Runs until cancelled; its state may be changed at any time. `link` is the path of its serial line.
 
-    Pulses go to the socket that a PPS driver has made at `pulses`; while there is none they are lost.
+    Pulses go to the socket that a PPS driver has made at `pulses`; while there is none they are lost. `say` makes the
+    bytes of each second: NMEA, or another protocol.
     """
 
     def __init__(
@@ -35,9 +37,11 @@ class SimulatedReceiver:
         baud_rate: int = 9600,
         pulse_jitter_ns: float = 200.0,
         seed: int = 1,
+        say: Callable[[WallNs, Sky], bytes] = build_burst,
     ) -> None:
         self.sky = Sky()
         self._truth = truth
+        self._say = say
         self._line = PseudoTerminal(link)
         self._pulses = pulses
         self._byte_ns = _BITS_PER_BYTE * NS_PER_SECOND / baud_rate
@@ -87,7 +91,7 @@ class SimulatedReceiver:
     async def _talk(self) -> None:
         second = self._next_second()
         while True:
-            burst = build_burst(second, self.sky)
+            burst = self._say(second, self.sky)
             start = second + nanoseconds(self._random.gauss(_FIRST_BYTE_SECONDS, _FIRST_BYTE_JITTER_SECONDS))
             for position in range(0, len(burst), _FIFO_BYTES):
                 await self._until(WallNs(start + round(position * self._byte_ns)))

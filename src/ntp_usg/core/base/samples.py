@@ -77,6 +77,8 @@ class TimeMessage:
     second: WallNs
     received_at: HostNs
     fix: Fix
+    leap: int | None = None
+    """What it says of the end of this month, UTC (RFC 5905 figure 9), if it says anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,21 @@ class Pulse:
 
     edge_at: HostNs
     sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class PulseCorrection:
+    """What must be added to the stamp of the edge that marks `second`: positive when the edge comes early."""
+
+    second: WallNs
+    correction_ps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """What a receiver finds wrong with its antenna and the air, each in a few words; empty when all is well."""
+
+    troubles: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

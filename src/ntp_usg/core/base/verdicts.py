@@ -116,7 +116,7 @@ _EXPLANATIONS: dict[Reason, str] = {
     Reason.NO_FIX: "The receiver says it has no fix: check the antenna and its view of the sky.",
     Reason.TOO_FEW_SATELLITES: "Fewer satellites than gps.min_satellites are used in the fix.",
     Reason.POOR_QUALITY: "The fix is of lower quality than gps.min_quality.",
-    Reason.NO_DATE: "No sentence with a date (RMC or ZDA) came for this second.",
+    Reason.NO_DATE: "The receiver gave no date for this second: NMEA RMC or ZDA, or UTC that it vouches for in UBX.",
     Reason.STALE: "The message repeats a second that has passed, or came too late to be trusted.",
     Reason.IMPLAUSIBLE: "The date or time in the message cannot be true.",
     Reason.LEAP_SECOND: "The message names second 60, for which Unix time has no number: it can date no pulse.",

@@ -5,12 +5,13 @@ from dataclasses import replace
 from statistics import median
 
 from ntp_usg.core.algorithms.estimator import Estimate, Estimator, NoiseModel
+from ntp_usg.core.algorithms.leap import Announcement, Weight
 from ntp_usg.core.algorithms.selection import Choice
 from ntp_usg.core.base.actions import Action, Level, Note
 from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.samples import Fix, FixQuality, Sample, TimeMessage
-from ntp_usg.core.base.snapshots import SourceSnapshot
+from ntp_usg.core.base.snapshots import Leap, SourceSnapshot
 from ntp_usg.core.base.verdicts import Reason
 from ntp_usg.core.engine.settings import ReceiverSettings
 from ntp_usg.core.engine.source import Source
@@ -32,6 +33,7 @@ class Receiver(Source):
     def __init__(self, settings: ReceiverSettings, estimator: Estimator, now: MonoNs) -> None:
         super().__init__(settings, estimator, now)
         self._fix: Fix | None = None
+        self._leap: int | None = None
         self._last_second = WallNs(0)
         self._streak = 0
         self._latencies: deque[float] = deque(maxlen=self.LATENCY_WINDOW)
@@ -54,6 +56,10 @@ class Receiver(Source):
         """News of the receiver's state without a time in it."""
         self._fix = fix
 
+    def announcement(self) -> Announcement | None:
+        """What the receiver says of a coming leap second; NMEA says nothing."""
+        return None if self._leap is None else Announcement(self.settings.name, Leap(self._leap), Weight.REFCLOCK)
+
     def message(self, message: TimeMessage, received_at: RawNs, now: MonoNs) -> Reason:
         """Believe a message or say why not. USED and OUTLIER have passed every test of the receiver's own state."""
         self._fix = message.fix
@@ -61,7 +67,7 @@ class Receiver(Source):
         if reason is not None:
             self._streak = 0
             return self.reject(reason)
-        self._last_second = message.second
+        self._last_second, self._leap = message.second, message.leap
         # The history holds the message as if it took no time to arrive: what is learned of the latency later then
         # moves no sample.
         sample = Sample(received_at, message.second - received_at, self.settings.accuracy)

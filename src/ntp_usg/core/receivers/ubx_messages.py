@@ -1,0 +1,199 @@
+"""UBX messages: what each that serves a clock says (u-blox interface descriptions, protocols 13 to 34)."""
+
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from ntp_usg.core.base.errors import WireError
+from ntp_usg.core.base.instants import NS_PER_SECOND, WallNs
+from ntp_usg.core.base.samples import FixQuality
+from ntp_usg.core.base.verdicts import Reason
+from ntp_usg.core.receivers.nmea import EARLIEST_DATE
+from ntp_usg.core.receivers.ubx_framing import Kind, UbxFrame
+
+WEEK_MS = 7 * 86_400_000
+MAX_CORRECTION_PS = 1_000_000
+"""A microsecond: a receiver's clock ticks every few dozen nanoseconds, and its pulse misses by half a tick."""
+
+_EPOCH = date(1970, 1, 1).toordinal()
+_EPOCH_GRID_NS = 10_000_000
+"""Fixes are made on this grid, up to a millisecond off: the receiver gives `nano` to tell by how much."""
+
+_ITOW = struct.Struct("<I")
+_STATUS = struct.Struct("<IBBBB")
+_PVT = struct.Struct("<IH6BIiBBBB")
+_TIMEUTC = struct.Struct("<IIiH6B")
+_TIMELS = struct.Struct("<8xBbBbi7xB")
+_SAT_HEADER = struct.Struct("<4xBB2x")
+_SAT = struct.Struct("<8xI")
+_TP = struct.Struct("<IIiHBB")
+_HW = struct.Struct("<20xBBB")
+_RF_HEADER = struct.Struct("<BB2x")
+_RF = struct.Struct("<BBB21x")
+
+_ANTENNA = {3: "antenna shorted", 4: "antenna open"}
+_JAMMING = {2: "jamming", 3: "jamming prevents a fix"}
+_SPOOFING = {2: "spoofing suspected", 3: "spoofing suspected for several reasons"}
+
+
+@dataclass(frozen=True, slots=True)
+class TimePulse:
+    """What TIM-TP says of the next pulse: where in which week it falls, and by how much it will miss its instant."""
+
+    week: int
+    time_of_week_ms: int
+    correction_ps: int
+    utc: bool
+    """Whether week and time are UTC's, else GPS's."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeapEvent:
+    """The next leap second that is known, or the latest one."""
+
+    leap: int
+    """RFC 5905 figure 9."""
+    seconds_ahead: int
+    """Not above 0 when it is past."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one message says; None where it says nothing."""
+
+    time_of_week_ms: int | None = None
+    """GPS time of the navigation epoch that the message belongs to."""
+    instant: WallNs | Reason | None = None
+    """UTC of the epoch, or why there is none."""
+    quality: FixQuality | None = None
+    satellites_used: int | None = None
+    satellites_in_view: int | None = None
+    leap: LeapEvent | None = None
+    pulse: TimePulse | None = None
+    troubles: dict[str, str] = field(default_factory=dict)
+    """By part of the reception: what is wrong with it, empty where nothing is."""
+
+
+def parse_message(frame: UbxFrame) -> Report:
+    """What a frame says. Raises WireError for a value that no receiver in its right mind sends."""
+    return _PARSERS[frame.kind](frame.payload)
+
+
+def _parse_status(payload: bytes) -> Report:
+    itow, fix_type, flags, _, flags2 = _STATUS.unpack_from(payload)
+    quality = _quality(fix_type, ok=bool(flags & 1), differential=bool(flags & 2))
+    return Report(_time_of_week(itow), quality=quality, troubles={"spoofing": _SPOOFING.get(flags2 >> 3 & 3, "")})
+
+
+def _parse_pvt(payload: bytes) -> Report:
+    itow, *civil, valid, _accuracy, nano, fix_type, flags, _flags2, satellites = _PVT.unpack_from(payload)
+    return Report(
+        _time_of_week(itow),
+        instant=_instant(civil, nano, valid=valid & 7 == 7),  # date, time, and their fractions resolved
+        quality=_quality(fix_type, ok=bool(flags & 1), differential=bool(flags & 2), carrier=flags >> 6),
+        satellites_used=satellites,
+    )
+
+
+def _parse_timeutc(payload: bytes) -> Report:
+    itow, _accuracy, nano, *civil, valid = _TIMEUTC.unpack(payload)
+    # Time of week, week and leap seconds known: without the last it would be GPS time with a guess.
+    return Report(_time_of_week(itow), instant=_instant(civil, nano, valid=valid & 7 == 7))
+
+
+def _parse_timels(payload: bytes) -> Report:
+    _count_source, _count, source, change, event_in, valid = _TIMELS.unpack(payload)
+    if change not in {-1, 0, 1}:
+        raise WireError(f"a leap of {change} seconds")
+    known = bool(valid & 2) and source != 0
+    event = LeapEvent(change % 3, event_in)  # 1 inserts a second, and -1, as 2, leaves one out
+    return Report(_time_of_week(*_ITOW.unpack_from(payload)), leap=event if known else None)
+
+
+def _parse_sat(payload: bytes) -> Report:
+    _, count = _SAT_HEADER.unpack_from(payload)
+    if len(payload) != _SAT_HEADER.size + count * _SAT.size:
+        raise WireError(f"NAV-SAT of {count} satellites in {len(payload)} bytes")
+    used = sum(flags >> 3 & 1 for (flags,) in _SAT.iter_unpack(payload[_SAT_HEADER.size :]))
+    itow = _time_of_week(*_ITOW.unpack_from(payload))
+    return Report(itow, satellites_used=used, satellites_in_view=count)
+
+
+def _parse_tp(payload: bytes) -> Report:
+    time_of_week, _sub, correction, week, flags, reference = _TP.unpack(payload)
+    utc, utc_known, invalid = flags & 1, flags & 2, flags & 16
+    # A GNSS other than GPS (the low four bits) counts weeks of its own.
+    if invalid or (not utc_known if utc else reference & 15):
+        return Report()
+    if abs(correction) > MAX_CORRECTION_PS:
+        raise WireError(f"a pulse {correction} ps beside its second")
+    return Report(pulse=TimePulse(week, _time_of_week(time_of_week), correction, utc=bool(utc)))
+
+
+def _parse_hw(payload: bytes) -> Report:
+    antenna, _power, flags = _HW.unpack_from(payload)
+    return Report(troubles=_radio([antenna], [flags >> 2 & 3]))
+
+
+def _parse_rf(payload: bytes) -> Report:
+    _, count = _RF_HEADER.unpack_from(payload)
+    if len(payload) != _RF_HEADER.size + count * _RF.size:
+        raise WireError(f"MON-RF of {count} blocks in {len(payload)} bytes")
+    blocks = list(_RF.iter_unpack(payload[_RF_HEADER.size :]))
+    return Report(troubles=_radio([antenna for _, _, antenna in blocks], [flags & 3 for _, flags, _ in blocks]))
+
+
+_PARSERS: dict[Kind, Callable[[bytes], Report]] = {
+    Kind.NAV_STATUS: _parse_status,
+    Kind.NAV_PVT: _parse_pvt,
+    Kind.NAV_TIMEUTC: _parse_timeutc,
+    Kind.NAV_TIMELS: _parse_timels,
+    Kind.NAV_SAT: _parse_sat,
+    Kind.TIM_TP: _parse_tp,
+    Kind.MON_HW: _parse_hw,
+    Kind.MON_RF: _parse_rf,
+}
+
+
+def _radio(antennas: list[int], jammings: list[int]) -> dict[str, str]:
+    """The worst of all bands."""
+    antenna, jamming = max(antennas, default=0), max(jammings, default=0)
+    return {"antenna": _ANTENNA.get(antenna, ""), "jamming": _JAMMING.get(jamming, "")}
+
+
+def _time_of_week(milliseconds: int) -> int:
+    if milliseconds >= WEEK_MS:
+        raise WireError(f"millisecond {milliseconds} of a week")
+    return milliseconds
+
+
+def _quality(fix_type: int, *, ok: bool, differential: bool, carrier: int = 0) -> FixQuality:
+    """NMEA's word for a fix; types 0 none, 1 dead reckoning, 2 to 4 by satellites, 5 time only."""
+    if not ok or not 1 <= fix_type <= 5:
+        return FixQuality.NO_FIX
+    if fix_type == 1:
+        return FixQuality.ESTIMATED
+    if carrier:
+        return FixQuality.FLOAT_RTK if carrier == 1 else FixQuality.RTK
+    return FixQuality.DGPS if differential else FixQuality.GPS
+
+
+def _instant(civil: Sequence[int], nano: int, *, valid: bool) -> WallNs | Reason:
+    """A year, month, day, hour, minute and second as UTC, or why it cannot be used."""
+    year, month, day, hour, minute, second = civil
+    if not valid:
+        return Reason.NO_DATE
+    if hour > 23 or minute > 59 or second > 60 or abs(nano) > NS_PER_SECOND:
+        raise WireError(f"UBX time {hour}:{minute}:{second} and {nano} ns")
+    try:
+        today = date(year, month, day)
+    except ValueError as error:
+        raise WireError(f"UBX date {year}-{month}-{day}") from error
+    if today < EARLIEST_DATE:
+        return Reason.IMPLAUSIBLE
+    if second == 60:
+        return Reason.LEAP_SECOND
+    time_of_day = (hour * 60 + minute) * 60 + second
+    exact = ((today.toordinal() - _EPOCH) * 86_400 + time_of_day) * NS_PER_SECOND + nano
+    return WallNs((exact + _EPOCH_GRID_NS // 2) // _EPOCH_GRID_NS * _EPOCH_GRID_NS)

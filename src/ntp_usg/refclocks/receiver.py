@@ -1,0 +1,141 @@
+"""What the drivers of all receivers on a serial line share, whatever the receiver speaks."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Annotated, ClassVar, Protocol
+
+from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat, PlainSerializer, WithJsonSchema
+
+from ntp_usg.core.base.errors import DeviceError
+from ntp_usg.core.base.instants import HostNs, MonoNs, seconds
+from ntp_usg.core.base.samples import Fix, FixQuality, PulseCorrection, Reception, TimeMessage
+from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
+from ntp_usg.core.engine.settings import ReceiverSettings
+from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId, Reporter, keep_open
+from ntp_usg.refclocks.serial_line import SerialLine
+
+Event = TimeMessage | Fix | Verdict | PulseCorrection | Reception
+
+_QUALITIES = {
+    "NoFix": FixQuality.NO_FIX,
+    "Gps": FixQuality.GPS,
+    "DGps": FixQuality.DGPS,
+    "DifferentialGps": FixQuality.DGPS,
+    "Pps": FixQuality.PPS,
+    "Rtk": FixQuality.RTK,
+    "FloatRtk": FixQuality.FLOAT_RTK,
+}
+
+
+_NOISE = Verdict(Outcome.REJECTED, Reason.BAD_CHECKSUM)
+
+
+def _quality(value: object) -> FixQuality:
+    for name, quality in _QUALITIES.items():
+        if value is quality or (isinstance(value, str) and value.lower() == name.lower()):
+            return quality
+    raise ValueError(f"must be one of {', '.join(_QUALITIES)}")
+
+
+def _spelling(quality: FixQuality) -> str:
+    return next(name for name, named in _QUALITIES.items() if named is quality)
+
+
+class ReceiverOptions(DriverOptions):
+    """What every receiver on a serial line can be told."""
+
+    reference_id: ReferenceId = "GPS"
+    timeout_secs: Annotated[FiniteFloat, Field(gt=0)] = 5.0
+    baud_rate: Annotated[int, Field(ge=50, le=4_000_000)] = 9600
+    """Speed of the serial line, as the receiver is set; 8 data bits, no parity, 1 stop bit."""
+    min_satellites: Annotated[int, Field(ge=0, le=99)] = 4
+    """With fewer satellites in the fix the time is not believed."""
+    min_quality: Annotated[
+        FixQuality,
+        BeforeValidator(_quality),
+        PlainSerializer(_spelling),
+        WithJsonSchema({"enum": list(_QUALITIES)}),
+    ] = FixQuality.GPS
+    """The worst fix whose time is believed; `DifferentialGps` is another word for `DGps`. Case does not matter."""
+    poll_interval_secs: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Seconds from one measurement to the next."""
+    accuracy_secs: Annotated[FiniteFloat, Field(gt=0)] = 0.2
+    """How far a message's arrival may be off, once `offset_secs` is taken off: half the width of an honest bound."""
+
+    def named(self, name: str, driver: str) -> ReceiverSettings:
+        """What the engine must know, under the name that ntpq prints."""
+        return ReceiverSettings(
+            name=name,
+            driver=driver,
+            poll_interval=self.poll_interval_secs,
+            accuracy=self.accuracy_secs,
+            min_satellites=self.min_satellites,
+            min_quality=self.min_quality,
+            latency=self.offset_secs,
+            **self.shared(),
+        )
+
+
+class Assembler(Protocol):
+    """Bytes of one protocol in, events out; `flush` is to be called at `deadline`."""
+
+    def deadline(self) -> MonoNs | None: ...
+    def feed(self, data: bytes, received_at: HostNs, now: MonoNs) -> Sequence[Event]: ...
+    def flush(self) -> Sequence[Event]: ...
+
+
+class ReceiverDriver:
+    """Reports one time message a second, from a line that may be silent, noisy or gone at any time."""
+
+    Options: ClassVar[type[BaseModel]]
+    assembler: ClassVar[Callable[[], Assembler]]
+    protocol: ClassVar[str]
+    hint = ""
+    """What else to look after when nothing in this protocol comes."""
+
+    def __init__(self, options: ReceiverOptions) -> None:
+        self._options = options
+
+    async def run(self, context: Context) -> None:
+        await keep_open(context, partial(self._listen, context))
+
+    async def _listen(self, context: Context, report: Reporter) -> None:
+        device, baud_rate, timeout = self._options.device, self._options.baud_rate, self._options.timeout_secs
+        clock = asyncio.get_running_loop().time
+        assembler = type(self).assembler()
+        troubles: tuple[str, ...] = ()
+        with SerialLine(device, baud_rate, context.now) as line:
+            lost_at = clock() + timeout
+            while clock() < lost_at:
+                events = await _next_events(line, assembler, lost_at)
+                for event in events:
+                    _deliver(event, context)
+                    troubles = event.troubles if isinstance(event, Reception) else troubles
+                if any(event != _NOISE for event in events):
+                    report(connected=True, detail=", ".join((f"{device} at {baud_rate} baud", *troubles)))
+                    lost_at = clock() + timeout
+        # Opening it anew also undoes what another program may have done to the line's settings.
+        question = f"is it wired, and is baud_rate {baud_rate} the receiver's?"
+        raise DeviceError(f"{device} sends no {self.protocol}: {question}{self.hint}")
+
+
+def _deliver(event: Event, context: Context) -> None:
+    match event:
+        case TimeMessage():
+            context.message(event)
+        case Fix():
+            context.fix(event)
+        case Verdict():
+            context.verdict(event)
+
+
+async def _next_events(line: SerialLine, assembler: Assembler, until: float) -> Sequence[Event]:
+    deadline = assembler.deadline()
+    try:
+        async with asyncio.timeout_at(until if deadline is None else min(until, seconds(deadline))):
+            data, received_at = await line.read()
+    except TimeoutError:
+        return assembler.flush()
+    return assembler.feed(data, received_at, MonoNs(time.monotonic_ns()))
