@@ -122,7 +122,7 @@ class ReceiverDriver:
 
 
 def _deliver(event: Event, context: Context) -> None:
-    match event:
+    match event:  # the engine does not take corrections of single pulses yet
         case TimeMessage():
             context.message(event)
         case Fix():

@@ -56,6 +56,11 @@ class Receiver(Source):
         """News of the receiver's state without a time in it."""
         self._fix = fix
 
+    def shift(self, offset_ns: int) -> None:
+        """What was announced has happened; the next message says what is to come."""
+        super().shift(offset_ns)
+        self._leap = None
+
     def announcement(self) -> Announcement | None:
         """What the receiver says of a coming leap second; NMEA says nothing."""
         return None if self._leap is None else Announcement(self.settings.name, Leap(self._leap), Weight.REFCLOCK)

@@ -41,3 +41,9 @@ def test_one_that_cannot_tell_leap_seconds_announces_nothing(receiver):
 def test_without_a_fix_its_word_on_leap_seconds_is_not_taken(receiver):
     hear(receiver, Leap.INSERT, FixQuality.NO_FIX)
     assert receiver.announcement() is None
+
+
+def test_what_has_happened_is_not_announced_again(receiver):
+    hear(receiver, Leap.INSERT)
+    receiver.shift(-NS_PER_SECOND)
+    assert receiver.announcement() is None
