@@ -19,11 +19,11 @@ EXECUTABLES = Path(sys.executable).parent
 
 
 class Host:
-    """A network namespace with only loopback; whatever is started in it ends with it."""
+    """A network with only loopback, and shared memory of its own; whatever is started there ends with it."""
 
     def __init__(self, holder: int) -> None:
         own_user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
-        self._enter = ["nsenter", f"--target={holder}", "--net", *own_user, "--"]
+        self._enter = ["nsenter", f"--target={holder}", "--net", "--ipc", *own_user, "--"]
 
     def run(self, *command: str | Path, timeout: float = 30.0) -> str:
         """What a command prints, on either stream."""
@@ -125,7 +125,7 @@ def host(require_peer: Callable[[str], Path]) -> Iterator[Host]:
     """One namespace for all: its ports are free again when a test's daemon has ended."""
     require_peer("ip")
     own_user = [] if os.geteuid() == 0 else ["--map-root-user"]
-    command = ["unshare", *own_user, "--net", "sh", "-c", "ip link set lo up && echo ready && exec cat"]
+    command = ["unshare", *own_user, "--net", "--ipc", "sh", "-c", "ip link set lo up && echo ready && exec cat"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdin is not None
