@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ntp_usg.core.base.actions import Action, HostClockMoved, Note, Publish, Send, Steer
 from ntp_usg.core.base.instants import HostNs, seconds
 from ntp_usg.core.base.ports import SteeredClock
-from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, TimeMessage
+from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.core.engine.engine import Engine
 from ntp_usg.sysapi.processes import rivals
@@ -95,6 +95,9 @@ class SourceContext:
 
     def pulse(self, pulse: Pulse) -> None:
         self._runner.perform(self._runner.engine.pulse(self._name, pulse))
+
+    def correction(self, correction: PulseCorrection) -> None:
+        self._runner.engine.correction(correction)
 
     def sample(self, measurement: Measurement) -> None:
         self._runner.perform(self._runner.engine.sample(self._name, measurement))

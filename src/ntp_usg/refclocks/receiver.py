@@ -122,11 +122,13 @@ class ReceiverDriver:
 
 
 def _deliver(event: Event, context: Context) -> None:
-    match event:  # the engine does not take corrections of single pulses yet
+    match event:
         case TimeMessage():
             context.message(event)
         case Fix():
             context.fix(event)
+        case PulseCorrection():
+            context.correction(event)
         case Verdict():
             context.verdict(event)
 

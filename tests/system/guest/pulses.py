@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ntp_usg.core.base.errors import DeviceError
 from ntp_usg.core.base.instants import HostNs
-from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, TimeMessage
+from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.daemon import event_loop
 from ntp_usg.refclocks.pps import PpsDriver, PpsOptions
@@ -119,6 +119,9 @@ class Listener:
 
     def pulse(self, pulse: Pulse) -> None:
         self.pulses.append(pulse)
+
+    def correction(self, correction: PulseCorrection) -> None:
+        raise AssertionError(correction)
 
     def sample(self, measurement: Measurement) -> None:
         raise AssertionError(measurement)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ntp_usg.core.base.instants import HostNs
-from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, TimeMessage
+from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.refclocks import driver as driver_module
 from ntp_usg.refclocks.driver import Driver
@@ -25,6 +25,7 @@ class Recorder:
         self.messages: list[TimeMessage] = []
         self.pulses: list[Pulse] = []
         self.fixes: list[Fix] = []
+        self.corrections: list[PulseCorrection] = []
         self.samples: list[Measurement] = []
         self.statuses: list[DeviceStatus] = []
         self.verdicts: list[Verdict] = []
@@ -35,6 +36,9 @@ class Recorder:
 
     def pulse(self, pulse: Pulse) -> None:
         self._keep(self.pulses, pulse)
+
+    def correction(self, correction: PulseCorrection) -> None:
+        self._keep(self.corrections, correction)
 
     def sample(self, measurement: Measurement) -> None:
         self._keep(self.samples, measurement)

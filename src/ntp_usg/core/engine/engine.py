@@ -13,7 +13,7 @@ from ntp_usg.core.base.actions import Action, HostClockMoved, Level, Note, Publi
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.ports import Clock
-from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, TimeMessage
+from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, TimeMessage
 from ntp_usg.core.base.snapshots import ServingState, SystemSnapshot, Tally
 from ntp_usg.core.base.verdicts import Reason, Verdict
 from ntp_usg.core.engine.leap_watch import LeapWatch
@@ -112,6 +112,11 @@ class Engine:
         line = self._lines[name]
         edge_at = self._clock.raw(pulse.edge_at)
         return self._advance(line, line.pulse(edge_at, now, self._predicted(edge_at, now)))
+
+    def correction(self, correction: PulseCorrection) -> None:
+        """Take in a receiver's word on its next pulse."""
+        for line in self._lines.values():
+            line.correct(correction)
 
     def sample(self, name: str, measurement: Measurement) -> list[Action]:
         """Take in a reading of a clock that tells the whole time."""

@@ -6,9 +6,9 @@ from dataclasses import replace
 from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
 from ntp_usg.core.algorithms.selection import Candidate, Choice
 from ntp_usg.core.base.actions import Action, Level, Note
-from ntp_usg.core.base.instants import MonoNs, RawNs, nanoseconds, nearest_second, seconds
+from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds, nearest_second, seconds
 from ntp_usg.core.base.mapping import ClockMapping
-from ntp_usg.core.base.samples import Sample
+from ntp_usg.core.base.samples import PulseCorrection, Sample
 from ntp_usg.core.base.snapshots import SourceSnapshot
 from ntp_usg.core.base.verdicts import Reason
 from ntp_usg.core.engine.numbering import Numbering
@@ -36,6 +36,7 @@ class PulseLine(Source):
         self._edge_seen_at: MonoNs | None = None
         self._present = False
         self._confirmed_at: MonoNs | None = None
+        self._correction: PulseCorrection | None = None
 
     def pulse(self, edge_at: RawNs, now: MonoNs, predicted_ns: int | None) -> Reason:
         """Take a pulse in; `predicted_ns` is true minus raw time as the clock holds it, where it is trusted."""
@@ -48,7 +49,12 @@ class PulseLine(Source):
         offset_ns = self.numbering.edge(edge_at, predicted_ns if estimate is None else estimate.offset_ns)
         if offset_ns is None:
             return self.reject(Reason.NOT_NUMBERED)
+        offset_ns -= self._sawtooth_ns(WallNs(edge_at + offset_ns))
         return self.measure(Sample(edge_at, offset_ns, self.settings.accuracy), now)
+
+    def correct(self, correction: PulseCorrection) -> None:
+        """The receiver says how far off the next pulse will be: its clock can only strike on its own ticks."""
+        self._correction = correction
 
     def renew(self) -> None:
         """Forget what was measured and counted: the raw timeline was broken or the count was wrong."""
@@ -94,6 +100,11 @@ class PulseLine(Source):
 
     def snapshot(self, now: MonoNs, served: ClockMapping, choice: Choice) -> SourceSnapshot:
         return replace(super().snapshot(now, served, choice), pulse_rate_hz=self._rate(now))
+
+    def _sawtooth_ns(self, second: WallNs) -> int:
+        """What has to be added to the stamp of the pulse of a second, where the receiver has said it."""
+        correction = self._correction
+        return round(correction.correction_ps / 1000) if correction and correction.second == second else 0
 
     def _pulsing(self, now: MonoNs) -> bool:
         return self._edge_seen_at is not None and seconds(now - self._edge_seen_at) <= self.settings.timeout

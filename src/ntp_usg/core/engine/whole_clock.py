@@ -35,8 +35,10 @@ class WholeClock(Source):
         super().shift(offset_ns)
         self._leap = Leap.NONE
 
-    def announcement(self) -> Announcement:
-        """What the clock says of a coming leap second."""
+    def announcement(self) -> Announcement | None:
+        """A coming leap second; none is no vote, since most of these clocks cannot know."""
+        if self._leap is Leap.NONE:
+            return None
         return Announcement(self.settings.name, self._leap, Weight.REFCLOCK)
 
     def review(self, now: MonoNs, served: ClockMapping) -> list[Action]:  # noqa: ARG002 - only health changes

@@ -11,7 +11,7 @@ from ntp_usg.core.algorithms.leap_list import LeapStep, LeapTable
 from ntp_usg.core.base.actions import Action, HostClockMoved, Note, Publish, Steer
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
-from ntp_usg.core.base.samples import DeviceStatus, Fix, FixQuality, Measurement, Pulse, TimeMessage
+from ntp_usg.core.base.samples import DeviceStatus, Fix, FixQuality, Measurement, Pulse, PulseCorrection, TimeMessage
 from ntp_usg.core.base.snapshots import Leap, SyncPhase, SystemSnapshot, Tally
 from ntp_usg.core.engine.engine import Engine
 from ntp_usg.core.engine.settings import ClockSettings, EngineSettings, PulseSettings, ReceiverSettings
@@ -458,3 +458,28 @@ def test_a_clock_that_says_that_it_is_not_set_is_refused():
         bench.perform(bench.engine.sample("SHM(0)", Measurement(bench.clock.read()[0], 0, 1e-6, leap=3)))
     assert bench.source("SHM(0)").verdicts == {"rejected/no_fix": 10}
     assert not bench.snapshot.serving.synchronised
+
+
+TICK_NS = 41
+"""Of a receiver's clock of some 24 MHz: its pulses are up to 20 ns early or late, in a sawtooth."""
+
+
+def jitter_behind_a_coarse_receiver(*, corrected: bool) -> float:
+    bench = Bench(drift=0.0, offset=0.0, pulses=False)
+    phase = 0.0
+    for _ in range(300):
+        second = WallNs((bench.second + 1) * 10**9)
+        phase = (phase + 7.3) % TICK_NS
+        late_ns = round(phase - TICK_NS / 2 + bench.random.gauss(0, 2))
+        if corrected:
+            bench.engine.correction(PulseCorrection(second, -round((phase - TICK_NS / 2) * 1000)))
+        bench.at(second + 50_000)
+        bench.perform(bench.engine.pulse("PPS(0)", Pulse(bench.clock.host_at(second + late_ns), bench.second)))
+        bench.run(1)
+    jitter = bench.source("PPS(0)").jitter
+    assert isinstance(jitter, float)
+    return jitter
+
+
+def test_a_receivers_word_on_its_next_pulse_takes_the_sawtooth_off():
+    assert jitter_behind_a_coarse_receiver(corrected=True) * 3 < jitter_behind_a_coarse_receiver(corrected=False)
