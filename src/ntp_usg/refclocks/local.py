@@ -22,7 +22,7 @@ class LocalOptions(DriverOptions):
     stratum: Annotated[int, Field(ge=1, le=14)] = 10
     """High, so that whoever hears of a better clock anywhere follows that one."""
     accuracy_secs: Annotated[FiniteFloat, Field(gt=0)] = 1.0
-    """Nobody knows how far the clock is off: large, so that it agrees with every real source and outweighs none."""
+    """Nobody knows how far the clock is off: this is promised to clients."""
 
     def source(self) -> ClockSettings:
         return ClockSettings(
@@ -30,13 +30,13 @@ class LocalOptions(DriverOptions):
             driver="local",
             stratum=self.stratum,
             accuracy=self.accuracy_secs,
-            offset=self.offset_secs,
+            fallback=True,
             **self.shared(),
         )
 
 
 class LocalDriver:
-    """Says once a second that the host's clock is right."""
+    """Says once a second that there is a clock; the engine takes what it serves for its reading."""
 
     Options: ClassVar[type[BaseModel]] = LocalOptions
 

@@ -1,14 +1,15 @@
 """What sources report goes in, clock commands and snapshots come out. The only writer of system state."""
 
-from collections.abc import Callable, Iterable, Mapping, Set
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from ntp_usg.core.algorithms.clock_filter import LoopEstimator
-from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
+from ntp_usg.core.algorithms.estimator import Estimate, Estimator, NoiseModel
 from ntp_usg.core.algorithms.history import SampleHistory
 from ntp_usg.core.algorithms.holdover import HoldoverModel
 from ntp_usg.core.algorithms.kalman import KalmanEstimator
-from ntp_usg.core.algorithms.selection import Choice, Selection, combine, select
+from ntp_usg.core.algorithms.selection import Candidate, Choice, Selection, combine, select
 from ntp_usg.core.base.actions import Action, HostClockMoved, Level, Note, Publish, Send, Steer
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
@@ -36,6 +37,8 @@ SYSTEM_RATE = 600e-6
 """How fast raw time may leave the monotonic clock, which the kernel corrects together with the system's clock."""
 SETTLING = 10.0
 """Seconds that the first source which could set the clock waits for others that have been heard."""
+PATIENCE = 60.0
+"""Seconds after the start in which real sources are waited for before the served clock stands in for them."""
 PREDICTABLE = 0.25
 """Up to this error bound in seconds the served clock may number the second of a pulse."""
 ESTIMATORS: dict[Algorithm, Callable[[NoiseModel], Estimator]] = {
@@ -90,7 +93,7 @@ class Engine:
         self._tick = nanoseconds(TICK if self._sources.keys() - self._servers.keys() else NETWORK_TICK)
         self._first_ready_at: MonoNs | None = None
         self._led_by: str | None = None
-        self._next_tick = now
+        self._started_at = self._next_tick = now
         self._checked_at = now
         self._raw_minus_mono = clock.raw(host) - now
 
@@ -122,6 +125,8 @@ class Engine:
         """Take in a reading of a clock that tells the whole time."""
         _, now = self._clock.read()
         clock = self._clocks[name]
+        if clock.is_fallback:
+            measurement = replace(measurement, offset_ns=self._clock.serving().correction_ns(measurement.at))
         correction_ns = measurement.at - self._clock.raw(measurement.at)
         return self._advance(clock, clock.measurement(measurement, correction_ns, now))
 
@@ -252,9 +257,21 @@ class Engine:
         """Judge all sources anew. Messages alone do not lead while pulses are to be awaited: their delay is unknown."""
         current = self._clock.current()
         candidates = [source.candidate(raw, now, current) for source in self._sources.values()]
-        selection = select(candidates, self._selection.system_peer, self._settings.selection)
+        fallbacks = {name for name, clock in self._clocks.items() if clock.is_fallback}
+        voters = [each for each in candidates if each.name not in fallbacks]
+        if fallbacks and self._lonely(voters, fallbacks, now):
+            voters = candidates
+        selection = select(voters, self._selection.system_peer, self._settings.selection)
         objection = self._awaited(selection.weights.keys(), now) or self._no_gain(selection, now)
         self._selection = Selection(selection.choices, objection) if objection else selection
+
+    def _lonely(self, others: Sequence[Candidate], fallbacks: Set[str], now: MonoNs) -> bool:
+        """Whether the served clock itself may stand in for a source: nobody else is there, or has been for long."""
+        if not others:
+            return True
+        if seconds(now - self._started_at) < PATIENCE or any(each.reachable for each in others):
+            return False
+        return self._led_by in fallbacks or self._steering.error_bound(now) == math.inf
 
     def _no_gain(self, selection: Selection, now: MonoNs) -> str:
         """Why somebody new should not lead: the clock on its own is known better than by this source."""
@@ -294,12 +311,17 @@ class Engine:
             assert estimate is not None, "a selected source has an estimate"
             estimates.append((estimate, weight))
         return Lead(
-            combine(estimates),
+            self._as_served(raw) if peer.is_fallback else combine(estimates),
             root_delay=peer.root_delay,
             root_dispersion=max(0.0, selection.distance - peer.root_delay / 2),
             stratum=peer.stratum,
             reference_id=peer.reference_id,
         )
+
+    def _as_served(self, raw: RawNs) -> Estimate:
+        """What the served clock says of itself: that it is right. To estimate it would be to chase one's own shadow."""
+        current = self._clock.current()
+        return Estimate(current.correction_ns(raw), current.rate, deviation=0.0, jitter=0.0)
 
     def _number(self, line: PulseLine, receiver: Receiver, message: TimeMessage, now: MonoNs) -> list[Action]:
         received_at = self._clock.raw(message.received_at)

@@ -59,6 +59,8 @@ class ClockSettings(SourceSettings):
 
     offset: float = 0.0
     """How late its news are, steadily."""
+    fallback: bool = False
+    """No clock of its own: the one that is served, for a network that has no other. It leads where nobody else can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

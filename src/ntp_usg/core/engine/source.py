@@ -38,6 +38,11 @@ class Source(ABC):
         return self._reach
 
     @property
+    def is_fallback(self) -> bool:
+        """Whether it is no clock of its own, but the one that is served."""
+        return False
+
+    @property
     def poll_interval(self) -> float:
         """Seconds."""
         return self.settings.poll_interval

@@ -20,6 +20,10 @@ class WholeClock(Source):
     settings: ClockSettings
     _leap = Leap.NONE
 
+    @property
+    def is_fallback(self) -> bool:
+        return self.settings.fallback
+
     def measurement(self, measurement: Measurement, correction_ns: int, now: MonoNs) -> Reason:
         """Take a reading in; `correction_ns` is the host's clock minus the raw one at the reading."""
         self._leap = Leap(measurement.leap & 3)

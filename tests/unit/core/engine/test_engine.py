@@ -483,3 +483,49 @@ def jitter_behind_a_coarse_receiver(*, corrected: bool) -> float:
 
 def test_a_receivers_word_on_its_next_pulse_takes_the_sawtooth_off():
     assert jitter_behind_a_coarse_receiver(corrected=True) * 3 < jitter_behind_a_coarse_receiver(corrected=False)
+
+
+LOCAL = ClockSettings(
+    name="LOCAL(0)",
+    driver="local",
+    device="",
+    reference_id=b"LOCL",
+    stratum=10,
+    timeout=10.0,
+    accuracy=1.0,
+    fallback=True,
+)
+
+
+def run_with_local(bench: Bench, duration: int) -> SystemSnapshot:
+    for _ in range(duration):
+        bench.run(1)
+        bench.perform(bench.engine.sample("LOCAL(0)", Measurement(bench.clock.read()[0], 0, 1e-6)))
+    return bench.engine.snapshot()
+
+
+def test_a_lonely_clock_may_stand_in_for_a_source_at_a_high_stratum():
+    snapshot = run_with_local(Bench(settings=EngineSettings(clocks=(LOCAL,)), messages=False), 10)
+    assert snapshot.serving.stratum == 11
+    assert snapshot.host_offset == 0
+
+
+def test_the_local_clock_neither_goes_before_a_receiver_nor_votes_beside_it():
+    settings = EngineSettings(receivers=(GPS,), pulse_lines=(PPS,), clocks=(LOCAL,), holdover_budget=1e-6)
+    bench = Bench(settings=settings)
+    snapshot = run_with_local(bench, 30)
+    assert snapshot.selected == "PPS(0)"
+    assert bench.steps == 1
+    assert abs(bench.error()) < 1e-6
+
+
+def test_when_everything_is_lost_and_the_budget_spent_the_local_clock_goes_on_from_the_time_that_was_served():
+    settings = EngineSettings(receivers=(GPS,), pulse_lines=(PPS,), clocks=(LOCAL,), holdover_budget=1e-6)
+    bench = Bench(settings=settings)
+    run_with_local(bench, 60)
+    bench.messages = bench.pulses = False
+    snapshot = run_with_local(bench, 60)
+    assert snapshot.selected == "LOCAL(0)"
+    assert snapshot.serving.stratum == 11
+    assert bench.steps == 1
+    assert abs(bench.error()) < 20e-6
