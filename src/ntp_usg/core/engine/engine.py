@@ -1,22 +1,21 @@
 """What sources report goes in, clock commands and snapshots come out. The only writer of system state."""
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from ntp_usg.core.algorithms.clock_filter import LoopEstimator
-from ntp_usg.core.algorithms.estimator import Estimate, Estimator, NoiseModel
+from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
 from ntp_usg.core.algorithms.history import SampleHistory
 from ntp_usg.core.algorithms.holdover import HoldoverModel
 from ntp_usg.core.algorithms.kalman import KalmanEstimator
-from ntp_usg.core.algorithms.selection import Candidate, Choice, Selection, combine, select
 from ntp_usg.core.base.actions import Action, HostClockMoved, Level, Note, Publish, Send, Steer
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.ports import Clock
 from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, TimeMessage
-from ntp_usg.core.base.snapshots import ServingState, SystemSnapshot, Tally
+from ntp_usg.core.base.snapshots import ServingState, SystemSnapshot
 from ntp_usg.core.base.verdicts import Reason, Verdict
+from ntp_usg.core.engine.leadership import Leadership
 from ntp_usg.core.engine.leap_watch import LeapWatch
 from ntp_usg.core.engine.network_source import NETWORK_NOISE, NetworkSource
 from ntp_usg.core.engine.numbering import Agreement
@@ -24,7 +23,7 @@ from ntp_usg.core.engine.pulse_line import PULSE_NOISE, PulseLine
 from ntp_usg.core.engine.receiver import MESSAGE_NOISE, Receiver, seconds_named
 from ntp_usg.core.engine.settings import Algorithm, EngineSettings
 from ntp_usg.core.engine.source import Source
-from ntp_usg.core.engine.steering import Lead, Steering
+from ntp_usg.core.engine.steering import Steering
 from ntp_usg.core.engine.whole_clock import CLOCK_NOISE, WholeClock
 
 TICK = 1.0
@@ -35,10 +34,6 @@ HOST_STEP_NS = 1_000_000
 """The host's wall and monotonic clocks are slewed alike: that they part by more is a step, made by somebody else."""
 SYSTEM_RATE = 600e-6
 """How fast raw time may leave the monotonic clock, which the kernel corrects together with the system's clock."""
-SETTLING = 10.0
-"""Seconds that the first source which could set the clock waits for others that have been heard."""
-PATIENCE = 60.0
-"""Seconds after the start in which real sources are waited for before the served clock stands in for them."""
 PREDICTABLE = 0.25
 """Up to this error bound in seconds the served clock may number the second of a pulse."""
 ESTIMATORS: dict[Algorithm, Callable[[NoiseModel], Estimator]] = {
@@ -46,8 +41,6 @@ ESTIMATORS: dict[Algorithm, Callable[[NoiseModel], Estimator]] = {
     "regression": SampleHistory,
     "pll": LoopEstimator,
 }
-TRUECHIMERS = frozenset({Tally.PPS, Tally.SELECTED, Tally.CANDIDATE, Tally.OUTLIER})
-UNJUDGED = Choice(Tally.REJECTED, "Not judged yet.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +82,9 @@ class Engine:
             for source in self._sources.values():
                 source.estimator.expect(*settings.saved_frequency)
         self._leap = LeapWatch(settings.leap_table, smear=settings.leap_smear)
-        self._selection = Selection({}, "No source has been heard yet.")
+        self._leadership = Leadership(self._sources, settings.selection, clock, self._steering, now)
         self._tick = nanoseconds(TICK if self._sources.keys() - self._servers.keys() else NETWORK_TICK)
-        self._first_ready_at: MonoNs | None = None
-        self._led_by: str | None = None
-        self._started_at = self._next_tick = now
+        self._next_tick = now
         self._checked_at = now
         self._raw_minus_mono = clock.raw(host) - now
 
@@ -189,8 +180,8 @@ class Engine:
         for source in self._sources.values():
             source.poll(now)
             actions += source.review(now, served)
-        self._select(raw, now)
-        return [*actions, *self._steering.review(raw, served, now, self._loss(now)), Publish()]
+        self._leadership.judge(raw, now)
+        return [*actions, *self._steering.review(raw, served, now, self._leadership.loss(now)), Publish()]
 
     def serving(self) -> ServingState:
         """What answers may say now."""
@@ -207,7 +198,7 @@ class Engine:
     def learned(self) -> Learned | None:
         """What a restart need not learn again; None before the first lock."""
         raw = self._clock.raw(self._clock.read()[0])
-        leaders = [self._sources[name].estimate(raw) for name in self._selection.weights]
+        leaders = [self._sources[name].estimate(raw) for name in self._leadership.leaders]
         estimate = next((each for each in leaders if each is not None), None)
         if estimate is None:
             return None
@@ -217,11 +208,11 @@ class Engine:
         """The state as people see it."""
         host, now = self._clock.read()
         raw, current = self._clock.raw(host), self._clock.current()
-        steering, choices = self._steering, self._selection.choices
+        steering, leadership = self._steering, self._leadership
         return SystemSnapshot(
             serving=self.serving(),
             phase=steering.phase,
-            selected=self._selection.system_peer,
+            selected=leadership.system_peer,
             offset=steering.remaining(raw, current),
             jitter=steering.jitter,
             frequency_ppm=-current.rate * 1e6,
@@ -231,7 +222,7 @@ class Engine:
             holdover_age=steering.holdover_age(now),
             holdover_left=steering.holdover_left,
             sources=tuple(
-                source.snapshot(now, current, choices.get(name, UNJUDGED)) for name, source in self._sources.items()
+                source.snapshot(now, current, leadership.choice(name)) for name, source in self._sources.items()
             ),
         )
 
@@ -247,81 +238,10 @@ class Engine:
         actions = source.review(now, current)
         if reason is not Reason.USED:
             return actions
-        self._select(raw, now)
-        if source.settings.name not in self._selection.weights:
+        self._leadership.judge(raw, now)
+        if source.settings.name not in self._leadership.leaders:
             return actions
-        self._led_by = self._selection.system_peer
-        return [*actions, *self._steering.correct(self._lead(raw), raw, current, now), Publish()]
-
-    def _select(self, raw: RawNs, now: MonoNs) -> None:
-        """Judge all sources anew. Messages alone do not lead while pulses are to be awaited: their delay is unknown."""
-        current = self._clock.current()
-        candidates = [source.candidate(raw, now, current) for source in self._sources.values()]
-        fallbacks = {name for name, clock in self._clocks.items() if clock.is_fallback}
-        voters = [each for each in candidates if each.name not in fallbacks]
-        if fallbacks and self._lonely(voters, fallbacks, now):
-            voters = candidates
-        selection = select(voters, self._selection.system_peer, self._settings.selection)
-        objection = self._awaited(selection.weights.keys(), now) or self._no_gain(selection, now)
-        self._selection = Selection(selection.choices, objection) if objection else selection
-
-    def _lonely(self, others: Sequence[Candidate], fallbacks: Set[str], now: MonoNs) -> bool:
-        """Whether the served clock itself may stand in for a source: nobody else is there, or has been for long."""
-        if not others:
-            return True
-        if seconds(now - self._started_at) < PATIENCE or any(each.reachable for each in others):
-            return False
-        return self._led_by in fallbacks or self._steering.error_bound(now) == math.inf
-
-    def _no_gain(self, selection: Selection, now: MonoNs) -> str:
-        """Why somebody new should not lead: the clock on its own is known better than by this source."""
-        bound = self._steering.error_bound(now)
-        if selection.system_peer in (None, self._led_by) or selection.distance <= bound:
-            return ""
-        return (
-            f"The clock by itself is within {bound * 1e3:.3g} ms, "
-            f"{selection.system_peer} only within {selection.distance * 1e3:.3g} ms."
-        )
-
-    def _awaited(self, leaders: Set[str], now: MonoNs) -> str:
-        """Who must be heard before these may lead, in words.
-
-        Messages do not lead while pulses come: their delay is unknown. And nobody sets the clock while others that
-        have answered too are about to have their say: a liar may be quicker.
-        """
-        if not leaders:
-            return ""
-        awaited = []
-        if leaders <= self._receivers.keys():
-            awaited = [name for name, line in self._lines.items() if line.awaited(now)]
-        if not self._steering.locked:
-            self._first_ready_at = self._first_ready_at or now
-            if seconds(now - self._first_ready_at) < SETTLING:
-                awaited += [name for name, server in self._servers.items() if server.about_to_vote]
-        return f"Awaited: {', '.join(awaited)}." if awaited else ""
-
-    def _lead(self, raw: RawNs) -> Lead:
-        """The sources that lead, as one."""
-        selection = self._selection
-        assert selection.system_peer is not None
-        peer = self._sources[selection.system_peer]
-        estimates = []
-        for name, weight in selection.weights.items():
-            estimate = self._sources[name].estimate(raw)
-            assert estimate is not None, "a selected source has an estimate"
-            estimates.append((estimate, weight))
-        return Lead(
-            self._as_served(raw) if peer.is_fallback else combine(estimates),
-            root_delay=peer.root_delay,
-            root_dispersion=max(0.0, selection.distance - peer.root_delay / 2),
-            stratum=peer.stratum,
-            reference_id=peer.reference_id,
-        )
-
-    def _as_served(self, raw: RawNs) -> Estimate:
-        """What the served clock says of itself: that it is right. To estimate it would be to chase one's own shadow."""
-        current = self._clock.current()
-        return Estimate(current.correction_ns(raw), current.rate, deviation=0.0, jitter=0.0)
+        return [*actions, *self._steering.correct(self._leadership.lead(raw), raw, current, now), Publish()]
 
     def _number(self, line: PulseLine, receiver: Receiver, message: TimeMessage, now: MonoNs) -> list[Action]:
         received_at = self._clock.raw(message.received_at)
@@ -346,8 +266,7 @@ class Engine:
     def _watch_leap(self, raw: RawNs, served: ClockMapping) -> list[Action]:
         """Let all vote that tell the truth, whether they lead or not; and be there in time."""
         wall = served.wall(raw)
-        good = [name for name, choice in self._selection.choices.items() if choice.tally in TRUECHIMERS]
-        voices = [voice for name in good if (voice := self._sources[name].announcement())]
+        voices = [voice for source in self._leadership.truechimers() if (voice := source.announcement())]
         actions = self._leap.review(wall, voices)
         left = self._leap.pending(wall)
         if left is not None and 0 < left < seconds(self._tick):
@@ -382,14 +301,3 @@ class Engine:
             source.renew()
         self._steering.restart()
         return [HostClockMoved(seconds(jump))]
-
-    def _loss(self, now: MonoNs) -> str | None:
-        """Why no source leads, in words; None while one does."""
-        if self._selection.system_peer is not None:
-            return None
-        if not self._sources:
-            return "No source is configured."
-        return " ".join([self._selection.reason, *self._complaints(now)])
-
-    def _complaints(self, now: MonoNs) -> Iterable[str]:
-        return (f"{name}: {source.reason(now)}" for name, source in self._sources.items() if not source.healthy)

@@ -39,6 +39,10 @@ class Receiver(Source):
         self._latencies: deque[float] = deque(maxlen=self.LATENCY_WINDOW)
 
     @property
+    def only_names_seconds(self) -> bool:
+        return True
+
+    @property
     def latency(self) -> float:
         """How long after its second a message arrives: as the pulses showed, else as configured. Seconds."""
         return median(self._latencies) if self._latency_known else self.settings.latency

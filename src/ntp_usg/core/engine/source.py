@@ -43,6 +43,20 @@ class Source(ABC):
         return False
 
     @property
+    def only_names_seconds(self) -> bool:
+        """Whether its exactness is that of serial messages: good for little where pulses come."""
+        return False
+
+    @property
+    def about_to_vote(self) -> bool:
+        """Whether it is heard, but too little so far."""
+        return False
+
+    def awaited(self, now: MonoNs) -> bool:  # noqa: ARG002 - pulses are
+        """Whether nobody should settle for messages before it is heard."""
+        return False
+
+    @property
     def poll_interval(self) -> float:
         """Seconds."""
         return self.settings.poll_interval

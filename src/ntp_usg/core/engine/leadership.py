@@ -1,0 +1,132 @@
+"""Who leads the clock: selection by RFC 5905, and who must wait or stand in although selection would have it otherwise.
+
+The reasons for these rules are in docs/decisions/0005-who-may-lead.md.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence, Set
+
+from ntp_usg.core.algorithms.estimator import Estimate
+from ntp_usg.core.algorithms.selection import Candidate, Choice, Selection, SelectionSettings, combine, select
+from ntp_usg.core.base.instants import MonoNs, RawNs, seconds
+from ntp_usg.core.base.ports import Clock
+from ntp_usg.core.base.snapshots import Tally
+from ntp_usg.core.engine.source import Source
+from ntp_usg.core.engine.steering import Lead, Steering
+
+SETTLING = 10.0
+"""Seconds that the first source which could set the clock waits for others that have been heard."""
+PATIENCE = 60.0
+"""Seconds after the start in which real sources are waited for before the served clock stands in for them."""
+TRUECHIMERS = frozenset({Tally.PPS, Tally.SELECTED, Tally.CANDIDATE, Tally.OUTLIER})
+UNJUDGED = Choice(Tally.REJECTED, "Not judged yet.")
+
+
+class Leadership:
+    """Judges the sources anew whenever one of them has news."""
+
+    def __init__(
+        self, sources: Mapping[str, Source], settings: SelectionSettings, clock: Clock, steering: Steering, now: MonoNs
+    ) -> None:
+        self._sources = sources
+        self._settings = settings
+        self._clock = clock
+        self._steering = steering
+        self._selection = Selection({}, "No source has been heard yet.")
+        self._fallbacks = {name for name, source in sources.items() if source.is_fallback}
+        self._started_at = now
+        self._first_ready_at: MonoNs | None = None
+        self._led_by: str | None = None
+
+    @property
+    def system_peer(self) -> str | None:
+        return self._selection.system_peer
+
+    @property
+    def leaders(self) -> Set[str]:
+        """Names of the sources that are combined; empty where nobody leads."""
+        return self._selection.weights.keys()
+
+    def choice(self, name: str) -> Choice:
+        """What became of a source, and why."""
+        return self._selection.choices.get(name, UNJUDGED)
+
+    def truechimers(self) -> Iterable[Source]:
+        """All that tell the truth, whether they lead or not."""
+        return (source for name, source in self._sources.items() if self.choice(name).tally in TRUECHIMERS)
+
+    def judge(self, raw: RawNs, now: MonoNs) -> None:
+        """Judge all sources as they are now."""
+        served = self._clock.current()
+        candidates = [source.candidate(raw, now, served) for source in self._sources.values()]
+        voters = [each for each in candidates if each.name not in self._fallbacks]
+        if self._fallbacks and self._lonely(voters, now):
+            voters = candidates
+        selection = select(voters, self._selection.system_peer, self._settings)
+        objection = self._awaited(selection.weights.keys(), now) or self._no_gain(selection, now)
+        self._selection = Selection(selection.choices, objection) if objection else selection
+
+    def lead(self, raw: RawNs) -> Lead:
+        """The sources that lead, as one; they lead from now on."""
+        selection = self._selection
+        assert selection.system_peer is not None
+        self._led_by = selection.system_peer
+        peer = self._sources[selection.system_peer]
+        return Lead(
+            self._as_served(raw) if peer.is_fallback else combine(list(self._estimates(raw))),
+            root_delay=peer.root_delay,
+            root_dispersion=max(0.0, selection.distance - peer.root_delay / 2),
+            stratum=peer.stratum,
+            reference_id=peer.reference_id,
+        )
+
+    def loss(self, now: MonoNs) -> str | None:
+        """Why no source leads, in words; None while one does."""
+        if self._selection.system_peer is not None:
+            return None
+        if not self._sources:
+            return "No source is configured."
+        complaints = (f"{name}: {each.reason(now)}" for name, each in self._sources.items() if not each.healthy)
+        return " ".join([self._selection.reason, *complaints])
+
+    def _estimates(self, raw: RawNs) -> Iterable[tuple[Estimate, float]]:
+        for name, weight in self._selection.weights.items():
+            estimate = self._sources[name].estimate(raw)
+            assert estimate is not None, "a selected source has an estimate"
+            yield estimate, weight
+
+    def _as_served(self, raw: RawNs) -> Estimate:
+        """What the served clock says of itself: that it is right. To estimate it would be to chase one's own shadow."""
+        served = self._clock.current()
+        return Estimate(served.correction_ns(raw), served.rate, deviation=0.0, jitter=0.0)
+
+    def _lonely(self, others: Sequence[Candidate], now: MonoNs) -> bool:
+        """Whether the served clock itself may stand in for a source: nobody else is there, or has been for long."""
+        if not others:
+            return True
+        if seconds(now - self._started_at) < PATIENCE or any(each.reachable for each in others):
+            return False
+        return self._led_by in self._fallbacks or self._steering.error_bound(now) == math.inf
+
+    def _no_gain(self, selection: Selection, now: MonoNs) -> str:
+        """Why somebody new should not lead: the clock on its own is known better than by this source."""
+        bound = self._steering.error_bound(now)
+        if selection.system_peer in (None, self._led_by) or selection.distance <= bound:
+            return ""
+        return (
+            f"The clock by itself is within {bound * 1e3:.3g} ms, "
+            f"{selection.system_peer} only within {selection.distance * 1e3:.3g} ms."
+        )
+
+    def _awaited(self, leaders: Set[str], now: MonoNs) -> str:
+        """Who must be heard before these may lead, in words; empty where nobody must."""
+        if not leaders:
+            return ""
+        awaited = []
+        if all(self._sources[name].only_names_seconds for name in leaders):
+            awaited = [name for name, source in self._sources.items() if source.awaited(now)]
+        if not self._steering.locked:
+            self._first_ready_at = self._first_ready_at or now
+            if seconds(now - self._first_ready_at) < SETTLING:
+                awaited += [name for name, source in self._sources.items() if source.about_to_vote]
+        return f"Awaited: {', '.join(awaited)}." if awaited else ""
