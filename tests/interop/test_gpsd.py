@@ -68,7 +68,8 @@ def test_gpsd_leads_the_daemon_to_stratum_1(gpsd, start_daemon, table):
         assert source["name"] in ("GPSD(0)", "SHM(0)")
         assert status["system"]["stratum"] == 1
         late = AHEAD - status["system"]["host_offset"]
-        assert 0 < late < 0.5, "no message is early, and none takes half a second"
+        # gpsd 3.22 was seen to pair the next second with the beginning of a burst: the promise has to hold that.
+        assert abs(late) < status["system"]["root_distance"]
 
 
 def test_a_fix_that_is_lost_is_not_followed(gpsd, start_daemon):

@@ -27,7 +27,7 @@ from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId, Report
 
 GPSD_PORT = 2947
 _NO_FIX = Verdict(Outcome.REJECTED, Reason.NO_FIX)
-_MESSAGE_ACCURACY, _PULSE_ACCURACY = 0.2, 1e-4
+_MESSAGE_ACCURACY, _PULSE_ACCURACY = 1.0, 1e-4
 
 
 def _endpoint(text: str) -> str:
@@ -46,7 +46,7 @@ class GpsdOptions(DriverOptions):
     reference_id: ReferenceId = "GPSD"
     timeout_secs: Annotated[FiniteFloat, Field(gt=0)] = 10.0
     accuracy_secs: Annotated[FiniteFloat | None, Field(gt=0)] = None
-    """How far its time may be off once `offset_secs` is taken off; where absent 0.2, with `pulse` 0.0001."""
+    """How far its time may be off once `offset_secs` is taken off; where absent 1, with `pulse` 0.0001."""
 
     def source(self) -> ClockSettings:
         usual = _PULSE_ACCURACY if self.pulse else _MESSAGE_ACCURACY

@@ -71,8 +71,8 @@ class ShmOptions(DriverOptions):
     """gpsd writes a receiver's messages to an even unit, and its pulses to the next."""
     reference_id: ReferenceId = "SHM"
     timeout_secs: Annotated[FiniteFloat, Field(gt=0)] = 10.0
-    accuracy_secs: Annotated[FiniteFloat, Field(gt=0)] = 0.2
-    """How far its time may be off, once `offset_secs` is taken off: 0.2 suits messages; for pulses say 0.00001."""
+    accuracy_secs: Annotated[FiniteFloat, Field(gt=0)] = 1.0
+    """How far its time may be off, once `offset_secs` is taken off: 1 suits gpsd's messages; for pulses say 0.00001."""
 
     def source(self) -> ClockSettings:
         return ClockSettings(

@@ -82,16 +82,16 @@ def test_the_receiver_that_was_named_is_followed(recorder):
 @pytest.mark.parametrize(
     ("reports", "reason"),
     [
-        ([told("TOFF")], Reason.NO_FIX),
-        ([{**FIX, "mode": 1}, told("TOFF")], Reason.NO_FIX),
-        ([FIX, told("TOFF", -(10**18))], Reason.IMPLAUSIBLE),
-        ([FIX, told("TOFF", age_ns=20 * 10**9)], Reason.STALE),
-        ([b"noise\n"], Reason.IMPLAUSIBLE),
+        (lambda: [told("TOFF")], Reason.NO_FIX),
+        (lambda: [{**FIX, "mode": 1}, told("TOFF")], Reason.NO_FIX),
+        (lambda: [FIX, told("TOFF", -(10**18))], Reason.IMPLAUSIBLE),
+        (lambda: [FIX, told("TOFF", age_ns=20 * 10**9)], Reason.STALE),
+        (lambda: [b"noise\n"], Reason.IMPLAUSIBLE),
     ],
 )
 def test_what_is_of_no_use_is_a_verdict(recorder, reports, reason):
     async def conversation(say):
-        say(VERSION, *reports)
+        say(VERSION, *reports())  # made only now: they carry the time
 
     play(recorder, conversation)
     assert [verdict.reason for verdict in recorder.verdicts] == [reason]
