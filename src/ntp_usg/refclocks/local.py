@@ -21,6 +21,8 @@ class LocalOptions(DriverOptions):
     timeout_secs: Annotated[FiniteFloat, Field(gt=0)] = 10.0
     stratum: Annotated[int, Field(ge=1, le=14)] = 10
     """High, so that whoever hears of a better clock anywhere follows that one."""
+    orphan: bool = False
+    """One of several servers that ask each other: when all have lost every other time, they agree on one of them."""
     accuracy_secs: Annotated[FiniteFloat, Field(gt=0)] = 1.0
     """Nobody knows how far the clock is off: this is promised to clients."""
 
@@ -31,6 +33,7 @@ class LocalOptions(DriverOptions):
             stratum=self.stratum,
             accuracy=self.accuracy_secs,
             fallback=True,
+            orphan=self.orphan,
             **self.shared(),
         )
 

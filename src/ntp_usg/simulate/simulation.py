@@ -25,8 +25,8 @@ class Simulation:
     def __init__(self, scenario: Scenario, seed: int | None = None) -> None:
         self.scenario = scenario
         self.seed = scenario.seed if seed is None else seed
-        self._world = World(scenario.starts_at)
-        self._network = Network(self._world)
+        self.world = World(scenario.starts_at)
+        self._network = Network(self.world)
         self._hosts: dict[str, SimulatedHost] = {}
         self._servers: dict[str, SimulatedServer] = {}
         self._clocks: dict[str, SimulatedClock] = {}
@@ -38,19 +38,19 @@ class Simulation:
             self._network.add(self._servers[server.name])
         for link in scenario.link:
             self._network.connect(*link.between, Link(link, self._random("link", *link.between)))
-        self.recorders = [Recorder(self._world, self._make_host(host), scenario.probe) for host in scenario.host]
+        self.recorders = [Recorder(self.world, self._make_host(host), scenario.probe) for host in scenario.host]
         for event in scenario.event:
             self._plan(event)
 
     @property
     def journal(self) -> list[Entry]:
         """What people would have noticed, and the scenario's events among it."""
-        return self._world.journal
+        return self.world.journal
 
     def run(self, progress: Callable[[float], None] = lambda _: None, chunks: int = 100) -> list[Figures]:
         """Let it all happen; `progress` hears after each chunk what share of it is over."""
         for chunk in range(1, chunks + 1):
-            self._world.run(WallNs(self._world.start + nanoseconds(self.scenario.duration * chunk / chunks)))
+            self.world.run(WallNs(self.world.start + nanoseconds(self.scenario.duration * chunk / chunks)))
             progress(chunk / chunks)
         return [recorder.figures(self.scenario.settled) for recorder in self.recorders]
 
@@ -73,7 +73,7 @@ class Simulation:
         return self._messages[host]
 
     def _make_host(self, table: HostTable) -> SimulatedHost:
-        name, world = table.name, self._world
+        name, world = table.name, self.world
         clock = self._make_clock(name, table.oscillator)
         engine = Engine(table.engine_settings(), clock, self._random("engine", name).getrandbits)
         host = self._hosts[name] = SimulatedHost(name, world, self._network, clock, engine)
@@ -88,17 +88,17 @@ class Simulation:
         return host
 
     def _make_clock(self, name: str, settings: OscillatorSettings) -> SimulatedClock:
-        clock = SimulatedClock(self._world, settings, self._random("clock", name), self.scenario.knots)
+        clock = SimulatedClock(self.world, settings, self._random("clock", name), self.scenario.knots)
         self._clocks[name] = clock
         return clock
 
     def _plan(self, event: Happening) -> None:
-        self._world.after(event.at, partial(self._happen, event, event.begin, f"{event}"))
+        self.world.after(event.at, partial(self._happen, event, event.begin, f"{event}"))
         if event.lasts is not None:
-            self._world.after(event.at + event.lasts, partial(self._happen, event, event.end, f"end of {event}"))
+            self.world.after(event.at + event.lasts, partial(self._happen, event, event.end, f"end of {event}"))
 
     def _happen(self, event: Happening, change: Callable[["Simulation"], None], text: str) -> None:
-        self._world.note(event.subject, Level.WARNING, f"scenario: {text}")
+        self.world.note(event.subject, Level.WARNING, f"scenario: {text}")
         change(self)
 
     def _random(self, *purpose: str) -> Random:

@@ -19,7 +19,7 @@ SETTLING = 10.0
 PATIENCE = 60.0
 """Seconds after the start in which real sources are waited for before the served clock stands in for them."""
 TRUECHIMERS = frozenset({Tally.PPS, Tally.SELECTED, Tally.CANDIDATE, Tally.OUTLIER})
-UNJUDGED = Choice(Tally.REJECTED, "Not judged yet.")
+UNJUDGED = Choice(Tally.REJECTED, "Stands by: it has no vote now.")
 
 
 class Leadership:
@@ -34,6 +34,7 @@ class Leadership:
         self._steering = steering
         self._selection = Selection({}, "No source has been heard yet.")
         self._fallbacks = {name for name, source in sources.items() if source.is_fallback}
+        self._orphan_stratum = min((each.stratum + 1 for each in sources.values() if each.is_orphaned), default=None)
         self._started_at = now
         self._first_ready_at: MonoNs | None = None
         self._led_by: str | None = None
@@ -59,9 +60,11 @@ class Leadership:
         """Judge all sources as they are now."""
         served = self._clock.current()
         candidates = [source.candidate(raw, now, served) for source in self._sources.values()]
-        voters = [each for each in candidates if each.name not in self._fallbacks]
+        voters = [each for each in candidates if each.name not in self._fallbacks and not self._orphan(each.name)]
         if self._fallbacks and self._lonely(voters, now):
-            voters = candidates
+            elders = [each for each in candidates if self._orphan(each.name) and self._sources[each.name].is_elder]
+            anybody = [each for each in elders if each.reachable]
+            voters = anybody or [each for each in candidates if each.name in self._fallbacks]
         selection = select(voters, self._selection.system_peer, self._settings)
         objection = self._awaited(selection.weights.keys(), now) or self._no_gain(selection, now)
         self._selection = Selection(selection.choices, objection) if objection else selection
@@ -100,18 +103,26 @@ class Leadership:
         served = self._clock.current()
         return Estimate(served.correction_ns(raw), served.rate, deviation=0.0, jitter=0.0)
 
+    def _orphan(self, name: str) -> bool:
+        return self._orphan_stratum is not None and self._sources[name].is_orphan(self._orphan_stratum)
+
     def _lonely(self, others: Sequence[Candidate], now: MonoNs) -> bool:
         """Whether the served clock itself may stand in for a source: nobody else is there, or has been for long."""
-        if not others:
+        if not others and self._orphan_stratum is None:
             return True
         if seconds(now - self._started_at) < PATIENCE or any(each.reachable for each in others):
             return False
-        return self._led_by in self._fallbacks or self._steering.error_bound(now) == math.inf
+        alone = self._led_by is not None and (self._led_by in self._fallbacks or self._orphan(self._led_by))
+        return alone or self._steering.error_bound(now) == math.inf
 
     def _no_gain(self, selection: Selection, now: MonoNs) -> str:
         """Why somebody new should not lead: the clock on its own is known better than by this source."""
         bound = self._steering.error_bound(now)
-        if selection.system_peer in (None, self._led_by) or selection.distance <= bound:
+        if (
+            selection.system_peer in (None, self._led_by)
+            or selection.distance <= bound
+            or self._led_by in self._fallbacks
+        ):
             return ""
         return (
             f"The clock by itself is within {bound * 1e3:.3g} ms, "

@@ -50,6 +50,16 @@ class NetworkSource(Source):
     def poll_interval(self) -> float:
         return 2.0**self.association.poll
 
+    def is_orphan(self, stratum: int) -> bool:
+        """Whether the server follows nobody but its own group, as its stratum shows."""
+        return self.remote is not None and self.remote.stratum >= stratum
+
+    @property
+    def is_elder(self) -> bool:
+        """Whether its address goes before ours: of orphans the one with the smallest is followed by all."""
+        own = self.association.own_reference_id
+        return own is not None and self._reference_id < own
+
     @property
     def about_to_vote(self) -> bool:
         """It answers, but too few answers have come yet."""

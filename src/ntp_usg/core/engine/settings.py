@@ -59,6 +59,8 @@ class ClockSettings(SourceSettings):
 
     offset: float = 0.0
     """How late its news are, steadily."""
+    orphan: bool = False
+    """Of a fallback: one of a group that keeps one time among themselves when they have lost every other."""
     fallback: bool = False
     """No clock of its own: the one that is served, for a network that has no other. It leads where nobody else can."""
 

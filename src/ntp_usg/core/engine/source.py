@@ -43,8 +43,22 @@ class Source(ABC):
         return False
 
     @property
+    def is_orphaned(self) -> bool:
+        """Whether it is a fallback that one of a group of orphans keeps."""
+        return False
+
+    @property
     def only_names_seconds(self) -> bool:
         """Whether its exactness is that of serial messages: good for little where pulses come."""
+        return False
+
+    def is_orphan(self, stratum: int) -> bool:  # noqa: ARG002 - servers may be
+        """Whether it follows nobody but a group that has lost every other time."""
+        return False
+
+    @property
+    def is_elder(self) -> bool:
+        """Whether it goes before us among orphans."""
         return False
 
     @property

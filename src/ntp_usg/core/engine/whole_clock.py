@@ -24,6 +24,10 @@ class WholeClock(Source):
     def is_fallback(self) -> bool:
         return self.settings.fallback
 
+    @property
+    def is_orphaned(self) -> bool:
+        return self.settings.fallback and self.settings.orphan
+
     def measurement(self, measurement: Measurement, correction_ns: int, now: MonoNs) -> Reason:
         """Take a reading in; `correction_ns` is the host's clock minus the raw one at the reading."""
         self._leap = Leap(measurement.leap & 3)
