@@ -121,7 +121,7 @@ class Fuzzer:
                 assert abs(correction) <= MAX_CORRECTION_PS, "a correction that no pulse needs"
                 self.events["correction"] += 1
             case Reception(troubles):
-                self.events[", ".join(troubles) or "no troubles"] += 1
+                self.events[", ".join(trouble.text for trouble in troubles) or "no troubles"] += 1
             case Verdict(outcome, reason):
                 self.events[f"{outcome}/{reason}"] += 1
 

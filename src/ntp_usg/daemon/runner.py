@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ntp_usg.core.base.actions import Action, HostClockMoved, Note, Publish, Send, Steer
 from ntp_usg.core.base.instants import HostNs, seconds
 from ntp_usg.core.base.ports import SteeredClock
-from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, TimeMessage
+from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.core.engine.engine import Engine
 from ntp_usg.sysapi.processes import rivals
@@ -104,6 +104,9 @@ class SourceContext:
 
     def fix(self, fix: Fix) -> None:
         self._runner.engine.fix(self._name, fix)
+
+    def reception(self, reception: Reception) -> None:
+        self._runner.engine.reception(self._name, reception)
 
     def status(self, status: DeviceStatus) -> None:
         self._runner.perform(self._runner.engine.device(self._name, status))

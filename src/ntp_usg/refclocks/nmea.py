@@ -20,5 +20,7 @@ class NmeaDriver(ReceiverDriver):
     """Understands RMC, GGA, ZDA and GSV."""
 
     Options: ClassVar[type[BaseModel]] = NmeaOptions
-    assembler = NmeaAssembler
     protocol = "NMEA"
+
+    def assemble(self) -> NmeaAssembler:
+        return NmeaAssembler()

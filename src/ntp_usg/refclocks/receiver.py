@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, ClassVar, Protocol
 
@@ -13,10 +13,11 @@ from ntp_usg.core.base.instants import HostNs, MonoNs, seconds
 from ntp_usg.core.base.samples import Fix, FixQuality, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.engine.settings import ReceiverSettings
+from ntp_usg.core.receivers.commands import Command
 from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId, Reporter, keep_open
 from ntp_usg.refclocks.serial_line import SerialLine
 
-Event = TimeMessage | Fix | Verdict | PulseCorrection | Reception
+Event = TimeMessage | Fix | Verdict | PulseCorrection | Reception | Command
 
 _QUALITIES = {
     "NoFix": FixQuality.NO_FIX,
@@ -79,8 +80,9 @@ class ReceiverOptions(DriverOptions):
 
 
 class Assembler(Protocol):
-    """Bytes of one protocol in, events out; `flush` is to be called at `deadline`."""
+    """Bytes of one protocol in, events out; `opened` comes first, `flush` is to be called at `deadline`."""
 
+    def opened(self, now: MonoNs) -> Sequence[Event]: ...
     def deadline(self) -> MonoNs | None: ...
     def feed(self, data: bytes, received_at: HostNs, now: MonoNs) -> Sequence[Event]: ...
     def flush(self) -> Sequence[Event]: ...
@@ -90,7 +92,6 @@ class ReceiverDriver:
     """Reports one time message a second, from a line that may be silent, noisy or gone at any time."""
 
     Options: ClassVar[type[BaseModel]]
-    assembler: ClassVar[Callable[[], Assembler]]
     protocol: ClassVar[str]
     hint = ""
     """What else to look after when nothing in this protocol comes."""
@@ -98,24 +99,32 @@ class ReceiverDriver:
     def __init__(self, options: ReceiverOptions) -> None:
         self._options = options
 
+    def assemble(self) -> Assembler:
+        """A new assembler, for a line that is newly opened."""
+        raise NotImplementedError
+
     async def run(self, context: Context) -> None:
         await keep_open(context, partial(self._listen, context))
 
     async def _listen(self, context: Context, report: Reporter) -> None:
         device, baud_rate, timeout = self._options.device, self._options.baud_rate, self._options.timeout_secs
         clock = asyncio.get_running_loop().time
-        assembler = type(self).assembler()
+        assembler = self.assemble()
         troubles: tuple[str, ...] = ()
         with SerialLine(device, baud_rate, context.now) as line:
             lost_at = clock() + timeout
+            events = assembler.opened(MonoNs(time.monotonic_ns()))
             while clock() < lost_at:
-                events = await _next_events(line, assembler, lost_at)
                 for event in events:
+                    if isinstance(event, Command):
+                        await line.write(event.data)
                     _deliver(event, context)
-                    troubles = event.troubles if isinstance(event, Reception) else troubles
-                if any(event != _NOISE for event in events):
+                    if isinstance(event, Reception):
+                        troubles = tuple(trouble.text for trouble in event.troubles)
+                if any(event != _NOISE and not isinstance(event, Command) for event in events):
                     report(connected=True, detail=", ".join((f"{device} at {baud_rate} baud", *troubles)))
                     lost_at = clock() + timeout
+                events = await _next_events(line, assembler, lost_at)
         # Opening it anew also undoes what another program may have done to the line's settings.
         question = f"is it wired, and is baud_rate {baud_rate} the receiver's?"
         raise DeviceError(f"{device} sends no {self.protocol}: {question}{self.hint}")
@@ -129,6 +138,8 @@ def _deliver(event: Event, context: Context) -> None:
             context.fix(event)
         case PulseCorrection():
             context.correction(event)
+        case Reception():
+            context.reception(event)
         case Verdict():
             context.verdict(event)
 

@@ -51,6 +51,25 @@ class SerialLine:
                 raise DeviceError(f"{self._device} {_UNPLUGGED}")
             return data, received_at
 
+    async def write(self, data: bytes) -> None:
+        """Say something to the receiver; waits where the line is slow."""
+        while data:
+            try:
+                data = data[os.write(self._descriptor, data) :]
+            except BlockingIOError:
+                await self._writable()
+            except OSError as error:
+                raise DeviceError(_advice(self._device, error)) from error
+
+    async def _writable(self) -> None:
+        loop = asyncio.get_running_loop()
+        woken = asyncio.Event()
+        loop.add_writer(self._descriptor, woken.set)
+        try:
+            await woken.wait()
+        finally:
+            loop.remove_writer(self._descriptor)
+
     async def _readable(self) -> HostNs:
         loop = asyncio.get_running_loop()
         woken: asyncio.Future[HostNs] = loop.create_future()

@@ -20,6 +20,8 @@ class UbxDriver(ReceiverDriver):
     """Needs NAV-PVT, or NAV-TIMEUTC with NAV-STATUS and NAV-SAT; switches nothing on in the receiver."""
 
     Options: ClassVar[type[BaseModel]] = UbxOptions
-    assembler = UbxAssembler
     protocol = "UBX"
     hint = " It must have UBX-NAV-PVT switched on: this driver only listens."
+
+    def assemble(self) -> UbxAssembler:
+        return UbxAssembler()

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ntp_usg.core.base.errors import DeviceError
 from ntp_usg.core.base.instants import HostNs
-from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, TimeMessage
+from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.daemon import event_loop
 from ntp_usg.refclocks.pps import PpsDriver, PpsOptions
@@ -125,6 +125,9 @@ class Listener:
 
     def sample(self, measurement: Measurement) -> None:
         raise AssertionError(measurement)
+
+    def reception(self, reception: Reception) -> None:
+        raise AssertionError(reception)
 
     def status(self, status: DeviceStatus) -> None:
         self.statuses.append(status)

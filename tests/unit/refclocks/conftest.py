@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ntp_usg.core.base.instants import HostNs
-from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, TimeMessage
+from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.refclocks import driver as driver_module
 from ntp_usg.refclocks.driver import Driver
@@ -27,6 +27,7 @@ class Recorder:
         self.fixes: list[Fix] = []
         self.corrections: list[PulseCorrection] = []
         self.samples: list[Measurement] = []
+        self.receptions: list[Reception] = []
         self.statuses: list[DeviceStatus] = []
         self.verdicts: list[Verdict] = []
         self._news = asyncio.Event()
@@ -39,6 +40,9 @@ class Recorder:
 
     def correction(self, correction: PulseCorrection) -> None:
         self._keep(self.corrections, correction)
+
+    def reception(self, reception: Reception) -> None:
+        self._keep(self.receptions, reception)
 
     def sample(self, measurement: Measurement) -> None:
         self._keep(self.samples, measurement)
@@ -100,6 +104,15 @@ class FarEnd:
     def say(self, data: bytes) -> None:
         assert self._master is not None
         os.write(self._master, data)
+
+    async def hear(self, count: int) -> bytes:
+        """The next bytes that the driver writes."""
+        assert self._master is not None
+        heard = b""
+        async with asyncio.timeout(5):
+            while len(heard) < count:
+                heard += await asyncio.to_thread(os.read, self._master, count - len(heard))
+        return heard
 
 
 @pytest.fixture

@@ -87,3 +87,25 @@ REFUSALS = [
 @pytest.mark.parametrize(("number", "advice"), REFUSALS)
 def test_every_common_refusal_has_its_advice(number, advice):
     assert advice in _advice("/dev/ttyUSB0", OSError(number, os.strerror(number)))
+
+
+def test_what_is_written_reaches_the_receiver_whole(line):
+    text = bytes(range(256)) * 32  # more than the line takes at once
+
+    async def converse():
+        with SerialLine(str(line.link), 9600, host_now) as serial:
+            heard = asyncio.create_task(line.hear(len(text)))
+            await serial.write(text)
+            return await heard
+
+    assert asyncio.run(converse()) == text
+
+
+def test_writing_to_a_line_that_hung_up_is_a_device_error(line):
+    async def converse():
+        with SerialLine(str(line.link), 9600, host_now) as serial:
+            line.unplug()
+            await serial.write(b"hello")
+
+    with pytest.raises(DeviceError, match="unplugged"):
+        asyncio.run(converse())

@@ -3,10 +3,14 @@
 The sign of an offset is defined here, once: positive means that the source is ahead of the local clock.
 """
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 
+from ntp_usg.core.base.doubts import Trouble
 from ntp_usg.core.base.instants import HostNs, RawNs, WallNs
+
+_EARTH_RADIUS_M = 6_371_000.0
 
 
 class FixQuality(IntEnum):
@@ -58,6 +62,22 @@ _QUALITY_RANKS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """Where an antenna is; north and east are positive, the height is above the ellipsoid or the sea as it is told."""
+
+    latitude_deg: float
+    longitude_deg: float
+    height_m: float = 0.0
+
+    def distance_m(self, other: "Position") -> float:
+        """Between two places on one sphere: good to a percent, which is plenty to see that something moved."""
+        north = math.radians(self.latitude_deg - other.latitude_deg)
+        turn = (self.longitude_deg - other.longitude_deg + 180) % 360 - 180
+        east = math.radians(turn) * math.cos(math.radians((self.latitude_deg + other.latitude_deg) / 2))
+        return math.hypot(north * _EARTH_RADIUS_M, east * _EARTH_RADIUS_M, self.height_m - other.height_m)
+
+
+@dataclass(frozen=True, slots=True)
 class Fix:
     """What a receiver says of its own state; None where it has not said."""
 
@@ -65,6 +85,11 @@ class Fix:
     satellites_used: int | None = None
     satellites_in_view: int | None = None
     hdop: float | None = None
+    pdop: float | None = None
+    tdop: float | None = None
+    dimensions: int | None = None
+    """2 or 3: a fix in two takes the height from the one before; 1 of a timing receiver that knows its position."""
+    position: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +104,13 @@ class TimeMessage:
     fix: Fix
     leap: int | None = None
     """What it says of the end of this month, UTC (RFC 5905 figure 9), if it says anything."""
+    arrivals: tuple[tuple[str, HostNs], ...] = ()
+    """When the first byte of each part of the burst came, by the part's name (`RMC`, `NAV-PVT`), in their order."""
+
+    @property
+    def stamped_by(self) -> str:
+        """The part of the burst whose arrival `received_at` is; empty where the driver does not say."""
+        return next((name for name, at in self.arrivals if at == self.received_at), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +151,9 @@ class PulseCorrection:
 
 @dataclass(frozen=True, slots=True)
 class Reception:
-    """What a receiver finds wrong with its antenna and the air, each in a few words; empty when all is well."""
+    """All that a receiver finds wrong with itself, its antenna and the air at present; empty when all is well."""
 
-    troubles: tuple[str, ...]
+    troubles: tuple[Trouble, ...]
 
 
 @dataclass(frozen=True, slots=True)

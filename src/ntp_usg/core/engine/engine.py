@@ -12,7 +12,7 @@ from ntp_usg.core.base.actions import Action, HostClockMoved, Level, Note, Publi
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.ports import Clock
-from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, TimeMessage
+from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.snapshots import ServingState, SystemSnapshot
 from ntp_usg.core.base.verdicts import Reason, Verdict
 from ntp_usg.core.engine.leadership import Leadership
@@ -124,6 +124,10 @@ class Engine:
     def fix(self, name: str, fix: Fix) -> None:
         """Take in news of a receiver's state that has no time in it."""
         self._receivers[name].fix(fix)
+
+    def reception(self, name: str, reception: Reception) -> None:
+        """Take in what a receiver finds wrong with itself, its antenna and the air."""
+        self._sources[name].reception(reception)
 
     def located(self, name: str, reference_id: bytes) -> None:
         """Take in what our reference id is while we follow a server: its address was found (RFC 5905 figure 12)."""

@@ -10,7 +10,7 @@ from ntp_usg.core.algorithms.selection import Candidate, Choice
 from ntp_usg.core.base.actions import Action
 from ntp_usg.core.base.instants import MonoNs, RawNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
-from ntp_usg.core.base.samples import DeviceStatus, Sample
+from ntp_usg.core.base.samples import DeviceStatus, Reception, Sample
 from ntp_usg.core.base.snapshots import SourceSnapshot
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.engine.settings import SourceSettings
@@ -25,6 +25,7 @@ class Source(ABC):
         self.healthy = False
         self.verdicts: Counter[str] = Counter()
         self._device: DeviceStatus | None = None
+        self._reception = Reception(())
         self._latest: Reason | None = None
         self._started_at = now
         self._accepted_at: MonoNs | None = None
@@ -100,6 +101,10 @@ class Source(ABC):
 
     def device(self, status: DeviceStatus) -> None:
         self._device = status
+
+    def reception(self, reception: Reception) -> None:
+        """All that the device finds wrong at present."""
+        self._reception = reception
 
     def judge(self, verdict: Verdict) -> None:
         """Count a verdict, whoever reached it."""

@@ -203,6 +203,10 @@ class NmeaAssembler:
     def deadline(self) -> MonoNs | None:
         return MonoNs(self._heard_at + BURST_SILENCE_NS) if self._burst else None
 
+    def opened(self, now: MonoNs) -> list[TimeMessage | Fix | Verdict]:  # noqa: ARG002 - it only listens
+        """The line is open."""
+        return []
+
     def feed(self, data: bytes, received_at: HostNs, now: MonoNs) -> list[TimeMessage | Fix | Verdict]:
         """What these bytes bring to light; `received_at` stamps them, `now` measures the silence before them."""
         deadline = self.deadline()

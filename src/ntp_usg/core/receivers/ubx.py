@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
+from ntp_usg.core.base.doubts import Trouble
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
 from ntp_usg.core.base.samples import Fix, FixQuality, PulseCorrection, Reception, TimeMessage
@@ -63,11 +64,15 @@ class UbxAssembler:
         self._heard_at = MonoNs(0)
         self._last_second = 0
         self._gps_ahead_ms: int | None = None
-        self._troubles: dict[str, str] = {}
+        self._troubles: dict[str, Trouble | None] = {}
 
     def deadline(self) -> MonoNs | None:
         waiting = self._epoch is not None or self._framer.unfinished
         return MonoNs(self._heard_at + BURST_SILENCE_NS) if waiting else None
+
+    def opened(self, now: MonoNs) -> list[Event]:  # noqa: ARG002 - it only listens
+        """The line is open."""
+        return []
 
     def feed(self, data: bytes, received_at: HostNs, now: MonoNs) -> list[Event]:
         """What these bytes bring to light; `received_at` stamps them, `now` measures the silence before them."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, WallNs
 from ntp_usg.core.base.samples import FixQuality
@@ -32,9 +33,15 @@ _HW = struct.Struct("<20xBBB")
 _RF_HEADER = struct.Struct("<BB2x")
 _RF = struct.Struct("<BBB21x")
 
-_ANTENNA = {3: "antenna shorted", 4: "antenna open"}
-_JAMMING = {2: "jamming", 3: "jamming prevents a fix"}
-_SPOOFING = {2: "spoofing suspected", 3: "spoofing suspected for several reasons"}
+_ANTENNA = {3: Trouble(Doubt.ANTENNA, "antenna shorted"), 4: Trouble(Doubt.ANTENNA, "antenna open")}
+_JAMMING = {
+    2: Trouble(Doubt.JAMMING, "jamming"),
+    3: Trouble(Doubt.JAMMING, "jamming prevents a fix", severe=True),
+}
+_SPOOFING = {
+    2: Trouble(Doubt.SPOOFING, "spoofing suspected"),
+    3: Trouble(Doubt.SPOOFING, "spoofing suspected for several reasons", severe=True),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +78,8 @@ class Report:
     satellites_in_view: int | None = None
     leap: LeapEvent | None = None
     pulse: TimePulse | None = None
-    troubles: dict[str, str] = field(default_factory=dict)
-    """By part of the reception: what is wrong with it, empty where nothing is."""
+    troubles: dict[str, Trouble | None] = field(default_factory=dict)
+    """By part of the reception: what is wrong with it, None where nothing is."""
 
 
 def parse_message(frame: UbxFrame) -> Report:
@@ -83,7 +90,7 @@ def parse_message(frame: UbxFrame) -> Report:
 def _parse_status(payload: bytes) -> Report:
     itow, fix_type, flags, _, flags2 = _STATUS.unpack_from(payload)
     quality = _quality(fix_type, ok=bool(flags & 1), differential=bool(flags & 2))
-    return Report(_time_of_week(itow), quality=quality, troubles={"spoofing": _SPOOFING.get(flags2 >> 3 & 3, "")})
+    return Report(_time_of_week(itow), quality=quality, troubles={"spoofing": _SPOOFING.get(flags2 >> 3 & 3)})
 
 
 def _parse_pvt(payload: bytes) -> Report:
@@ -156,10 +163,10 @@ _PARSERS: dict[Kind, Callable[[bytes], Report]] = {
 }
 
 
-def _radio(antennas: list[int], jammings: list[int]) -> dict[str, str]:
+def _radio(antennas: list[int], jammings: list[int]) -> dict[str, Trouble | None]:
     """The worst of all bands."""
     antenna, jamming = max(antennas, default=0), max(jammings, default=0)
-    return {"antenna": _ANTENNA.get(antenna, ""), "jamming": _JAMMING.get(jamming, "")}
+    return {"antenna": _ANTENNA.get(antenna), "jamming": _JAMMING.get(jamming)}
 
 
 def _time_of_week(milliseconds: int) -> int:

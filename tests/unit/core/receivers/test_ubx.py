@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
 from ntp_usg.core.base.samples import Fix, FixQuality, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
@@ -226,6 +227,11 @@ def test_a_correction_beyond_all_quantisation_is_implausible():
     assert assemble(build_pulse(NEXT, 1_000_001)) == [rejected(Reason.IMPLAUSIBLE)]
 
 
+ANTENNA_OPEN = Trouble(Doubt.ANTENNA, "antenna open")
+JAMMED = Trouble(Doubt.JAMMING, "jamming prevents a fix", severe=True)
+SPOOFED = Trouble(Doubt.SPOOFING, "spoofing suspected")
+
+
 def test_troubles_are_told_when_they_come_and_when_they_end():
     assembler = UbxAssembler()
     told: list[Event] = []
@@ -239,9 +245,9 @@ def test_troubles_are_told_when_they_come_and_when_they_end():
     ):
         told += assembler.feed(frame, HostNs(0), MonoNs(0))
     assert told == [
-        Reception(("antenna open", "jamming prevents a fix")),
-        Reception(("antenna open", "jamming prevents a fix", "spoofing suspected")),
-        Reception(("spoofing suspected",)),
+        Reception((ANTENNA_OPEN, JAMMED)),
+        Reception((ANTENNA_OPEN, JAMMED, SPOOFED)),
+        Reception((SPOOFED,)),
         Reception(()),
     ]
 
@@ -250,4 +256,6 @@ def test_troubles_are_told_when_they_come_and_when_they_end():
 def test_the_older_message_about_the_antenna_is_understood(length):
     payload = bytearray(length)
     payload[20], payload[22] = 3, 2 << 2
-    assert assemble(build_frame(Kind.MON_HW, bytes(payload))) == [Reception(("antenna shorted", "jamming"))]
+    assert assemble(build_frame(Kind.MON_HW, bytes(payload))) == [
+        Reception((Trouble(Doubt.ANTENNA, "antenna shorted"), Trouble(Doubt.JAMMING, "jamming")))
+    ]

@@ -1,0 +1,51 @@
+"""Why a reference clock may not deserve belief although it is heard: the closed vocabulary of distrust."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Doubt(StrEnum):
+    """The word in metrics and JSON; `explanation` is the sentence for people: the cause, and what to do."""
+
+    ANTENNA = "antenna"
+    JAMMING = "jamming"
+    SPOOFING = "spoofing"
+    GEOMETRY = "geometry"
+    SURVEY = "survey"
+    MOVED = "moved"
+    OSCILLATOR = "oscillator"
+    TIME_JUMP = "time_jump"
+    FREQUENCY_JUMP = "frequency_jump"
+    DISAGREEMENT = "disagreement"
+    ROLLOVER = "rollover"
+    LATENCY = "latency"
+
+    @property
+    def explanation(self) -> str:
+        return _EXPLANATIONS[self]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One doubt and what gave rise to it, in a few words with the figures: `antenna open`, `moved by 312 m`."""
+
+    doubt: Doubt
+    text: str
+    severe: bool = False
+    """Whether it makes the time itself doubtful, and not only its margin."""
+
+
+_EXPLANATIONS: dict[Doubt, str] = {
+    Doubt.ANTENNA: "The receiver says that its antenna is open or shorted: check plug, cable and antenna.",
+    Doubt.JAMMING: "The receiver hears interference in its band: look for a transmitter or a bad power supply near by.",
+    Doubt.SPOOFING: "The receiver suspects forged signals: trust other sources until that has ended.",
+    Doubt.GEOMETRY: "Few satellites stand close together, so the time is less exact: give the antenna more sky.",
+    Doubt.SURVEY: "The receiver still measures its position; until it knows it, its time is less exact.",
+    Doubt.MOVED: "A station that does not move says that it did: it was carried away, or its signals are forged.",
+    Doubt.OSCILLATOR: "The receiver runs on its own oscillator, without satellites: its time drifts away.",
+    Doubt.TIME_JUMP: "The time jumped by more than this host's oscillator could have: forged signals, or a fault.",
+    Doubt.FREQUENCY_JUMP: "The time runs off faster than this host's oscillator ever did: forged signals, or a fault.",
+    Doubt.DISAGREEMENT: "Independent sources agree with each other and not with this one.",
+    Doubt.ROLLOVER: "The receiver names a date 1024 weeks off: its firmware is too old for the GPS week number.",
+    Doubt.LATENCY: "Messages come about half a second after their second, so that they could mean either pulse.",
+}
