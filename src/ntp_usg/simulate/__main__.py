@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ntp_usg.core.base.instants import HostNs, WallNs
+from ntp_usg.core.base.instants import HostNs
 from ntp_usg.core.base.samples import FixQuality
+from ntp_usg.simulate.device import DEVICES
 from ntp_usg.simulate.receiver import SimulatedReceiver
-from ntp_usg.simulate.sentences import Sky, build_burst
+from ntp_usg.simulate.sawtooth import Sawtooth
 from ntp_usg.simulate.truth import Truth
-from ntp_usg.simulate.ubx import build_ubx_burst
 
 
 def _set_satellites(receiver: SimulatedReceiver, value: str) -> None:
@@ -37,12 +37,6 @@ _COMMANDS: dict[str, tuple[str, Callable[[SimulatedReceiver, str], None]]] = {
     "garbage": ("noise on the line", lambda receiver, _: receiver.garbage()),
     "satellites": ("N: so many are used for the fix, 0 to 24", _set_satellites),
     "quality": (f"NAME: one of {' '.join(quality.name for quality in FixQuality)}", _set_quality),
-}
-
-_PROTOCOLS: dict[str, Callable[[WallNs, Sky], bytes]] = {
-    "nmea": build_burst,
-    "ubx": build_ubx_burst,
-    "both": lambda second, sky: build_ubx_burst(second, sky) + build_burst(second, sky),
 }
 
 
@@ -94,9 +88,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--offset", type=float, default=1.5, help="seconds that true time is ahead of the host's clock")
     parser.add_argument("--drift-ppm", type=float, default=12.0, help="how fast true time gains on the host's clock")
     parser.add_argument("--epoch", type=float, help="Unix time at which the offset is exact (default: now)")
-    parser.add_argument("--protocol", choices=list(_PROTOCOLS), default="nmea", help="what the receiver speaks")
+    parser.add_argument("--protocol", choices=list(DEVICES), default="nmea", help="what the receiver speaks")
     parser.add_argument("--baud", type=int, default=9600, help="speed of the serial line")
     parser.add_argument("--jitter-ns", type=float, default=200.0, help="standard deviation of the pulses")
+    parser.add_argument(
+        "--sawtooth-ns", type=float, default=0.0, help="most that a pulse misses its second by: half a tick"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of all that is random")
     return parser
 
@@ -106,6 +103,8 @@ def main() -> None:
     options = _parser().parse_args()
     epoch = HostNs(time.time_ns() if options.epoch is None else round(options.epoch * 1e9))
     truth = Truth(epoch, options.offset, options.drift_ppm)
+    sawtooth = Sawtooth(options.sawtooth_ns)
+    device = DEVICES[options.protocol](sawtooth)
     receiver = SimulatedReceiver(
         truth,
         options.link,
@@ -113,7 +112,9 @@ def main() -> None:
         baud_rate=options.baud,
         pulse_jitter_ns=options.jitter_ns,
         seed=options.seed,
-        say=_PROTOCOLS[options.protocol],
+        sawtooth=sawtooth,
+        say=device.say,
+        hear=device.hear,
     )
     offset, drift, since = options.offset, options.drift_ppm, epoch / 1e9
     print(f"{options.link} is there: --offset {offset} --drift-ppm {drift} --epoch {since:.6f}", flush=True)

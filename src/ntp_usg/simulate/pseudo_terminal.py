@@ -6,6 +6,8 @@ import select
 import tty
 from pathlib import Path
 
+_CHUNK = 4096
+
 
 class PseudoTerminal:
     """A pseudo-terminal behind the stable path `link`; unplugged until `plug_in`."""
@@ -42,6 +44,15 @@ class PseudoTerminal:
         poll = select.poll()
         poll.register(self._line, select.POLLOUT)
         return not any(event & select.POLLHUP for _, event in poll.poll(0))
+
+    def read(self) -> bytes:
+        """What the program at the far end has written since; nothing where there is none."""
+        if self._line is None:
+            return b""
+        try:
+            return os.read(self._line, _CHUNK)
+        except OSError:  # nothing at present, or nobody
+            return b""
 
     def write(self, data: bytes) -> None:
         """Say something; it is lost where nobody listens."""

@@ -1,0 +1,40 @@
+"""What speaks at the near end of the line: the protocol of one kind of receiver."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ntp_usg.core.base.instants import WallNs
+from ntp_usg.simulate.sawtooth import Sawtooth
+from ntp_usg.simulate.sentences import Sky, build_burst
+from ntp_usg.simulate.ubx import build_ubx_burst
+
+
+class Device(Protocol):
+    """Bytes only; when they are said, and how fast, is the line's affair. It may remember what it was told."""
+
+    def say(self, second: WallNs, sky: Sky) -> bytes:
+        """All of one second, that has just begun."""
+        ...
+
+    def hear(self, data: bytes) -> bytes:
+        """The answer to what the host has written, in pieces of any size."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Talker:
+    """A device that does not listen."""
+
+    say: Callable[[WallNs, Sky], bytes]
+
+    def hear(self, data: bytes) -> bytes:  # noqa: ARG002 - it does not listen
+        return b""
+
+
+DEVICES: dict[str, Callable[[Sawtooth], Device]] = {
+    "nmea": lambda _: Talker(build_burst),
+    "ubx": lambda _: Talker(build_ubx_burst),
+    "both": lambda _: Talker(lambda second, sky: build_ubx_burst(second, sky) + build_burst(second, sky)),
+}
+"""By the name of the protocol; each is told what its pulses miss, so that it can say so."""
