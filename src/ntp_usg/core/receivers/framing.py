@@ -23,10 +23,13 @@ class Frame:
 class LineFramer:
     """Cuts `$...` lines out of a stream, of any bytes in pieces of any size; never holds more than one line.
 
-    A line ends where the next begins, too: so a torn line takes no other with it. Over-long lines are dropped.
+    A line ends where the next begins, too: so a torn line takes no other with it. Over-long lines are dropped. Other
+    frames than lines can be cut out by patterns of their own: of a whole one, and of one whose end has not come yet.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, whole: re.Pattern[bytes] = _LINE, unfinished: re.Pattern[bytes] = _UNFINISHED) -> None:
+        self._whole = whole
+        self._unfinished = unfinished
         self._rest = b""
         self._rest_at = HostNs(0)
 
@@ -38,8 +41,8 @@ class LineFramer:
         def frame(line: re.Match[bytes]) -> Frame:
             return Frame(line[0], self._rest_at if line.start() < held else received_at)
 
-        frames = [frame(line) for line in _LINE.finditer(text)]
-        unfinished = _UNFINISHED.search(text)
+        frames = [frame(line) for line in self._whole.finditer(text)]
+        unfinished = self._unfinished.search(text)
         rest = frame(unfinished) if unfinished else Frame(b"", received_at)
         self._rest, self._rest_at = rest.data, rest.started_at
         return frames

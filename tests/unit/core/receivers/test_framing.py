@@ -1,5 +1,7 @@
 """Lines are found again after anything, and stamped with the arrival of their first byte."""
 
+import re
+
 from ntp_usg.core.base.instants import HostNs
 from ntp_usg.core.receivers.framing import LONGEST_LINE, Frame, LineFramer
 
@@ -48,3 +50,10 @@ def test_an_endless_line_is_not_kept():
         assert framer.feed(b"x" * 5000, HostNs(0)) == []
         assert len(framer._rest) <= LONGEST_LINE
     assert framer.feed(b"\n$A\n", HostNs(1)) == [Frame(b"$A", HostNs(1))]
+
+
+def test_other_frames_than_lines_are_cut_out_by_their_own_patterns():
+    framer = LineFramer(re.compile(rb"\x02[^\x02\x03]{0,8}\x03"), re.compile(rb"\x02[^\x02\x03]{0,8}\Z"))
+    assert framer.feed(b"noise\x02one\x03\x02tw", HostNs(1)) == [Frame(b"\x02one\x03", HostNs(1))]
+    assert framer.feed(b"o\x03", HostNs(2)) == [Frame(b"\x02two\x03", HostNs(1))]
+    assert framer.feed(b"\x02far too long\x03", HostNs(3)) == []
