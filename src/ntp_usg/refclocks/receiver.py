@@ -13,11 +13,11 @@ from ntp_usg.core.base.instants import HostNs, MonoNs, seconds
 from ntp_usg.core.base.samples import Fix, FixQuality, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.engine.settings import ReceiverSettings
-from ntp_usg.core.receivers.commands import Command
+from ntp_usg.core.receivers.commands import Command, Description
 from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId, Reporter, keep_open
 from ntp_usg.refclocks.serial_line import SerialLine
 
-Event = TimeMessage | Fix | Verdict | PulseCorrection | Reception | Command
+Event = TimeMessage | Fix | Verdict | PulseCorrection | Reception | Command | Description
 
 _QUALITIES = {
     "NoFix": FixQuality.NO_FIX,
@@ -60,17 +60,14 @@ class ReceiverOptions(DriverOptions):
         WithJsonSchema({"enum": list(_QUALITIES)}),
     ] = FixQuality.GPS
     """The worst fix whose time is believed; `DifferentialGps` is another word for `DGps`. Case does not matter."""
-    poll_interval_secs: Annotated[int, Field(ge=1, le=1024)] = 1
-    """Seconds from one measurement to the next."""
     accuracy_secs: Annotated[FiniteFloat, Field(gt=0)] = 0.2
     """How far a message's arrival may be off, once `offset_secs` is taken off: half the width of an honest bound."""
 
     def named(self, name: str, driver: str) -> ReceiverSettings:
-        """What the engine must know, under the name that ntpq prints."""
+        """What the engine must know, under the name that ntpq prints, with the unit."""
         return ReceiverSettings(
-            name=name,
+            name=self.numbered(name),
             driver=driver,
-            poll_interval=self.poll_interval_secs,
             accuracy=self.accuracy_secs,
             min_satellites=self.min_satellites,
             min_quality=self.min_quality,
@@ -110,6 +107,7 @@ class ReceiverDriver:
         device, baud_rate, timeout = self._options.device, self._options.baud_rate, self._options.timeout_secs
         clock = asyncio.get_running_loop().time
         assembler = self.assemble()
+        described: tuple[str, ...] = ()
         troubles: tuple[str, ...] = ()
         with SerialLine(device, baud_rate, context.now) as line:
             lost_at = clock() + timeout
@@ -119,10 +117,12 @@ class ReceiverDriver:
                     if isinstance(event, Command):
                         await line.write(event.data)
                     _deliver(event, context)
+                    if isinstance(event, Description):
+                        described = (event.text,)
                     if isinstance(event, Reception):
                         troubles = tuple(trouble.text for trouble in event.troubles)
-                if any(event != _NOISE and not isinstance(event, Command) for event in events):
-                    report(connected=True, detail=", ".join((f"{device} at {baud_rate} baud", *troubles)))
+                if any(event != _NOISE and not isinstance(event, Command | Description) for event in events):
+                    report(connected=True, detail=", ".join((f"{device} at {baud_rate} baud", *described, *troubles)))
                     lost_at = clock() + timeout
                 events = await _next_events(line, assembler, lost_at)
         # Opening it anew also undoes what another program may have done to the line's settings.
