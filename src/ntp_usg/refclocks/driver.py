@@ -1,12 +1,13 @@
 """The contract between a reference clock driver and the daemon, and what all drivers share."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import entry_points
 from typing import Annotated, Any, ClassVar, NoReturn, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 
+from ntp_usg.core.base.aliases import Alias, absent, exponent
 from ntp_usg.core.base.errors import DeviceError
 from ntp_usg.core.base.instants import HostNs
 from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, Reception, TimeMessage
@@ -49,6 +50,23 @@ class DriverOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
+    ALIASES: ClassVar[Mapping[str, Alias]] = {
+        "offset": Alias("offset_secs"),
+        "time1": Alias("offset_secs"),
+        "time2": absent("this driver knows one offset only: write `offset_secs`"),
+        "refid": Alias("reference_id"),
+        "accuracy": Alias("accuracy_secs"),
+        "filter": Alias("filter_length"),
+        "poll": exponent("poll_interval_secs"),
+        "minpoll": exponent("poll_interval_secs"),
+        "maxpoll": absent("a reference clock is counted at one pace: write `poll_interval_secs`"),
+        **{f"flag{number}": absent("means nothing to this driver") for number in range(1, 5)},
+    }
+    """The names that ntpd (`server` and `fudge` of its driver for such devices) and chrony (`refclock`) have for keys.
+
+    All of them count an offset as we do: positive where the news come late.
+    """
+
     device: str
     """Where the device is: the path of a serial line, a pulse line or a socket."""
     reference_id: ReferenceId
@@ -57,6 +75,14 @@ class DriverOptions(BaseModel):
     """Without news for so long the device counts as lost, and is opened anew."""
     offset_secs: FiniteFloat = 0.0
     """How late the device's news arrive, steadily: the engine takes it off. Positive = late."""
+    unit: Annotated[int, Field(ge=0, le=255)] = 0
+    """Its number among the clocks of its kind, as `ntpq -p` shows it; of several tables the second has 1, and so on."""
+    stratum: Annotated[int, Field(ge=0, le=14)] = 0
+    """What the clock itself counts as: we are one more. Above 0 for a clock that is none of the best."""
+    poll_interval_secs: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Seconds that each bit of `reach` stands for; measurements are taken as they come."""
+    filter_length: Annotated[int, Field(ge=1, le=64)] = 1
+    """So many measurements are taken for one: the mean of those in the middle. 1 = each counts by itself."""
     prefer: bool = False
     """Of sources that agree, follow this one."""
     trust: bool = False
@@ -70,11 +96,23 @@ class DriverOptions(BaseModel):
         """What the engine must know of the device."""
         raise NotImplementedError
 
+    @property
+    def occupies(self) -> str:
+        """What no other table of the configuration may use too."""
+        return self.device
+
+    def numbered(self, name: str) -> str:
+        """A name as ntpq prints it."""
+        return f"{name}({self.unit})"
+
     def shared(self) -> dict[str, Any]:
         """The part of `source` that is the same for all devices."""
         return {
             "device": self.device,
             "reference_id": self.reference_id.encode("ascii"),
+            "stratum": self.stratum,
+            "poll_interval": self.poll_interval_secs,
+            "filter_length": self.filter_length,
             "timeout": self.timeout_secs,
             "prefer": self.prefer,
             "trust": self.trust,

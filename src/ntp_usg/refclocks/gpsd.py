@@ -51,7 +51,7 @@ class GpsdOptions(DriverOptions):
     def source(self) -> ClockSettings:
         usual = _PULSE_ACCURACY if self.pulse else _MESSAGE_ACCURACY
         return ClockSettings(
-            name="GPSD(0)",
+            name=self.numbered("GPSD"),
             driver="gpsd",
             accuracy=self.accuracy_secs or usual,
             offset=self.offset_secs,

@@ -28,9 +28,8 @@ class LocalOptions(DriverOptions):
 
     def source(self) -> ClockSettings:
         return ClockSettings(
-            name="LOCAL(0)",
+            name=self.numbered("LOCAL"),
             driver="local",
-            stratum=self.stratum,
             accuracy=self.accuracy_secs,
             fallback=True,
             orphan=self.orphan,

@@ -13,7 +13,7 @@ class NmeaOptions(ReceiverOptions):
     """The configuration table [gps]."""
 
     def source(self) -> ReceiverSettings:
-        return self.named("GPS_NMEA(0)", "nmea")
+        return self.named("GPS_NMEA", "nmea")
 
 
 class NmeaDriver(ReceiverDriver):

@@ -45,7 +45,7 @@ class PpsOptions(DriverOptions):
 
     def source(self) -> PulseSettings:
         return PulseSettings(
-            name="PPS(0)", driver="pps", accuracy=self.dispersion, offset=self.offset_secs, **self.shared()
+            name=self.numbered("PPS"), driver="pps", accuracy=self.dispersion, offset=self.offset_secs, **self.shared()
         )
 
 

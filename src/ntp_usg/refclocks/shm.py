@@ -76,7 +76,7 @@ class ShmOptions(DriverOptions):
 
     def source(self) -> ClockSettings:
         return ClockSettings(
-            name=f"SHM({self.unit})",
+            name=self.numbered("SHM"),
             driver="shm",
             accuracy=self.accuracy_secs,
             offset=self.offset_secs,

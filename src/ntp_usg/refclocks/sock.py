@@ -65,7 +65,11 @@ class SockOptions(DriverOptions):
     def source(self) -> ClockSettings | PulseSettings:
         settings = PulseSettings if self.pulse else ClockSettings
         return settings(
-            name="SOCK(0)", driver="sock", accuracy=self.accuracy_secs, offset=self.offset_secs, **self.shared()
+            name=self.numbered("SOCK"),
+            driver="sock",
+            accuracy=self.accuracy_secs,
+            offset=self.offset_secs,
+            **self.shared(),
         )
 
 

@@ -13,7 +13,7 @@ class UbxOptions(ReceiverOptions):
     """The configuration table [ubx]."""
 
     def source(self) -> ReceiverSettings:
-        return self.named("GPS_UBX(0)", "ubx")
+        return self.named("GPS_UBX", "ubx")
 
 
 class UbxDriver(ReceiverDriver):

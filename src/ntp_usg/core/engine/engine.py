@@ -257,7 +257,7 @@ class Engine:
             case Agreement.DISPUTED:
                 line.reject(Reason.NUMBERING_DISPUTED)
             case Agreement.RENUMBERED:
-                line.estimator.restart()
+                line.restart()
                 self._steering.restart()
                 text = f"{receiver.settings.name} names other seconds than {line.settings.name} has counted to"
                 return [Note(Level.WARNING, f"{text}: starting again")]

@@ -84,7 +84,7 @@ class NetworkSource(Source):
     def locate(self, reference_id: bytes) -> None:
         """Take in the address that is asked from now on; another one is another server."""
         if self._reference_id not in (b"", reference_id):
-            self.estimator.restart()
+            self.restart()
         self._reference_id = reference_id
 
     @property

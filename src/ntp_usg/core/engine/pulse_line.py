@@ -58,7 +58,7 @@ class PulseLine(Source):
 
     def renew(self) -> None:
         """Forget what was measured and counted: the raw timeline was broken or the count was wrong."""
-        self.estimator.restart()
+        self.restart()
         self.numbering = Numbering()
         self._confirmed_at = None
         self._edges.clear()

@@ -21,6 +21,8 @@ class SourceSettings:
     reference_id: bytes
     stratum: int = 0
     poll_interval: float = 1.0
+    filter_length: int = 1
+    """So many samples are taken for one (see core/algorithms/median.py)."""
     timeout: float
     """Without an accepted sample for so long, the source is lost."""
     accuracy: float

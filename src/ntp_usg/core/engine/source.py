@@ -6,6 +6,7 @@ from collections import Counter
 
 from ntp_usg.core.algorithms.estimator import Estimate, Estimator
 from ntp_usg.core.algorithms.leap import Announcement
+from ntp_usg.core.algorithms.median import MedianFilter
 from ntp_usg.core.algorithms.selection import Candidate, Choice
 from ntp_usg.core.base.actions import Action
 from ntp_usg.core.base.instants import MonoNs, RawNs, nanoseconds, seconds
@@ -22,6 +23,7 @@ class Source(ABC):
     def __init__(self, settings: SourceSettings, estimator: Estimator, now: MonoNs) -> None:
         self.settings = settings
         self.estimator = estimator
+        self._filter = MedianFilter(settings.filter_length)
         self.healthy = False
         self.verdicts: Counter[str] = Counter()
         self._device: DeviceStatus | None = None
@@ -117,13 +119,13 @@ class Source(ABC):
 
     def measure(self, sample: Sample, now: MonoNs) -> Reason:
         """Offer a sample to the estimator; the source counts as heard only when it was taken in."""
-        reason = self.estimator.add(sample)
-        if reason is not Reason.USED:
+        combined = self._filter.add(sample)
+        if combined is not None and (reason := self.estimator.add(combined)) is not Reason.USED:
             return self.reject(reason)
-        self.judge(Verdict(Outcome.ACCEPTED, reason))
+        self.judge(Verdict(Outcome.ACCEPTED, Reason.USED))
         self._accepted_at = now
         self._heard_since_poll = True
-        return reason
+        return Reason.USED
 
     def estimate(self, at: RawNs) -> Estimate | None:
         return self.estimator.estimate(at) if self.estimator.ready else None
@@ -134,10 +136,16 @@ class Source(ABC):
 
     def renew(self) -> None:
         """Forget what was measured: the raw timeline was broken."""
+        self.restart()
+
+    def restart(self) -> None:
+        """Measure anew, expecting the same frequency."""
+        self._filter.restart()
         self.estimator.restart()
 
     def shift(self, offset_ns: int) -> None:
         """UTC has inserted or left out a second: what was measured counts as before."""
+        self._filter.shift(offset_ns)
         self.estimator.shift(offset_ns)
 
     def candidate(self, at: RawNs, now: MonoNs, served: ClockMapping) -> Candidate:
