@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ntp_usg.core.base.instants import WallNs
+from ntp_usg.simulate.meinberg import FORMATS
 from ntp_usg.simulate.sawtooth import Sawtooth
 from ntp_usg.simulate.sentences import Sky, build_burst
 from ntp_usg.simulate.ubx import build_ubx_burst
@@ -32,9 +33,14 @@ class Talker:
         return b""
 
 
+def _talker(say: Callable[[WallNs, Sky], bytes]) -> Callable[[Sawtooth], Device]:
+    return lambda _: Talker(say)
+
+
 DEVICES: dict[str, Callable[[Sawtooth], Device]] = {
-    "nmea": lambda _: Talker(build_burst),
-    "ubx": lambda _: Talker(build_ubx_burst),
-    "both": lambda _: Talker(lambda second, sky: build_ubx_burst(second, sky) + build_burst(second, sky)),
+    "nmea": _talker(build_burst),
+    "ubx": _talker(build_ubx_burst),
+    **{name: _talker(say) for name, say in FORMATS.items()},
+    "both": _talker(lambda second, sky: build_ubx_burst(second, sky) + build_burst(second, sky)),
 }
 """By the name of the protocol; each is told what its pulses miss, so that it can say so."""
