@@ -41,8 +41,10 @@ class LineFramer:
         def frame(line: re.Match[bytes]) -> Frame:
             return Frame(line[0], self._rest_at if line.start() < held else received_at)
 
-        frames = [frame(line) for line in self._whole.finditer(text)]
-        unfinished = self._unfinished.search(text)
+        lines = list(self._whole.finditer(text))
+        frames = [frame(line) for line in lines]
+        # What a whole frame ends is not kept: else the frame would be given out again.
+        unfinished = self._unfinished.search(text, lines[-1].end() if lines else 0)
         rest = frame(unfinished) if unfinished else Frame(b"", received_at)
         self._rest, self._rest_at = rest.data, rest.started_at
         return frames

@@ -57,3 +57,10 @@ def test_other_frames_than_lines_are_cut_out_by_their_own_patterns():
     assert framer.feed(b"noise\x02one\x03\x02tw", HostNs(1)) == [Frame(b"\x02one\x03", HostNs(1))]
     assert framer.feed(b"o\x03", HostNs(2)) == [Frame(b"\x02two\x03", HostNs(1))]
     assert framer.feed(b"\x02far too long\x03", HostNs(3)) == []
+
+
+def test_a_whole_frame_after_a_torn_one_is_given_out_once():
+    framer = LineFramer(re.compile(rb"@\d{4}\r"), re.compile(rb"@[\d@\r]{0,9}\Z"))
+    assert framer.feed(b"@12@3456\r", HostNs(1)) == [Frame(b"@3456\r", HostNs(1))]
+    assert framer.feed(b"@78", HostNs(2)) == []
+    assert framer.feed(b"90\r", HostNs(3)) == [Frame(b"@7890\r", HostNs(2))]
