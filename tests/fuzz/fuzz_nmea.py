@@ -16,7 +16,8 @@ from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
 from ntp_usg.core.base.samples import Fix, FixQuality, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.core.receivers.framing import LONGEST_LINE
-from ntp_usg.core.receivers.nmea import EARLIEST_DATE, TALKERS, NmeaAssembler
+from ntp_usg.core.receivers.nmea import TALKERS, NmeaAssembler
+from ntp_usg.core.receivers.rollover import EARLIEST_DATE
 from ntp_usg.simulate.sentences import Sky, build_burst
 
 START = WallNs(1_771_243_200 * NS_PER_SECOND)

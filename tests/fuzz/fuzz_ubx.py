@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
 from ntp_usg.core.base.samples import Fix, FixQuality, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
-from ntp_usg.core.receivers.nmea import EARLIEST_DATE
+from ntp_usg.core.receivers.rollover import EARLIEST_DATE
 from ntp_usg.core.receivers.ubx import Event, UbxAssembler
 from ntp_usg.core.receivers.ubx_framing import LONGEST_FRAME, build_frame
 from ntp_usg.core.receivers.ubx_messages import MAX_CORRECTION_PS

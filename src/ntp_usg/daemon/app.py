@@ -25,7 +25,7 @@ from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.engine.engine import Engine
 from ntp_usg.core.server.monitor import Identity, answer_control
 from ntp_usg.core.wire.reference_id import address_reference
-from ntp_usg.daemon.memory import SAVE_INTERVAL, DriftFile, read_leap_file, read_temperature
+from ntp_usg.daemon.memory import SAVE_INTERVAL, DriftFile, latest_known, read_leap_file, read_temperature
 from ntp_usg.daemon.notify import notify, watchdog_interval
 from ntp_usg.daemon.plan import engine_settings, holdover_model, server_policy
 from ntp_usg.daemon.runner import EngineRunner, SourceContext
@@ -61,6 +61,7 @@ class Daemon:
         leap_table = read_leap_file(settings.clock.leap_file)
         saved = self._drift_file.load()
         plan = engine_settings(settings, clock_precision(), saved, leap_table)
+        self._floor = latest_known(saved)
         self._engine = Engine(plan, self._clock, secrets.randbits, holdover_model(saved))
         self.state = DaemonState(self._engine, settings.server.listen_addr)
         servers = {each.address: parse_server_address(each.address) for each in settings.sources}
@@ -117,7 +118,7 @@ class Daemon:
     async def _observe(self, name: str) -> None:
         options = self._settings.driver(name)
         assert isinstance(options, DriverOptions)
-        context = SourceContext(self._runner, self._clock, options.source().name)
+        context = SourceContext(self._runner, self._clock, options.source().name, self._floor)
         await self._drivers[name](options).run(context)
 
     async def _keep_alive(self) -> None:
@@ -139,7 +140,7 @@ class Daemon:
             self._save()
 
     def _save(self) -> None:
-        self._drift_file.save(self._engine.learned())
+        self._drift_file.save(self._engine.learned(), self._clock.serving().wall(self._clock.read()[0]))
 
     def _publish(self) -> None:
         serving = self._engine.serving()

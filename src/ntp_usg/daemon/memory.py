@@ -7,7 +7,9 @@ from pathlib import Path
 from ntp_usg.clocks.drift_file import SavedState, load, save
 from ntp_usg.core.algorithms.leap_list import LeapTable, parse_leap_list
 from ntp_usg.core.base.errors import ClockError, ConfigError
+from ntp_usg.core.base.instants import WallNs, nanoseconds, seconds
 from ntp_usg.core.engine.engine import Learned
+from ntp_usg.core.receivers.rollover import build_floor
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,13 @@ def read_temperature(path: str) -> float | None:
         return None
 
 
+def latest_known(saved: SavedState | None) -> WallNs:
+    """The latest instant that is known to have passed: when this program was made, or when it last knew the time."""
+    if saved is None or saved.saved_at is None:
+        return build_floor()
+    return max(build_floor(), WallNs(nanoseconds(saved.saved_at.timestamp())))
+
+
 class DriftFile:
     """The drift file, which may be missing, of no use or not writable: none of that stops a server."""
 
@@ -52,14 +61,14 @@ class DriftFile:
             log.warning("%s", error)
             return None
 
-    def save(self, learned: Learned | None) -> None:
-        """Keep what was learned; the same complaint is made once."""
+    def save(self, learned: Learned | None, now: WallNs) -> None:
+        """Keep what was learned until `now`; the same complaint is made once."""
         if self._path is None or learned is None:
             return
         state = SavedState(
             frequency_ppm=-learned.rate * 1e6,
             deviation_ppm=learned.deviation * 1e6,
-            saved_at=datetime.now(UTC),
+            saved_at=datetime.fromtimestamp(seconds(now), UTC),
             holdover=learned.holdover,
         )
         try:

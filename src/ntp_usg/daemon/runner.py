@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from ntp_usg.core.base.actions import Action, HostClockMoved, Note, Publish, Send, Steer
-from ntp_usg.core.base.instants import HostNs, seconds
+from ntp_usg.core.base.instants import HostNs, WallNs, seconds
 from ntp_usg.core.base.ports import SteeredClock
 from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
@@ -85,10 +85,11 @@ class EngineRunner:
 class SourceContext:
     """What a driver gets: a way to tell the engine what it observes. Implements refclocks.driver.Context."""
 
-    def __init__(self, runner: EngineRunner, clock: SteeredClock, name: str) -> None:
+    def __init__(self, runner: EngineRunner, clock: SteeredClock, name: str, floor: WallNs) -> None:
         self._runner = runner
         self._clock = clock
         self._name = name
+        self._floor = floor
 
     def message(self, message: TimeMessage) -> None:
         self._runner.perform(self._runner.engine.message(self._name, message))
@@ -116,3 +117,6 @@ class SourceContext:
 
     def now(self) -> HostNs:
         return self._clock.read()[0]
+
+    def earliest(self) -> WallNs:
+        return max(self._floor, self._runner.engine.network_time() or self._floor)

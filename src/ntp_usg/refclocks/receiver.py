@@ -2,18 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, ClassVar, Protocol
 
 from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat, PlainSerializer, WithJsonSchema
 
 from ntp_usg.core.base.errors import DeviceError
-from ntp_usg.core.base.instants import HostNs, MonoNs, seconds
+from ntp_usg.core.base.instants import HostNs, MonoNs, WallNs, seconds
 from ntp_usg.core.base.samples import Fix, FixQuality, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.engine.settings import ReceiverSettings
 from ntp_usg.core.receivers.commands import Command, Description
+from ntp_usg.core.receivers.rollover import build_floor
 from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId, Reporter, keep_open
 from ntp_usg.refclocks.serial_line import SerialLine
 
@@ -95,12 +96,15 @@ class ReceiverDriver:
 
     def __init__(self, options: ReceiverOptions) -> None:
         self._options = options
+        self.earliest: Callable[[], WallNs] = build_floor
+        """What time it is at the earliest: assemblers unroll their receiver's dates from there (class Rollover)."""
 
     def assemble(self) -> Assembler:
         """A new assembler, for a line that is newly opened."""
         raise NotImplementedError
 
     async def run(self, context: Context) -> None:
+        self.earliest = context.earliest
         await keep_open(context, partial(self._listen, context))
 
     async def _listen(self, context: Context, report: Reporter) -> None:

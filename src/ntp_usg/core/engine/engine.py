@@ -9,7 +9,7 @@ from ntp_usg.core.algorithms.history import SampleHistory
 from ntp_usg.core.algorithms.holdover import HoldoverModel
 from ntp_usg.core.algorithms.kalman import KalmanEstimator
 from ntp_usg.core.base.actions import Action, HostClockMoved, Level, Note, Publish, Send, Steer
-from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, nanoseconds, seconds
+from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.ports import Clock
 from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, Reception, TimeMessage
@@ -193,6 +193,12 @@ class Engine:
         mapping = self._clock.serving()
         leap = self._leap.announced(mapping.wall(host))
         return self._steering.serving(self._leap.smeared(mapping, host), leap, host, now)
+
+    def network_time(self) -> WallNs | None:
+        """What servers have set the served time to; None where none of them leads."""
+        if self._servers.keys().isdisjoint(self._leadership.leaders) or not self.serving().synchronised:
+            return None
+        return self._clock.serving().wall(self._clock.read()[0])
 
     def tai_offset(self) -> int | None:
         """Seconds that TAI is ahead of UTC, where that is known."""

@@ -12,12 +12,10 @@ from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
 from ntp_usg.core.base.samples import Fix, FixQuality, TimeMessage
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.receivers.framing import Frame, LineFramer
+from ntp_usg.core.receivers.rollover import EARLIEST_DATE
 
 TALKERS = frozenset({b"GP", b"GN", b"GL", b"GA", b"GB", b"BD", b"GQ", b"QZ", b"PQ", b"GI"})
 """GPS, several systems at once, GLONASS, Galileo, BeiDou (twice), QZSS (three times), NavIC."""
-
-EARLIEST_DATE = date(2026, 1, 1)
-"""An earlier date cannot be today's: the GPS week number has rolled over, or the receiver's clock was never set."""
 
 BURST_SILENCE_NS = 200_000_000
 """Longer than receivers pause inside a burst, shorter than a line that is not overloaded rests after it."""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, nanoseconds
 from ntp_usg.core.base.samples import Measurement
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
-from ntp_usg.core.receivers.nmea import EARLIEST_DATE
+from ntp_usg.core.receivers.rollover import EARLIEST_DATE
 
 OLDEST_NS = 4 * NS_PER_SECOND
 """A reading that waited longer for us belongs to a program that hangs, or to a clock that was stepped since."""

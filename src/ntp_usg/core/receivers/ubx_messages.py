@@ -10,7 +10,7 @@ from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, WallNs
 from ntp_usg.core.base.samples import FixQuality
 from ntp_usg.core.base.verdicts import Reason
-from ntp_usg.core.receivers.nmea import EARLIEST_DATE
+from ntp_usg.core.receivers.rollover import EARLIEST_DATE
 from ntp_usg.core.receivers.ubx_framing import Kind, UbxFrame
 
 WEEK_MS = 7 * 86_400_000
