@@ -1,0 +1,105 @@
+"""What the fuzzers of receivers share: spoilt bytes, the clock, the command line, and what to print of a crash."""
+
+import argparse
+import random
+import sys
+from abc import ABC, abstractmethod
+from collections import Counter
+
+from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs, nanoseconds
+from ntp_usg.core.base.samples import Fix, PulseCorrection, Reception, TimeMessage
+from ntp_usg.core.base.verdicts import Verdict
+from ntp_usg.core.receivers.rollover import build_floor
+from ntp_usg.refclocks.receiver import Assembler, Event
+
+START = WallNs(1_771_243_200 * NS_PER_SECOND)
+PAUSES = (0.01, 0.05, 0.19, 0.3)
+
+
+class ReceiverFuzzer(ABC):
+    """Makes pieces of a byte stream and checks what one assembler makes of them."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.assembler = self.assemble()
+        self.events: Counter[str] = Counter()
+        self.second = START
+        self.now = 0
+
+    @abstractmethod
+    def assemble(self) -> Assembler:
+        """What is to be fuzzed."""
+
+    @abstractmethod
+    def piece(self) -> bytes:
+        """Some bytes: noise, what a receiver says, the same spoilt, or the same with impossible values."""
+
+    @abstractmethod
+    def is_bounded(self) -> bool:
+        """Whether the assembler holds no more than it may."""
+
+    def advance(self) -> None:
+        """Go on to another second, now and then."""
+        if self.random.random() < 0.2:
+            self.second = WallNs(self.second + NS_PER_SECOND * self.random.choice((1, 1, 1, 1, 0, -1, 60, 86_400)))
+
+    def spoil(self, data: bytes, *inserted: bytes) -> bytes:
+        """Damage on the line."""
+        spoilt, rng = bytearray(data), self.random
+        at = rng.randrange(len(spoilt))
+        match rng.randrange(4):
+            case 0:
+                spoilt[at] = rng.randrange(256)
+            case 1:
+                del spoilt[at:]
+            case 2:
+                del spoilt[:at]
+            case _:
+                spoilt[at:at] = rng.choice((*inserted, rng.randbytes(300)))
+        return bytes(spoilt)
+
+    def step(self, data: bytes) -> None:
+        """Feed one piece; raises whatever goes wrong."""
+        self.now += nanoseconds(self.random.choice(PAUSES))
+        for event in self.assembler.feed(data, HostNs(self.now), MonoNs(self.now)):
+            self.check(event)
+        deadline = self.assembler.deadline()
+        if deadline is not None and self.random.random() < 0.05:
+            assert deadline > self.now, "a deadline in the past"
+            for event in self.assembler.flush():
+                self.check(event)
+            assert self.assembler.deadline() is None, "something is left after a silence"
+        assert self.is_bounded(), "what is unfinished grows"
+
+    def check(self, event: Event) -> None:
+        match event:
+            case TimeMessage(second, _, fix, leap):
+                assert second >= build_floor(), "a message from before the program"
+                self.events[f"message, {fix.quality.label}, leap {leap}"] += 1
+            case Fix(quality):
+                self.events[f"fix, {quality.label}"] += 1
+            case PulseCorrection():
+                self.events["correction"] += 1
+            case Reception(troubles):
+                self.events[", ".join(trouble.text for trouble in troubles) or "no troubles"] += 1
+            case Verdict(outcome, reason):
+                self.events[f"{outcome}/{reason}"] += 1
+
+
+def main(fuzzer: type[ReceiverFuzzer], purpose: str | None) -> int:
+    """Feed as many pieces as the command line says, and print how often each kind of event came of them."""
+    parser = argparse.ArgumentParser(description=(purpose or "").partition("\n")[0])
+    parser.add_argument("--count", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    fuzzing = fuzzer(options.seed)
+    for number in range(options.count):
+        data = fuzzing.piece()
+        try:
+            fuzzing.step(data)
+        except Exception:
+            print(f"piece {number} of seed {options.seed}: {data.hex()}", file=sys.stderr)
+            raise
+    for event, count in fuzzing.events.most_common():
+        print(f"{count:9} {event}")
+    return 0
