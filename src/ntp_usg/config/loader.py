@@ -1,15 +1,17 @@
 """From files and flags to Settings: read all, lay one over the other, check everything, and only then complain."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from pydantic import BaseModel, ValidationError
 
 from ntp_usg.config.documents import MAX_BYTES, Document, KeyPath, parse_document
-from ntp_usg.config.models import ARRAYS, SHORTCUTS, SPELLINGS, TABLES, Settings
-from ntp_usg.config.problems import COMMAND_LINE, Entry, Models, is_array, kind, table_problems, validation_problems
+from ntp_usg.config.models import ARRAYS, SHORTCUTS, TABLES, Settings, kind, numbered
+from ntp_usg.config.problems import COMMAND_LINE, Entry, Models, is_array, table_problems, validation_problems
 from ntp_usg.config.values import server_address, shown
+from ntp_usg.core.base.aliases import Alias, aliases_of
 from ntp_usg.core.base.errors import ConfigError, ConfigProblem
 
 DEFAULT_PATH = Path("/etc/ntp_usg/server.toml")
@@ -40,7 +42,7 @@ def load_settings(
         _command_line(overrides),
     ]
     complete = not problems  # otherwise what seems missing may stand where we could not read
-    *covered, tables = _layers(documents)
+    *covered, tables = _layers(documents, models, problems)
     for layer in covered:  # what another source covers up is no less wrong
         _check({name: entries for name, entries in layer.items() if entries is not tables[name]}, models, {}, problems)
     in_use = _drivers_in_use(tables, sections)
@@ -49,6 +51,7 @@ def load_settings(
     final = {name: tables.get(name, {}) for name in {**TABLES, **tables, **dict.fromkeys(in_use)}}
     checked = _check(final, models, homes, problems)
     problems += _repeated([tables[name]["address"] for name in sources if name in checked])
+    problems += _contested([(homes[name], checked[name]) for name in in_use if name in checked and name in homes])
     if problems:
         order = [document.source for document in documents]
         raise ConfigError(
@@ -84,12 +87,12 @@ def _read(
 
 
 def _flattened(document: Document, accepted: Models) -> Document:
-    """The accepted tables alone; each of an array is a table with a name of its own: `source.1`, `source.2` ..."""
+    """The accepted tables alone; each of several is a table with a name of its own: `source.1`, `source.2` ..."""
     tables: dict[str, Mapping[str, object]] = {}
     for name in accepted.keys() & document.tables.keys():
         content = document.tables[name]
         if is_array(name, content):
-            tables |= {f"{name}.{number}": table for number, table in enumerate(content, 1)}
+            tables |= {numbered(name, index): table for index, table in enumerate(content)}
         elif isinstance(content, dict) and name not in ARRAYS:
             tables[name] = content
     return Document(document.source, tables, {_flat(path): line for path, line in document.lines.items()})
@@ -97,8 +100,8 @@ def _flattened(document: Document, accepted: Models) -> Document:
 
 def _flat(path: KeyPath) -> KeyPath:
     match path:
-        case (str(name), int(index), *inside) if name in ARRAYS:
-            return (f"{name}.{index + 1}", *inside)
+        case (str(name), int(index), *inside) if name not in TABLES:
+            return (numbered(name, index), *inside)
     return path
 
 
@@ -119,12 +122,26 @@ def _command_line(overrides: Mapping[str, object]) -> Document:
     return Document(COMMAND_LINE, tables)
 
 
-def _layers(documents: Sequence[Document]) -> Iterator[Tables]:
+def _contested(drivers: Sequence[tuple[Entry, BaseModel]]) -> Iterator[ConfigProblem]:
+    """Two reference clocks of one name, or on one device."""
+    units: dict[object, Entry] = {}
+    devices: dict[object, Entry] = {}
+    for home, options in drivers:
+        unit, device = getattr(options, "unit", None), getattr(options, "occupies", None)
+        name = kind(home.path[0])
+        if unit is not None and units.setdefault((name, unit), home) is not home:
+            yield home.problem(f"[[{name}]]: unit {unit} is there twice")
+        elif device is not None and (other := devices.setdefault(device, home)) is not home:
+            yield home.problem(f"`{home.name}`: {shown(device)} is used by `{other.name}` already")
+
+
+def _layers(documents: Sequence[Document], models: Models, problems: list[ConfigProblem]) -> Iterator[Tables]:
     """What holds after each source: later ones win key by key, and a shortcut over the key that it stands for."""
     tables: Tables = {}
     for document in documents:
         for name, table in document.tables.items():
-            entries = {_canonical(key, table): Entry(value, document, (name, key)) for key, value in table.items()}
+            written = [Entry(value, document, (name, key)) for key, value in table.items()]
+            entries = _translated(written, aliases_of(models[kind(name)]), problems)
             tables = {**tables, name: {**tables.get(name, {}), **entries}}
         yield tables
         for (short_table, short_key), (name, key) in SHORTCUTS.items():
@@ -134,10 +151,27 @@ def _layers(documents: Sequence[Document]) -> Iterator[Tables]:
         yield tables
 
 
-def _canonical(key: str, table: Mapping[str, object]) -> str:
-    """A key as its model calls it; in a table that has both spellings the other one stays, and is unknown."""
-    canonical = SPELLINGS.get(key, key)
-    return key if canonical in table else canonical
+def _translated(
+    written: Sequence[Entry], aliases: Mapping[str, Alias], problems: list[ConfigProblem]
+) -> dict[str, Entry]:
+    """The entries of a table by the names and with the values that its model has for them."""
+    entries: dict[str, Entry] = {}
+    for entry in written:
+        _, word = entry.path
+        alias = aliases.get(word, Alias(word))
+        try:
+            meant = replace(entry, value=alias.translate(entry.value))
+        except ValueError as error:
+            problems.append(entry.problem(f"`{entry.name}`: {error}"))
+            continue
+        if alias.advice:
+            problems.append(entry.problem(f"`{entry.name}`: {alias.advice}"))
+            continue
+        if other := entries.get(alias.key):
+            text = f"`{other.path[-1]}` and `{word}` mean the same: give one"
+            problems.append(entry.problem(f"`{entry.name}`: {text}"))
+        entries[alias.key] = meant
+    return entries
 
 
 def _check(
@@ -147,20 +181,28 @@ def _check(
     checked = {}
     for name, entries in tables.items():
         try:
-            checked[name] = models[kind(name)].model_validate({key: entry.value for key, entry in entries.items()})
+            values = {key: entry.value for key, entry in entries.items()}
+            checked[name] = models[kind(name)].model_validate({**_position(name, models), **values})
         except ValidationError as error:
             problems += validation_problems(name, error, entries, homes.get(name), models)
     return checked
 
 
+def _position(name: str, models: Models) -> dict[str, int]:
+    """Of several reference clocks of one kind each has the unit of its place, where it does not say another."""
+    _, _, number = name.partition(".")
+    return {"unit": int(number)} if number and "unit" in models[kind(name)].model_fields else {}
+
+
 def _drivers_in_use(tables: Tables, sections: Models) -> list[str]:
     """All that are configured, but of receiver and pulse only those of `refclock.type`; a flag means using it."""
     chosen = tables.get("refclock", {}).get("type")
-    wanted = set(tables)
+    wanted = {kind(name) for name in tables}
     if chosen:
         wanted = wanted - _DRIVERS_OF_TYPE["gps_pps"] | _DRIVERS_OF_TYPE.get(str(chosen.value), set())
     flagged = {name for name, entries in tables.items() if any(entry.from_command_line for entry in entries.values())}
-    return [name for name in sections if name in wanted | flagged]
+    chosen_kinds = [name for name in sections if name in wanted | flagged]
+    return [table for name in chosen_kinds for table in [each for each in tables if kind(each) == name] or [name]]
 
 
 def _home(name: str, documents: Sequence[Document]) -> Entry:

@@ -1,7 +1,7 @@
 """Every key of the configuration, one class a table. Drivers bring the models of their own tables themselves."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -24,6 +24,7 @@ from ntp_usg.config.values import (
     WebAddress,
     shown,
 )
+from ntp_usg.core.base.aliases import Alias
 
 
 class Table(BaseModel):
@@ -96,6 +97,8 @@ class RefclockSettings(Table):
 
 class SourceSettings(Table):
     """[[source]]: a server to ask for the time, one such table each."""
+
+    ALIASES: ClassVar[Mapping[str, Alias]] = {"minpoll": Alias("min_poll"), "maxpoll": Alias("max_poll")}
 
     address: ServerAddressText
     """Host name or IP address; a port where it is not 123."""
@@ -240,7 +243,7 @@ class Settings(Table):
     sources: tuple[SourceSettings, ...] = ()
     """The servers to ask, in the order of the file."""
     drivers: Mapping[str, SerializeAsAny[BaseModel]] = {}
-    """Options of the reference clocks in use, by driver name."""
+    """Options of the reference clocks in use, by table: `shm`, and `shm.1` of a second one."""
     origins: Mapping[str, str] = {}
     """Dotted key -> `server.toml:3` or the flag that set it."""
 
@@ -274,13 +277,22 @@ TABLES: Mapping[str, type[Table]] = {
 """The tables of server.toml besides those of the drivers."""
 
 ARRAYS: Mapping[str, type[Table]] = {"source": SourceSettings}
-"""Tables that may be there several times, each begun by a line like [[source]]."""
+"""Tables that are always written as several, each begun by a line like [[source]]; those of drivers may be."""
 
 MAX_TABLES = 100
 """So often; it bounds the work that a file can cause."""
 
-SPELLINGS: Mapping[str, str] = {"minpoll": "min_poll", "maxpoll": "max_poll"}
-"""Keys as they are called in ntp.conf, and here."""
+
+def kind(table: str) -> str:
+    """The name by which a table has its model: that of `source.2`, the second [[source]], is `source`."""
+    return table.partition(".")[0]
+
+
+def numbered(name: str, index: int) -> str:
+    """What the table at `index` of several is called: of drivers, whose units count from 0, the first as one alone."""
+    number = index + 1 if name in ARRAYS else index
+    return f"{name}.{number}" if number else name
+
 
 SHORTCUTS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("refclock", "gps_device"): ("gps", "device"),

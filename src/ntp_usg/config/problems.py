@@ -10,8 +10,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from ntp_usg.config.documents import Document, KeyPath
-from ntp_usg.config.models import ARRAYS, FLAGS, MAX_TABLES, SHORTCUTS
+from ntp_usg.config.models import ARRAYS, FLAGS, MAX_TABLES, SHORTCUTS, TABLES, kind
 from ntp_usg.config.values import shown
+from ntp_usg.core.base.aliases import aliases_of
 from ntp_usg.core.base.errors import ConfigProblem
 
 COMMAND_LINE = "command line"
@@ -60,15 +61,10 @@ class Entry:
         return ConfigProblem(self.document.source, self.document.line((*self.path, *inside)), message)
 
 
-def kind(table: str) -> str:
-    """The name by which a table has its model: that of `source.2`, the second [[source]], is `source`."""
-    return table.partition(".")[0]
-
-
 def is_array(name: str, content: object) -> bool:
-    """Whether this is an array of tables as it should be."""
+    """Whether these are several tables of a kind that may be there several times."""
     return (
-        name in ARRAYS
+        name not in TABLES
         and isinstance(content, list)
         and len(content) <= MAX_TABLES
         and all(isinstance(table, dict) for table in content)
@@ -79,7 +75,7 @@ def table_problems(document: Document, accepted: Models, files: Mapping[str, str
     """Whatever stands at the top of a file and is not one of its tables; `files` says where all tables belong."""
     for name, content in document.tables.items():
         entry = Entry(content, document, (name,))
-        if name in ARRAYS and name in accepted:
+        if name in accepted and name not in TABLES and (name in ARRAYS or isinstance(content, list)):
             if not is_array(name, content):
                 yield entry.problem(
                     f"`{name}` may be there up to {MAX_TABLES} times: begin each with a line [[{name}]]"
@@ -110,7 +106,7 @@ def validation_problems(
             continue
         fields = models[kind(table)].model_fields
         if detail["type"] == "extra_forbidden" and not inside:
-            advice = _advice(str(key), fields, models)
+            advice = _advice(str(key), fields, models, aliases_of(models[kind(table)]))
             yield entry.problem(f"unknown key `{_name(entry.path[-1])}` in {_heading(table)}{advice}")
         elif detail["type"] == "missing" and not inside:
             yield entry.problem(f"{_heading(table)} needs {_spellings(table, str(key))}")
@@ -137,16 +133,17 @@ def _range(field: FieldInfo) -> str:
     return " and ".join(f"{word} {limit}" for word, limit in limits if limit is not None)
 
 
-def _advice(key: str, accepted: Collection[str], models: Models) -> str:
-    homes = [_heading(table) for table, model in models.items() if key in model.model_fields]
+def _advice(key: str, accepted: Collection[str], models: Models, aliases: Collection[str] = ()) -> str:
+    homes = [_heading(table) for table, model in models.items() if key in {**model.model_fields, **aliases_of(model)}]
     if homes:
         return f"; it belongs to {' or '.join(homes)}"
-    near = get_close_matches(key, accepted, n=1, cutoff=0.7)  # two of three letters, as in gps and pps, are not close
+    # Two of three letters, as in gps and pps, are not close.
+    near = get_close_matches(key, [*accepted, *aliases], n=1, cutoff=0.7)
     return (f"; did you mean `{near[0]}`?" if near else ".") + f" Accepted: {', '.join(accepted)}"
 
 
 def _heading(table: str) -> str:
-    return f"[[{kind(table)}]]" if kind(table) in ARRAYS else f"[{table}]"
+    return f"[[{kind(table)}]]" if table in ARRAYS or table != kind(table) else f"[{table}]"
 
 
 def _spellings(table: str, key: str) -> str:

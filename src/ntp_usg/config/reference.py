@@ -10,9 +10,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from ntp_usg.config.explain import toml_value
-from ntp_usg.config.models import ARRAYS, FLAGS, SHORTCUTS, SPELLINGS, TABLES
+from ntp_usg.config.models import ARRAYS, FLAGS, SHORTCUTS, TABLES
 from ntp_usg.config.problems import Models
 from ntp_usg.config.values import toml_scalar
+from ntp_usg.core.base.aliases import Alias, aliases_of
 
 _INTRODUCTION = """\
 # Configuration
@@ -52,8 +53,28 @@ def configuration_reference(sections: Models, reloadable: tuple[str, ...]) -> st
 
 def _table(name: str, model: type[BaseModel], purpose: str) -> str:
     heading = f"[[{name}]]" if name in ARRAYS else f"[{name}]"
-    table = markdown_table(("Key", "Value", "Default", "Meaning"), _rows(name, model))
-    return f"## {heading}\n\n{purpose}\n\n{table}"
+    headings, aliases = ["Key", "Value", "Default", "Meaning"], aliases_of(model)
+    if any(alias.key for alias in aliases.values()):
+        headings.append("In ntpd, chrony")
+    table = markdown_table(headings, (row[: len(headings)] for row in _rows(name, model)))
+    return f"## {heading}\n\n{purpose}\n\n{table}{_absent(aliases)}"
+
+
+def _absent(aliases: Mapping[str, Alias]) -> str:
+    """The words of other programs that are refused, and why."""
+    advices = dict.fromkeys(alias.advice for alias in aliases.values() if alias.advice)
+    words = {advice: [f"`{word}`" for word, alias in aliases.items() if alias.advice == advice] for advice in advices}
+    lines = [f"- {', '.join(each)}: {advice}\n" for advice, each in words.items()]
+    return "".join(["\nOther words of theirs are refused:\n\n", *lines]) if lines else ""
+
+
+def _elsewhere(model: type[BaseModel], key: str) -> Iterator[str]:
+    """What other programs call a key, and which value of theirs is which of ours."""
+    for word, alias in aliases_of(model).items():
+        if alias.key == key and alias.example is None:
+            yield f"`{word}`"
+        elif alias.key == key:
+            yield f"`{word} = {alias.example}` for `{toml_value(alias.translate(alias.example))}`"
 
 
 def markdown_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -78,7 +99,7 @@ def _paragraph(text: str | None) -> str:
     return " ".join(inspect.cleandoc(text or "").partition("\n\n")[0].split())
 
 
-def _rows(table: str, model: type[BaseModel]) -> Iterator[tuple[str, str, str, str]]:
+def _rows(table: str, model: type[BaseModel]) -> Iterator[tuple[str, str, str, str, str]]:
     schema, meanings = model.model_json_schema(), field_docstrings(model)
     definitions = schema.get("$defs", {})
     defaults = model.model_construct().model_dump(mode="json", warnings=False)  # without what is required
@@ -86,11 +107,11 @@ def _rows(table: str, model: type[BaseModel]) -> Iterator[tuple[str, str, str, s
         default = toml_value(defaults[key]) if key in defaults else "*required*"
         definition = definitions.get(field.get("$ref", "").rpartition("/")[2], {})
         meaning = [model.model_fields[key].description or meanings.get(key) or definition.get("description", "")]
-        meaning += [f"In ntp.conf: `{old}`, which is understood too." for old, new in SPELLINGS.items() if new == key]
         if flag := FLAGS.get((table, key)) or FLAGS.get(SHORTCUTS.get((table, key), ("", ""))):
             meaning.append(f"Flag: `{flag}`.")
         shown = default if default in {None, "*required*"} else f"`{default}`"
-        yield f"`{key}`", _words(field, definitions), shown or "not set", " ".join(meaning)
+        told = " ".join(meaning), ", ".join(_elsewhere(model, key))
+        yield f"`{key}`", _words(field, definitions), shown or "not set", *told
 
 
 def _words(field: Schema, definitions: Schema) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from ntp_usg import __version__
 from ntp_usg.clocks.choice import choose_clock
 from ntp_usg.config.explain import difference
-from ntp_usg.config.models import Settings
+from ntp_usg.config.models import Settings, kind
 from ntp_usg.core.base.addresses import parse_server_address
 from ntp_usg.core.base.errors import ConfigError, NtpUsgError
 from ntp_usg.core.base.instants import HostNs
@@ -119,7 +119,7 @@ class Daemon:
         options = self._settings.driver(name)
         assert isinstance(options, DriverOptions)
         context = SourceContext(self._runner, self._clock, options.source().name, self._floor)
-        await self._drivers[name](options).run(context)
+        await self._drivers[kind(name)](options).run(context)
 
     async def _keep_alive(self) -> None:
         """Tell the service manager once a second how we are, and in time that we are."""

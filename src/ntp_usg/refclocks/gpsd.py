@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BaseModel, Field, FiniteFloat
 
 from ntp_usg.core.base.addresses import parse_endpoint
+from ntp_usg.core.base.aliases import Alias, absent
 from ntp_usg.core.base.errors import DeviceError, WireError
 from ntp_usg.core.base.samples import Measurement
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
@@ -38,6 +40,16 @@ def _endpoint(text: str) -> str:
 class GpsdOptions(DriverOptions):
     """The configuration table [gpsd]; `device` is where gpsd listens."""
 
+    ALIASES: ClassVar[Mapping[str, Alias]] = {
+        **DriverOptions.ALIASES,
+        "time1": absent("is of the pulses: write `offset_secs` in the [[gpsd]] that has `pulse = true`"),
+        "time2": absent("is of the messages: write `offset_secs` in the [[gpsd]] without `pulse`"),
+        "flag1": absent("messages and pulses are two tables: write another [[gpsd]] with `pulse = true`"),
+        "flag2": absent("for messages alone leave out the [[gpsd]] that has `pulse = true`"),
+        "flag4": absent("no statistics are written to files: /metrics and `ntp_usg status` have them"),
+    }
+    """Of ntpd's driver 46."""
+
     device: Annotated[str, AfterValidator(_endpoint)] = "127.0.0.1:2947"
     receiver: str | None = None
     """The path of gpsd's receiver to follow, like /dev/ttyACM0; where absent, the first one heard."""
@@ -47,6 +59,10 @@ class GpsdOptions(DriverOptions):
     timeout_secs: Annotated[FiniteFloat, Field(gt=0)] = 10.0
     accuracy_secs: Annotated[FiniteFloat | None, Field(gt=0)] = None
     """How far its time may be off once `offset_secs` is taken off; where absent 1, with `pulse` 0.0001."""
+
+    @property
+    def occupies(self) -> str:
+        return f"{'pulses' if self.pulse else 'messages'} of {self.receiver or 'any receiver'} of gpsd at {self.device}"
 
     def source(self) -> ClockSettings:
         usual = _PULSE_ACCURACY if self.pulse else _MESSAGE_ACCURACY

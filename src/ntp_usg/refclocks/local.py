@@ -1,10 +1,12 @@
 """The undisciplined local clock: no reference, but one time for a network without any (ntpd's driver 1)."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, NoReturn
 
 from pydantic import BaseModel, Field, FiniteFloat
 
+from ntp_usg.core.base.aliases import Alias, absent
 from ntp_usg.core.base.samples import DeviceStatus, Measurement
 from ntp_usg.core.engine.settings import ClockSettings
 from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId
@@ -15,6 +17,12 @@ _PRECISION = 1e-6
 
 class LocalOptions(DriverOptions):
     """The configuration table [local]: only who writes it gets one."""
+
+    ALIASES: ClassVar[Mapping[str, Alias]] = {
+        **DriverOptions.ALIASES,
+        "time2": absent("the frequency is nobody's to give: what the daemon has learned is in its drift file"),
+    }
+    """Of ntpd's driver 1."""
 
     device: Literal["host clock"] = "host clock"
     reference_id: ReferenceId = "LOCL"

@@ -1,29 +1,30 @@
-"""Pulses, one a second: from the kernel's /dev/ppsN, or from a simulated receiver's socket."""
+"""Pulses, one a second: from the kernel, a modem line of a serial port, or a simulated receiver's socket."""
 
 import asyncio
 import contextlib
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
-from typing import Annotated, ClassVar, Protocol
+from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat
+from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat, model_validator
 
-from ntp_usg.core.base.errors import DeviceError, WireError
+from ntp_usg.core.base.aliases import Alias, flag
+from ntp_usg.core.base.errors import DeviceError
 from ntp_usg.core.base.samples import Pulse
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.core.engine.settings import PulseSettings
+from ntp_usg.core.receivers.pulse_latency import Latency
 from ntp_usg.core.receivers.pulses import CaptureMode, EdgePicker
-from ntp_usg.refclocks.datagram_socket import DatagramSocket
 from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId, Reporter, keep_open
-from ntp_usg.sysapi.environment import only_select
-from ntp_usg.sysapi.pps import PpsDevice, PpsInfo
+from ntp_usg.refclocks.pulse_sources import Capture, KernelPulses, PulseSource, PulseWiring
+from ntp_usg.sysapi.cpu_latency import CpuLatencyLimit
+from ntp_usg.sysapi.modem_lines import LineName
 
-_WAIT_SECONDS = 1.5
-"""Longer than a second, so that no wait ends between two pulses; short, because the program's end waits for it."""
+_AWAKE_US = 10
+"""A processor that wakes within so many microseconds counts as kept awake."""
 
-_POLL_SECONDS = 0.02
-_DATAGRAM = 64
+_CALIBRATED = 1e-6
+"""What a line is off by whose offset somebody has measured, unless they say otherwise."""
 
 
 def _capture_mode(value: object) -> CaptureMode:
@@ -36,103 +37,72 @@ def _capture_mode(value: object) -> CaptureMode:
 class PpsOptions(DriverOptions):
     """The configuration table [pps]; a `device` that ends in .sock is where a simulated receiver sends its pulses."""
 
+    ALIASES: ClassVar[Mapping[str, Alias]] = {
+        **DriverOptions.ALIASES,
+        "accuracy": Alias("dispersion"),
+        "flag2": flag("capture_mode", "Assert", "Clear"),
+        "flag3": flag("kernel_consumer", off=False, on=True),
+    }
+
     device: str = "/dev/pps0"
+    """A pulse line of the kernel; with `line`, a serial port."""
     reference_id: ReferenceId = "PPS"
     timeout_secs: Annotated[FiniteFloat, Field(gt=0)] = 2.0
     capture_mode: Annotated[CaptureMode, BeforeValidator(_capture_mode)] = CaptureMode.ASSERT
-    dispersion: Annotated[FiniteFloat, Field(gt=0)] = 1e-6
-    """How far one pulse may be off, in seconds."""
+    """The edge that marks the second (RFC 2783 section 3.3)."""
+    line: LineName | None = None
+    """The modem line of the serial port that the pulse is on."""
+    capture: Capture = "kernel"
+    """Who stamps a modem line: the kernel (only dcd), a thread that waits, or a program that looks when it is due."""
+    offset_secs: FiniteFloat | None = None  # type: ignore[assignment] # not even 0 is a claim that we make for others
+    """How late edges are stamped, steadily. Where absent, what is usual for such a line, told in its status."""
+    dispersion: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    """How far one pulse may be off, in seconds. Where absent, what is usual; with `offset_secs`, a microsecond."""
+    cpu_dma_latency_us: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    """Keep the processor from sleeping more deeply than it can wake from within so many microseconds."""
+    kernel_consumer: bool = False
+    """Feed the pulses to the kernel's own discipline (hardpps) too, as far as it has one."""
 
-    def source(self) -> PulseSettings:
-        return PulseSettings(
-            name=self.numbered("PPS"), driver="pps", accuracy=self.dispersion, offset=self.offset_secs, **self.shared()
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.line is None and self.capture != "kernel":
+            raise ValueError('`capture` is for a modem line: set `line` too, as in line = "dcd"')
+        if self.capture == "kernel" and self.line not in {None, "dcd"}:
+            raise ValueError('the kernel stamps only dcd: set `capture` to "poll" or "wait"')
+        if (self.capture, self.line) == ("wait", "ri") and self.capture_mode is not CaptureMode.CLEAR:
+            raise ValueError('of ri only the end of a pulse can be waited for: set `capture` to "poll"')
+        if self.kernel_consumer and self.capture != "kernel":
+            raise ValueError('`kernel_consumer` is for edges that the kernel stamps: capture = "kernel"')
+        return self
+
+    @property
+    def occupies(self) -> str:
+        """A serial port is the receiver's as well, whose messages come on it."""
+        return f"{self.device} {self.line}" if self.line else self.device
+
+    @property
+    def wiring(self) -> PulseWiring:
+        return PulseWiring(self.device, self.line, self.capture)
+
+    def latency(self) -> Latency:
+        """How late edges are stamped: as somebody has measured it, else as is usual."""
+        awake = self.cpu_dma_latency_us is not None and self.cpu_dma_latency_us <= _AWAKE_US
+        usual = self.wiring.kind.latency(awake=awake)
+        uncertainty = usual.uncertainty if self.offset_secs is None else _CALIBRATED
+        return Latency(
+            usual.mean if self.offset_secs is None else self.offset_secs,
+            uncertainty if self.dispersion is None else self.dispersion,
         )
 
-
-class PulseSource(Protocol):
-    """A line of pulses; all of it raises DeviceError when the line is gone."""
-
-    async def latest(self) -> PpsInfo:
-        """The record to count from: its edges may be of any age."""
-
-    async def fetch(self) -> PpsInfo:
-        """The record after the next edge."""
-
-    def close(self) -> None: ...
-
-
-class KernelPulses:
-    """/dev/ppsN. Waiting for an edge blocks, so it is done on a thread of its own, if it can be done at all."""
-
-    def __init__(self, path: str, mode: CaptureMode | None) -> None:
-        self._device = PpsDevice(path)
-        try:
-            can = self._device.capabilities()
-            if mode:
-                both = mode is CaptureMode.BOTH
-                self._device.set_mode(
-                    assert_edge=can.assert_edge if both else mode is CaptureMode.ASSERT,
-                    clear_edge=can.clear_edge if both else mode is CaptureMode.CLEAR,
-                )
-            self._last = self._device.fetch(0)
-        except DeviceError:
-            self._device.close()
-            raise
-        self._thread: ThreadPoolExecutor | None = None
-        if can.can_wait and not only_select():
-            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pps")
-
-    async def latest(self) -> PpsInfo:
-        return self._last
-
-    async def fetch(self) -> PpsInfo:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                info = await self._wait()
-                if info != self._last:
-                    self._last = info
-                    return info
-
-    def close(self) -> None:
-        if self._thread is None:
-            self._device.close()
-        else:
-            # Queued behind the wait that may still be going on: a descriptor must not be closed under it.
-            self._thread.submit(self._device.close)
-            self._thread.shutdown(wait=False)
-
-    async def _wait(self) -> PpsInfo:
-        if self._thread is None:
-            await asyncio.sleep(_POLL_SECONDS)
-            return self._device.fetch(0)
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._device.fetch, _WAIT_SECONDS)
-
-
-class SocketPulses:
-    """A unix datagram socket, to which a simulated receiver sends the records that a kernel would give."""
-
-    def __init__(self, path: Path) -> None:
-        self._socket = DatagramSocket(path, "pulses")
-
-    async def latest(self) -> PpsInfo:
-        return await self.fetch()
-
-    async def fetch(self) -> PpsInfo:
-        while True:
-            with contextlib.suppress(WireError):
-                return PpsInfo.unpack(await self._socket.receive(_DATAGRAM))
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-def open_pulses(device: str, mode: CaptureMode | None) -> PulseSource:
-    """The source behind a device's path, with the edges that it captures already where `mode` is None.
-
-    Raises DeviceError, with a text that says what to do.
-    """
-    path = Path(device)
-    return SocketPulses(path) if path.suffix == ".sock" else KernelPulses(device, mode)
+    def source(self) -> PulseSettings:
+        latency = self.latency()
+        return PulseSettings(
+            name=self.numbered("PPS"),
+            driver="pps",
+            accuracy=latency.uncertainty,
+            offset=latency.mean,
+            **self.shared(),
+        )
 
 
 class PpsDriver:
@@ -148,27 +118,52 @@ class PpsDriver:
 
     async def _listen(self, context: Context, report: Reporter) -> None:
         device, mode, timeout = self._options.device, self._options.capture_mode, self._options.timeout_secs
-        with contextlib.closing(open_pulses(device, mode)) as source:
+        with contextlib.ExitStack() as held:
+            limits = self._stay_awake(held)
+            source = held.enter_context(contextlib.closing(await self._options.wiring.open(mode)))
+            notes = [f"{self._options.wiring}, edge: {mode}", *self._expectation(), *limits, *self._feed_kernel(source)]
             try:
                 async with asyncio.timeout(timeout):
-                    picker = EdgePicker(mode, *edges(await source.latest()))
+                    picker = EdgePicker(mode, *await source.latest())
                 while True:
                     async with asyncio.timeout(timeout):
                         pulse = await self._next_pulse(source, picker, context)
-                    report(connected=True, detail=f"{device}, edge: {mode}")
+                    report(connected=True, detail=", ".join(notes))
                     context.pulse(pulse)
             except TimeoutError:
                 raise DeviceError(f"{device}: no pulse for {timeout:g} s; has the receiver a fix?") from None
 
     async def _next_pulse(self, source: PulseSource, picker: EdgePicker, context: Context) -> Pulse:
         while True:
-            match picker.receive(*edges(await source.fetch())):
+            match picker.receive(*await source.fetch()):
                 case Pulse() as pulse:
                     return pulse
                 case Verdict() as verdict:
                     context.verdict(verdict)
 
+    def _expectation(self) -> list[str]:
+        """What is assumed of the stamps, where nobody has measured it."""
+        latency = self._options.latency()
+        if self._options.offset_secs is not None or not latency.mean:
+            return []
+        return [f"taken to be {latency} ({self._options.wiring.kind})"]
 
-def edges(info: PpsInfo) -> tuple[Pulse, Pulse]:
-    """The latest assert edge and the latest clear edge of a record."""
-    return Pulse(info.assert_ns, info.assert_sequence), Pulse(info.clear_ns, info.clear_sequence)
+    def _stay_awake(self, held: contextlib.ExitStack) -> list[str]:
+        """Keep the processor awake while `held` is; what hinders us is worth a note, and no reason to do without."""
+        limit_us = self._options.cpu_dma_latency_us
+        if limit_us is None:
+            return []
+        try:
+            held.enter_context(contextlib.closing(CpuLatencyLimit(limit_us)))
+        except DeviceError as error:
+            return [f"the processor may sleep: {error}"]
+        return [f"the processor wakes within {limit_us} us"]
+
+    def _feed_kernel(self, source: PulseSource) -> list[str]:
+        if not (self._options.kernel_consumer and isinstance(source, KernelPulses)):
+            return []
+        try:
+            source.feed_kernel()
+        except DeviceError as error:
+            return [str(error)]
+        return ["feeds the kernel's discipline too"]

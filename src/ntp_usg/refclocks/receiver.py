@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Annotated, ClassVar, Protocol
 
 from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat, PlainSerializer, WithJsonSchema
 
+from ntp_usg.core.base.aliases import Alias, absent
 from ntp_usg.core.base.errors import DeviceError
 from ntp_usg.core.base.instants import HostNs, MonoNs, WallNs, seconds
 from ntp_usg.core.base.samples import Fix, FixQuality, PulseCorrection, Reception, TimeMessage
@@ -47,6 +48,17 @@ def _spelling(quality: FixQuality) -> str:
 
 class ReceiverOptions(DriverOptions):
     """What every receiver on a serial line can be told."""
+
+    ALIASES: ClassVar[Mapping[str, Alias]] = {
+        **DriverOptions.ALIASES,
+        "time1": absent("is of the pulses: write `offset_secs` in [pps]; that of the messages is `time2`"),
+        "time2": Alias("offset_secs"),
+        "flag1": absent("pulses have a table of their own: write [pps]"),
+        "flag2": absent("the edge of the pulses is `capture_mode` in [pps]"),
+        "flag3": absent("the kernel's own use of the pulses is a matter of [pps]"),
+        "flag4": absent("nothing of this reaches clients or the log: leave it out"),
+    }
+    """Of ntpd's driver 20, where the messages' offset is the second one."""
 
     reference_id: ReferenceId = "GPS"
     timeout_secs: Annotated[FiniteFloat, Field(gt=0)] = 5.0

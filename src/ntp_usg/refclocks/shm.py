@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, Field, FiniteFloat
 
+from ntp_usg.core.base.aliases import Alias, absent
 from ntp_usg.core.base.errors import DeviceError, WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, WallNs
 from ntp_usg.core.base.samples import Measurement
@@ -66,6 +68,14 @@ def _fraction_ns(microseconds: int, ns: int) -> int:
 class ShmOptions(DriverOptions):
     """The configuration table [shm]."""
 
+    ALIASES: ClassVar[Mapping[str, Alias]] = {
+        **DriverOptions.ALIASES,
+        "time2": absent("there is no limit to what a segment may tell; [clock] `panic` bounds what the clock may do"),
+        "flag1": absent("there is no limit that could be lifted: leave it out"),
+        "flag4": absent("no statistics are written to files: /metrics and `ntp_usg status` have them"),
+    }
+    """Of ntpd's driver 28 and chrony's SHM."""
+
     device: Literal["shared memory"] = "shared memory"
     unit: Annotated[int, Field(ge=0, le=255)] = 0
     """gpsd writes a receiver's messages to an even unit, and its pulses to the next."""
@@ -73,6 +83,10 @@ class ShmOptions(DriverOptions):
     timeout_secs: Annotated[FiniteFloat, Field(gt=0)] = 10.0
     accuracy_secs: Annotated[FiniteFloat, Field(gt=0)] = 1.0
     """How far its time may be off, once `offset_secs` is taken off: 1 suits gpsd's messages; for pulses say 0.00001."""
+
+    @property
+    def occupies(self) -> str:
+        return f"segment {self.unit}"
 
     def source(self) -> ClockSettings:
         return ClockSettings(

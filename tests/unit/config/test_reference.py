@@ -72,7 +72,7 @@ def test_flags_and_the_names_of_ntp_conf_are_told(page: str):
     rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
     assert rows["listen_addr"].endswith("Flag: `--listen`. |")
     assert rows["gps_baud"].endswith("Flag: `--gps-baud`. |")
-    assert "`minpoll`" in rows["min_poll"]
+    assert rows["min_poll"].endswith("| `minpoll` |")
 
 
 def test_what_a_reload_takes_over_is_told(page: str):

@@ -7,16 +7,16 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """Another program's word for a setting.
-
-    `translate` makes our value of theirs, or raises ValueError in words. `example` is one of their values, where the
-    translation changes it.
-    """
+    """Another program's word for a setting."""
 
     key: str
-    """What it is called here; empty where there is nothing to translate to, and `translate` says what to do instead."""
+    """What it is called here; empty where there is no such thing."""
     translate: Callable[[Any], object] = lambda value: value
+    """Our value for theirs; raises ValueError in words."""
     example: int | None = None
+    """One of their values, where the translation changes it."""
+    advice: str = ""
+    """Why there is no such thing, or what to write instead."""
 
 
 def flag(key: str, off: object, on: object) -> Alias:
@@ -42,12 +42,8 @@ def exponent(key: str) -> Alias:
 
 
 def absent(advice: str) -> Alias:
-    """A setting that there is not; the advice says why, or what to write instead."""
-
-    def refuse(value: object) -> object:  # noqa: ARG001 - whatever was wanted
-        raise ValueError(advice)
-
-    return Alias("", refuse)
+    """A word for which there is no setting; the advice says why, or what to write instead."""
+    return Alias("", advice=advice)
 
 
 def aliases_of(model: type) -> Mapping[str, Alias]:
@@ -57,6 +53,4 @@ def aliases_of(model: type) -> Mapping[str, Alias]:
     """
     keys = getattr(model, "model_fields", {})
     declared: Mapping[str, Alias] = getattr(model, "ALIASES", {})
-    return {
-        name: alias for name, alias in declared.items() if name not in keys and (alias.key in keys or not alias.key)
-    }
+    return {name: alias for name, alias in declared.items() if name not in keys and (alias.key in keys or alias.advice)}
