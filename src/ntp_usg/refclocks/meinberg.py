@@ -44,10 +44,12 @@ class MeinbergOptions(ReceiverOptions):
 
     ALIASES: ClassVar[Mapping[str, Alias]] = {
         **ReceiverOptions.ALIASES,
-        "time2": absent("that is the offset of the pulses or a trust time: write `offset_secs` of [pps] for the first"),
-        "flag2": absent("the pulses have a table of their own: write `capture_mode` of [pps]"),
+        "time1": Alias("offset_secs"),
+        "time2": absent("that is an offset of pulses, or a trust time: for the first, write `offset_secs` in [pps]"),
+        "flag1": absent("says what `time2` is in ntpd, and there is none"),
         "flag4": absent("leap seconds are decided by vote and leap-seconds.list, not by a flag"),
     }
+    """Of ntpd's driver 8."""
 
     mode: Annotated[int | None, AfterValidator(_mode)] = None
     """The number of ntpd's driver 8, which presets `radio`, `reference_id` and `baud_rate`: 0, 1, 2 (DCF77 at 9600
@@ -97,5 +99,6 @@ class MeinbergDriver(ReceiverDriver):
             options.radio,
             options.utc_offset_secs,
             trust_power_up=options.trust_power_up,
+            earliest=self.earliest,
             remark=f"mode {options.mode}: its pulses are those of [pps]" if with_pulses else "",
         )

@@ -5,8 +5,9 @@ PZF5xx: ntpd's "NTP PARSE clock data formats". What stands outside STX and ETX, 
 """
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from ntp_usg.core.base.doubts import Doubt, Trouble
@@ -17,13 +18,12 @@ from ntp_usg.core.base.snapshots import Leap
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.receivers.commands import Description
 from ntp_usg.core.receivers.framing import Frame, LineFramer
-from ntp_usg.core.receivers.rollover import EARLIEST_DATE
+from ntp_usg.core.receivers.rollover import Rollover, build_floor
 
 LONGEST_TELEGRAM = 80
 """The longest known has 68 bytes."""
 
 _HOUR = 3600
-_EPOCH = date(1970, 1, 1).toordinal()
 # With even parity in the highest bit STX is 0x82, while ETX, which has two bits set, stays what it is.
 _WHOLE = re.compile(rb"[\x02\x82][^\x02\x82\x03]{0,%d}\x03" % (LONGEST_TELEGRAM - 2))
 _UNFINISHED = re.compile(rb"[\x02\x82][^\x02\x82\x03]{0,%d}\Z" % (LONGEST_TELEGRAM - 2))
@@ -137,16 +137,23 @@ class MeinbergAssembler:
     """Receiver bytes in; time messages, reception and verdicts out. No input raises: a telegram is whole at its ETX.
 
     `standard_ahead` is how many seconds the local standard time is ahead of UTC, for telegrams that do not say it;
-    `trust_power_up` believes a clock that says that it has not been synchronised since it was switched on. `remark` is
-    what people should read beside its state.
+    `trust_power_up` believes a clock that says that it has not been synchronised since it was switched on; dates of GPS
+    that have rolled over are put right from `earliest` on. `remark` is what people should read beside its state.
     """
 
     def __init__(
-        self, radio: Radio, standard_ahead: int = 0, *, trust_power_up: bool = False, remark: str = ""
+        self,
+        radio: Radio,
+        standard_ahead: int = 0,
+        *,
+        trust_power_up: bool = False,
+        earliest: Callable[[], WallNs] = build_floor,
+        remark: str = "",
     ) -> None:
         self._radio = radio
         self._standard_ahead = standard_ahead
         self._trust_power_up = trust_power_up
+        self._rollover = Rollover(earliest)
         self._remark = remark
         self._framer = LineFramer(_WHOLE, _UNFINISHED)
         self._last_second = WallNs(0)
@@ -172,16 +179,19 @@ class MeinbergAssembler:
             telegram = parse_telegram(frame.data)
         except WireError:
             return [_rejected(Reason.BAD_CHECKSUM)]
-        troubles = self._find_troubles(telegram)
+        message = self._message(telegram, frame.started_at)
+        troubles = tuple(self._find_troubles(telegram))
         events: list[Event] = [] if troubles == self._troubles else [Reception(troubles)]
         self._troubles = troubles
-        return [*events, self._message(telegram, frame.started_at)]
+        return [*events, message]
 
     def _message(self, telegram: Telegram, received_at: HostNs) -> TimeMessage | Verdict:
         if telegram.leap_second:
             return _rejected(Reason.LEAP_SECOND)
         second = telegram.utc(self._standard_ahead)
-        if date.fromordinal(_EPOCH + second // (86_400 * NS_PER_SECOND)) < EARLIEST_DATE:
+        if self._radio is Radio.GPS and telegram.synchronised:
+            second = self._rollover.unroll(second)
+        if second < build_floor():
             return _rejected(Reason.IMPLAUSIBLE)
         if second == self._last_second:
             return _rejected(Reason.STALE)
@@ -195,14 +205,15 @@ class MeinbergAssembler:
         announced = telegram.leap_announced and _in_last_hour_of_month(second)
         return TimeMessage(second, received_at, fix, Leap.INSERT.value if announced else None)
 
-    def _find_troubles(self, telegram: Telegram) -> tuple[Trouble, ...]:
+    def _find_troubles(self, telegram: Telegram) -> Iterator[Trouble]:
+        if self._rollover.trouble:
+            yield self._rollover.trouble
         if not telegram.synchronised:
-            return (Trouble(Doubt.OSCILLATOR, "not synchronised", severe=not self._trust_power_up),)
-        if telegram.checked:
-            return ()
-        if self._radio is Radio.GPS:
-            return (Trouble(Doubt.SURVEY, "position not checked yet"),)
-        return (Trouble(Doubt.OSCILLATOR, "runs on its own oscillator"),)
+            yield Trouble(Doubt.OSCILLATOR, "not synchronised", severe=not self._trust_power_up)
+        elif not telegram.checked and self._radio is Radio.GPS:
+            yield Trouble(Doubt.SURVEY, "position not checked yet")
+        elif not telegram.checked:
+            yield Trouble(Doubt.OSCILLATOR, "runs on its own oscillator")
 
 
 def _in_last_hour_of_month(second: WallNs) -> bool:

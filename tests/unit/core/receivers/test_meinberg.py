@@ -132,8 +132,15 @@ def test_a_damaged_telegram_is_noise():
     assert assemble(build_standard(NOON, Sky()).replace(b"T:3", b"T:4")) == [rejected(Reason.BAD_CHECKSUM)]
 
 
-def test_a_date_before_the_program_is_not_believed():
-    assert assemble(build_standard(utc("2006-11-08T00:00:00"), Sky())) == [rejected(Reason.IMPLAUSIBLE)]
+@pytest.mark.parametrize(("radio", "named"), [(Radio.GPS, "2025-11-08"), (Radio.DCF77, "2006-11-15")])
+def test_a_date_before_the_program_is_not_believed(radio, named):
+    assert assemble(build_standard(utc(named), Sky()), radio=radio) == [rejected(Reason.IMPLAUSIBLE)]
+
+
+def test_a_gps_clock_whose_weeks_have_rolled_over_is_taken_for_what_it_means():
+    doubt, told = assemble(build_standard(utc("2006-11-15T12:00:00"), Sky()))
+    assert doubt == Reception((Trouble(Doubt.ROLLOVER, "names 2006-11-15, taken for 2026-07-01"),))
+    assert told == message(NOON)
 
 
 def test_a_clock_that_is_not_synchronised_has_no_fix_and_says_so():
