@@ -43,6 +43,16 @@ class LeapTable:
         """TAI minus UTC in seconds at an instant, as far as the table knows; None before 1972."""
         return next((step.tai_offset for step in reversed(self.steps) if step.at <= at), None)
 
+    def tai_offset_by_tai(self, tai_ns: int) -> int | None:
+        """The same at an instant counted in TAI; an inserted second is 23:59:59 once more, as Linux has it."""
+        found = None
+        for step in self.steps:
+            before = step.tai_offset if found is None else found
+            if tai_ns < step.at + min(before, step.tai_offset) * NS_PER_SECOND:
+                break
+            found = step.tai_offset
+        return found
+
     def leap_at(self, at: WallNs) -> Leap:
         """Which leap second ends at an instant (the midnight after it)."""
         before, after = self.tai_offset(WallNs(at - 1)), self.tai_offset(at)

@@ -76,6 +76,21 @@ def test_tai_offset_changes_at_the_midnight_after_a_leap_second():
     assert table.tai_offset(WallNs(0)) is None
 
 
+def test_counted_in_tai_an_inserted_second_is_the_one_before_midnight_once_more():
+    table = parse_leap_list(file_of(), "x")
+    leap_second = JULY_1972 + 10 * 10**9
+    assert table.tai_offset_by_tai(leap_second - 1) == 10
+    assert table.tai_offset_by_tai(leap_second) == 11
+    assert table.tai_offset_by_tai(0) is None
+
+
+def test_counted_in_tai_a_deleted_second_is_left_out():
+    table = parse_leap_list(file_of([(2_272_060_800, 10), (2_287_785_600, 9)]), "x")
+    midnight = JULY_1972 + 9 * 10**9
+    assert table.tai_offset_by_tai(midnight - 1) == 10
+    assert table.tai_offset_by_tai(midnight) == 9
+
+
 def test_leap_at_tells_inserted_from_deleted_and_other_midnights():
     table = parse_leap_list(file_of([(2_272_060_800, 10), (2_287_785_600, 11), (2_303_683_200, 10)]), "x")
     january_1973 = WallNs(94_694_400_000_000_000)
