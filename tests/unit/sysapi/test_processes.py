@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ntp_usg.sysapi.processes import rivals
+from ntp_usg.sysapi.processes import rivals, running
 
 BECOME = (
     "import sys, ntp_usg.sysapi.privileges as p; p.set_process_name(sys.argv[1]); print(flush=True); sys.stdin.read()"
@@ -26,8 +26,13 @@ def processes(tmp_path):
 
 
 def test_time_daemons_are_named_and_others_are_not(processes):
-    running = {1: b"systemd", 90: b"systemd-timesyn", 812: b"chronyd", 9: b"ntpdating", 10: b"ntp_usg_server"}
-    assert rivals(processes(running)) == ["systemd-timesyn (process 90)", "chronyd (process 812)"]
+    names = {1: b"systemd", 90: b"systemd-timesyn", 812: b"chronyd", 9: b"ntpdating", 10: b"ntp_usg_server"}
+    assert rivals(processes(names)) == ["systemd-timesyn (process 90)", "chronyd (process 812)"]
+
+
+def test_other_programs_can_be_asked_for(processes):
+    folder = processes({7: b"ptp4l", 8: b"ntpd", 9: b"ts2phc"})
+    assert running({"ptp4l", "ts2phc", "phc2sys"}, folder) == ["ptp4l (process 7)", "ts2phc (process 9)"]
 
 
 def test_what_ends_meanwhile_or_has_an_odd_name_is_passed_over(processes):
