@@ -96,3 +96,12 @@ def test_no_key_is_without_a_meaning(name: str):
     model: type[BaseModel] = {**TABLES, **ARRAYS, **DRIVERS}[name]
     rows = [line for line in configuration_reference({name: model}, ()).splitlines() if line.startswith("| `")]
     assert [row for row in rows if row.split(" | ")[3].lstrip().startswith(("|", "Flag:"))] == []
+
+
+def test_the_words_of_ntpd_and_chrony_are_told_beside_the_keys_and_those_that_are_refused_below():
+    page = configuration_reference({"pps": DRIVERS["pps"]}, ())
+    rows = {line.split("`")[1]: line for line in page.partition("## [pps]")[2].splitlines() if line.startswith("| `")}
+    assert rows["offset_secs"].endswith("| `offset`, `time1` |")
+    assert rows["poll_interval_secs"].endswith("| `poll = 4` for `16`, `minpoll = 4` for `16` |")
+    assert rows["capture_mode"].endswith('| `flag2 = 1` for `"Clear"` |')
+    assert "\n- `maxpoll`: a reference clock is counted at one pace" in page
