@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Annotated, ClassVar, Protocol
+from typing import Annotated, ClassVar, Final, Literal, Protocol
 
 from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat, PlainSerializer, WithJsonSchema
 
@@ -14,10 +14,11 @@ from ntp_usg.core.base.instants import HostNs, MonoNs, WallNs, seconds
 from ntp_usg.core.base.samples import Fix, FixQuality, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.engine.settings import ReceiverSettings
+from ntp_usg.core.receivers.autobaud import USUAL_RATES, SpeedSearch, usual_rates
 from ntp_usg.core.receivers.commands import Command, Description
 from ntp_usg.core.receivers.rollover import build_floor
 from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId, Reporter, keep_open
-from ntp_usg.refclocks.serial_line import SerialLine
+from ntp_usg.refclocks.serial_line import CharacterFormat, SerialLine
 
 Event = TimeMessage | Fix | Verdict | PulseCorrection | Reception | Command | Description
 
@@ -31,7 +32,7 @@ _QUALITIES = {
     "FloatRtk": FixQuality.FLOAT_RTK,
 }
 
-
+AUTO: Final = "auto"
 _NOISE = Verdict(Outcome.REJECTED, Reason.BAD_CHECKSUM)
 
 
@@ -44,6 +45,19 @@ def _quality(value: object) -> FixQuality:
 
 def _spelling(quality: FixQuality) -> str:
     return next(name for name, named in _QUALITIES.items() if named is quality)
+
+
+def _baud_rate(value: object) -> object:
+    if value == AUTO or (type(value) is int and 50 <= value <= 4_000_000):
+        return value
+    raise ValueError(f'must be a number from 50 to 4000000, or "{AUTO}"')
+
+
+BaudRate = Annotated[
+    int | Literal["auto"],
+    BeforeValidator(_baud_rate),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 50, "maximum": 4_000_000}, {"enum": [AUTO]}]}),
+]
 
 
 class ReceiverOptions(DriverOptions):
@@ -62,8 +76,14 @@ class ReceiverOptions(DriverOptions):
 
     reference_id: ReferenceId = "GPS"
     timeout_secs: Annotated[FiniteFloat, Field(gt=0)] = 5.0
-    baud_rate: Annotated[int, Field(ge=50, le=4_000_000)] = 9600
-    """Speed of the serial line, as the receiver is set; 8 data bits, no parity, 1 stop bit."""
+    baud_rate: BaudRate = 9600
+    """Speed of the serial line, as the receiver is set; `auto` tries the usual ones until the receiver is understood."""
+    data_bits: Literal[8, 7] = 8
+    """Bits of a character."""
+    parity: Literal["none", "even", "odd"] = "none"
+    """What the bit after them makes of them."""
+    stop_bits: Literal[1, 2] = 1
+    """Pauses after a character."""
     min_satellites: Annotated[int, Field(ge=0, le=99)] = 4
     """With fewer satellites in the fix the time is not believed."""
     min_quality: Annotated[
@@ -98,6 +118,12 @@ class Assembler(Protocol):
     def flush(self) -> Sequence[Event]: ...
 
 
+class Line(Protocol):
+    """Where the bytes come from; a read that is cancelled loses none."""
+
+    async def read(self) -> tuple[bytes, HostNs]: ...
+
+
 class ReceiverDriver:
     """Reports one time message a second, from a line that may be silent, noisy or gone at any time."""
 
@@ -110,9 +136,10 @@ class ReceiverDriver:
         self._options = options
         self.earliest: Callable[[], WallNs] = build_floor
         """What time it is at the earliest: assemblers unroll their receiver's dates from there (class Rollover)."""
+        self._found: int | None = None
 
     def assemble(self) -> Assembler:
-        """A new assembler, for a line that is newly opened."""
+        """A new assembler, for a line that is newly opened, or listened to at another speed."""
         raise NotImplementedError
 
     async def run(self, context: Context) -> None:
@@ -120,33 +147,59 @@ class ReceiverDriver:
         await keep_open(context, partial(self._listen, context))
 
     async def _listen(self, context: Context, report: Reporter) -> None:
-        device, baud_rate, timeout = self._options.device, self._options.baud_rate, self._options.timeout_secs
-        clock = asyncio.get_running_loop().time
+        options = self._options
+        search = self._search()
+        form = CharacterFormat(options.data_bits, options.parity, options.stop_bits)
+        with SerialLine(options.device, USUAL_RATES[0], context.now, form) as line:
+            while (baud_rate := search.next_rate(_now())) is not None:
+                line.set_speed(baud_rate)
+                how = f"found at {baud_rate} baud" if options.baud_rate == AUTO else f"at {baud_rate} baud"
+                await self._hear(line, search, context, partial(report, connected=True), f"{options.device} {how}")
+        self._found = search.found or self._found
+        # Opening it anew also undoes what another program may have done to the line's settings.
+        raise DeviceError(f"{options.device} {self._complaint(search, form)}{self.hint}")
+
+    def _search(self) -> SpeedSearch:
+        """One speed for as long as the timeout; or all, each for half of it: a burst a second is well inside."""
+        timeout = self._options.timeout_secs
+        if self._options.baud_rate == AUTO:
+            return SpeedSearch(usual_rates(self._found), patience=timeout / 2, timeout=timeout)
+        return SpeedSearch([self._options.baud_rate], patience=timeout, timeout=timeout)
+
+    async def _hear(
+        self, line: SerialLine, search: SpeedSearch, context: Context, report: Callable[..., None], where: str
+    ) -> None:
+        """Report what comes at one speed, until it is to be given up."""
         assembler = self.assemble()
         described: tuple[str, ...] = ()
         troubles: tuple[str, ...] = ()
-        with SerialLine(device, baud_rate, context.now) as line:
-            lost_at = clock() + timeout
-            events = assembler.opened(MonoNs(time.monotonic_ns()))
-            while clock() < lost_at:
-                for event in events:
-                    if isinstance(event, Command):
-                        await line.write(event.data)
-                    _deliver(event, context)
-                    if isinstance(event, Description):
-                        described = (event.text,)
-                    if isinstance(event, Reception):
-                        troubles = tuple(trouble.text for trouble in event.troubles)
-                if any(event != _NOISE and not isinstance(event, Command | Description) for event in events):
-                    report(connected=True, detail=", ".join((f"{device} at {baud_rate} baud", *described, *troubles)))
-                    lost_at = clock() + timeout
-                events = await _next_events(line, assembler, lost_at)
-        # Opening it anew also undoes what another program may have done to the line's settings.
-        question = f"is it wired, and is baud_rate {baud_rate} the receiver's?"
-        raise DeviceError(f"{device} sends no {self.protocol}: {question}{self.hint}")
+        events = assembler.opened(_now())
+        while _now() < search.deadline:
+            for event in events:
+                if isinstance(event, Command):
+                    await line.write(event.data)
+                deliver(event, context)
+                if isinstance(event, Description):
+                    described = (event.text,)
+                if isinstance(event, Reception):
+                    troubles = tuple(trouble.text for trouble in event.troubles)
+            if any(event != _NOISE and not isinstance(event, Command | Description) for event in events):
+                search.understand(_now())
+                report(detail=", ".join((where, *described, *troubles)))
+            events = await next_events(line, assembler, search)
+
+    def _complaint(self, search: SpeedSearch, form: CharacterFormat) -> str:
+        if not search.noise:
+            return "sends nothing: is the receiver powered, and its TX wired to our RX?"
+        if self._options.baud_rate == AUTO:
+            rates = ", ".join(map(str, sorted(USUAL_RATES)))
+            return f"sends bytes, but no {self.protocol} at any usual speed ({rates}): does the receiver speak it?"
+        speed = f"{self._options.baud_rate} baud, {form}"
+        return f'sends bytes, but no {self.protocol} at {speed}: try baud_rate = "{AUTO}"'
 
 
-def _deliver(event: Event, context: Context) -> None:
+def deliver(event: Event, context: Context) -> None:
+    """Report what concerns the engine."""
     match event:
         case TimeMessage():
             context.message(event)
@@ -160,11 +213,17 @@ def _deliver(event: Event, context: Context) -> None:
             context.verdict(event)
 
 
-async def _next_events(line: SerialLine, assembler: Assembler, until: float) -> Sequence[Event]:
-    deadline = assembler.deadline()
+async def next_events(line: SerialLine, assembler: Assembler, search: SpeedSearch) -> Sequence[Event]:
+    deadline = min(search.deadline, assembler.deadline() or search.deadline)
     try:
-        async with asyncio.timeout_at(until if deadline is None else min(until, seconds(deadline))):
+        async with asyncio.timeout(seconds(deadline - _now())):
             data, received_at = await line.read()
     except TimeoutError:
         return assembler.flush()
-    return assembler.feed(data, received_at, MonoNs(time.monotonic_ns()))
+    now = _now()
+    search.hear(now)
+    return assembler.feed(data, received_at, now)
+
+
+def _now() -> MonoNs:
+    return MonoNs(time.monotonic_ns())
