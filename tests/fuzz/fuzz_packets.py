@@ -24,7 +24,7 @@ from ntp_usg.core.wire.trailer import mac_start
 VECTORS = Path(__file__).parents[1] / "vectors" / "packets.json"
 FRAME = 1600  # a bit more than any request may have
 ERAS_NS = (1 << 32) * 1_000_000_000
-MAX_CLIENTS = 50
+MAX_CLIENTS = 48
 
 
 class Fuzzer:

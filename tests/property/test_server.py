@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from ntp_usg.core.base.instants import NS_PER_SECOND, MonoNs
 from ntp_usg.core.server.access import NetworkSet
-from ntp_usg.core.server.clients import Client
 from ntp_usg.core.server.ratelimit import RateLimit
 
 # Few bits that vary, so that networks meet addresses and each other.
@@ -37,11 +36,13 @@ def test_a_look_up_finds_the_longest_of_the_networks_that_contain_the_address(
 def test_the_rate_limit_admits_exactly_what_a_counting_token_bucket_admits(
     rate: Fraction, burst: int, gaps: list[int]
 ) -> None:
-    limit, client = RateLimit(float(rate), burst), Client()
+    limit, due = RateLimit(float(rate), burst), 0
     tokens, now = Fraction(burst), 0
     for gap in gaps:
         now += gap
         tokens = min(Fraction(burst), tokens + rate * gap / NS_PER_SECOND)
         expected = tokens >= 1
         tokens -= expected
-        assert limit.admits(client, MonoNs(now)) is expected
+        after = limit.admit(due, MonoNs(now))
+        assert (after is not None) is expected
+        due = due if after is None else after

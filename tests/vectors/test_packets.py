@@ -5,10 +5,15 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ntp_usg.core.base.instants import MonoNs, WallNs
 from ntp_usg.core.base.snapshots import Leap, ServingState
+from ntp_usg.core.base.verdicts import Outcome
+from ntp_usg.core.server.access_map import UNDECIDED
+from ntp_usg.core.server.batch import ENDS, BatchResponder, Requests
+from ntp_usg.core.server.clients import MAPPED_PREFIX
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.core.server.responder import Responder
 
@@ -23,29 +28,75 @@ def serving_state(name: str) -> ServingState:
     )
 
 
-def play(responder: Responder, vector: dict[str, Any], step: dict[str, Any]) -> dict[str, str]:
-    """What the responder makes of one step, in the words of the file."""
-    after = step.get("after_ns", 0)
-    receive_time = vector.get("receive_time", FILE["receive_time"]) + after
-    reply = responder.respond(
-        bytes.fromhex(step["request"]),
-        ip_address(step.get("client", "192.0.2.1")).packed,
-        WallNs(receive_time),
-        serving_state(step.get("state", "gps")),
-        MonoNs(FILE["now"] + after),
-    )
+class InBatches:
+    """The batch responder, with the responder behind it for what it leaves undecided; each batch is one datagram."""
+
+    def __init__(self, policy: ServerPolicy) -> None:
+        self.responder = Responder(policy)
+        self.batches = BatchResponder(self.responder)
+
+    def play(
+        self, data: bytes, client: bytes, receive_time: WallNs, state: ServingState, now: MonoNs
+    ) -> dict[str, str]:
+        heads = np.zeros((1, 48), np.uint8)
+        heads[0, : len(data)] = memoryview(data[:48])
+        high, low = divmod(int.from_bytes(client, "big"), 2**64)
+        requests = Requests(
+            heads,
+            lengths=np.array([len(data)], np.uint32),
+            address_high=np.array([high], np.uint64) if len(client) == 16 else None,
+            address_low=np.array([low | (MAPPED_PREFIX if len(client) == 4 else 0)], np.uint64),
+            receive_times=np.array([receive_time]),
+        )
+        answers = self.batches.respond(requests, state, now)
+        if answers.codes[0] == UNDECIDED:
+            return alone(self.responder, data, client, receive_time, state, now)
+        end = ENDS[answers.codes[0]]
+        result = {"outcome": str(end.outcome), "reason": str(end.reason)}
+        if end.outcome is Outcome.ANSWERED:
+            self.batches.depart(heads, answers, np.array([receive_time + FILE["turnaround_ns"]]))
+            result["answer"] = heads.tobytes().hex()
+        return result
+
+
+def alone(
+    responder: Responder, data: bytes, client: bytes, receive_time: WallNs, state: ServingState, now: MonoNs
+) -> dict[str, str]:
+    """What the responder makes of one datagram, in the words of the file."""
+    reply = responder.respond(data, client, receive_time, state, now)
     result = {"outcome": str(reply.verdict.outcome), "reason": str(reply.verdict.reason)}
     if reply.packet is not None:
         result["answer"] = reply.depart(WallNs(receive_time + FILE["turnaround_ns"])).hex()
     return result
 
 
+def arguments(vector: dict[str, Any], step: dict[str, Any]) -> tuple[bytes, bytes, WallNs, ServingState, MonoNs]:
+    after = step.get("after_ns", 0)
+    return (
+        bytes.fromhex(step["request"]),
+        ip_address(step.get("client", "192.0.2.1")).packed,
+        WallNs(vector.get("receive_time", FILE["receive_time"]) + after),
+        serving_state(step.get("state", "gps")),
+        MonoNs(FILE["now"] + after),
+    )
+
+
+def expected(step: dict[str, Any]) -> dict[str, str]:
+    return {key: step[key].replace(" ", "") for key in ("outcome", "reason", "answer") if key in step}
+
+
 @pytest.mark.parametrize("vector", VECTORS, ids=[vector["name"] for vector in VECTORS])
 def test_the_responder_answers_as_the_vectors_say(vector: dict[str, Any]) -> None:
     responder = Responder(ServerPolicy(**FILE["policies"][vector["policy"]]))
     for step in vector["steps"]:
-        expected = {key: step[key].replace(" ", "") for key in ("outcome", "reason", "answer") if key in step}
-        assert play(responder, vector, step) == expected
+        assert alone(responder, *arguments(vector, step)) == expected(step)
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=[vector["name"] for vector in VECTORS])
+def test_the_batch_responder_answers_as_the_vectors_say(vector: dict[str, Any]) -> None:
+    responder = InBatches(ServerPolicy(**FILE["policies"][vector["policy"]]))
+    for step in vector["steps"]:
+        assert responder.play(*arguments(vector, step)) == expected(step)
 
 
 def test_an_answer_is_never_longer_than_its_request() -> None:

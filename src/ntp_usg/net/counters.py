@@ -18,8 +18,8 @@ class VerdictCounters:
     def __init__(self, words: "array[int] | memoryview[int] | None" = None) -> None:
         self._words = array("Q", bytes(8 * WORDS)) if words is None else words
 
-    def count(self, verdict: Verdict) -> None:
-        self._words[_INDEX[verdict]] += 1
+    def count(self, verdict: Verdict, number: int = 1) -> None:
+        self._words[_INDEX[verdict]] += number
 
     @property
     def clients(self) -> int:

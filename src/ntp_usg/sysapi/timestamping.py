@@ -29,16 +29,16 @@ _OPTIONS = (
     (_SO_TIMESTAMPNS_NEW, 1, "SO_TIMESTAMPNS"),
     (_SO_TIMESTAMPNS_OLD, 1, "SO_TIMESTAMPNS"),
 )
-_STAMPS = {
+STAMPS = {
     _SO_TIMESTAMPING_NEW: struct.Struct("=qq"),
     _SO_TIMESTAMPING_OLD: struct.Struct("@ll"),
     _SO_TIMESTAMPNS_NEW: struct.Struct("=qq"),
     _SO_TIMESTAMPNS_OLD: struct.Struct("@ll"),
 }
-_IN_PKTINFO = struct.Struct("@i4s4s")  # interface, our address for the answer, address in the packet
-_IN6_PKTINFO = struct.Struct("@16sI")
+IN_PKTINFO = struct.Struct("@i4s4s")  # interface, our address for the answer, address in the packet
+IN6_PKTINFO = struct.Struct("@16sI")
 
-ANCILLARY_SIZE = socket.CMSG_SPACE(3 * 16) + socket.CMSG_SPACE(_IN6_PKTINFO.size)
+ANCILLARY_SIZE = socket.CMSG_SPACE(3 * 16) + socket.CMSG_SPACE(IN6_PKTINFO.size)
 """Bytes that `recvmsg` needs for a receive timestamp and the packet information."""
 
 
@@ -96,7 +96,7 @@ def receive_time(ancillary: Sequence[ControlMessage]) -> HostNs | None:
     That happens even with stamps enabled: the kernel switches them on in the background, some packets later.
     """
     for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind in _STAMPS and len(data) >= (layout := _STAMPS[kind]).size:
+        if level == socket.SOL_SOCKET and kind in STAMPS and len(data) >= (layout := STAMPS[kind]).size:
             seconds, nanoseconds = layout.unpack_from(data)
             return HostNs(seconds * NS_PER_SECOND + nanoseconds) if seconds else None
     return None
@@ -113,11 +113,11 @@ def enable_packet_info(endpoint: socket.socket) -> None:
 def local_address(ancillary: Sequence[ControlMessage]) -> LocalAddress | None:
     """Which of our addresses was asked; None where the kernel has not said or a multicast group was."""
     for level, kind, data in ancillary:
-        if level == socket.IPPROTO_IP and kind == IP_PKTINFO and len(data) >= _IN_PKTINFO.size:
-            return LocalAddress(_IN_PKTINFO.unpack_from(data)[1], 0)
-        if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO and len(data) >= _IN6_PKTINFO.size:
-            packed, interface = _IN6_PKTINFO.unpack_from(data)
-            return None if packed[0] == 0xFF else LocalAddress(packed, interface if _is_link_local(packed) else 0)
+        if level == socket.IPPROTO_IP and kind == IP_PKTINFO and len(data) >= IN_PKTINFO.size:
+            return LocalAddress(IN_PKTINFO.unpack_from(data)[1], 0)
+        if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO and len(data) >= IN6_PKTINFO.size:
+            packed, interface = IN6_PKTINFO.unpack_from(data)
+            return None if packed[0] == 0xFF else LocalAddress(packed, interface if is_link_local(packed) else 0)
     return None
 
 
@@ -126,10 +126,10 @@ def packet_info_control(local: LocalAddress | None) -> list[ControlMessage]:
     if local is None:
         return []
     if len(local.packed) == 4:
-        return [(socket.IPPROTO_IP, IP_PKTINFO, _IN_PKTINFO.pack(local.interface, local.packed, bytes(4)))]
-    return [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, _IN6_PKTINFO.pack(local.packed, local.interface))]
+        return [(socket.IPPROTO_IP, IP_PKTINFO, IN_PKTINFO.pack(local.interface, local.packed, bytes(4)))]
+    return [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, IN6_PKTINFO.pack(local.packed, local.interface))]
 
 
-def _is_link_local(packed: bytes) -> bool:
-    # Only here: naming the interface elsewhere would pin the answer to it and bypass routing.
+def is_link_local(packed: bytes) -> bool:
+    """Only there the interface belongs to the address; elsewhere, naming it would bypass routing."""
     return packed[0] == 0xFE and packed[1] & 0xC0 == 0x80

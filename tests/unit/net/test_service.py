@@ -7,12 +7,11 @@ import pytest
 from ntp_usg.core.base.instants import MonoNs, WallNs
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.snapshots import Leap
-from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.core.wire.header import Header, parse_header
 from ntp_usg.core.wire.timestamps import from_ntp
-from ntp_usg.net.service import BATCH, Route
-from ntp_usg.sysapi.timestamping import LocalAddress
+from ntp_usg.net.service import BATCH, FEW
+from ntp_usg.sysapi.datagram_batch import DatagramBatch
 
 HOUR_NS = 3_600_000_000_000
 IP_RECVERR = 11
@@ -92,15 +91,36 @@ def test_when_another_program_has_moved_the_host_clock_answers_are_unsynchronise
     assert exchange(made).leap is Leap.NONE
 
 
-@pytest.mark.parametrize("age_ns", [-1_000_000, 2_000_000_000])
-def test_a_stamp_from_before_a_step_of_the_clock_is_not_believed(bench, request_packet, client, age_ns):
+@pytest.fixture
+def forge(monkeypatch) -> Callable[..., None]:
+    """Have the datagrams of a bench changed after they have come in, into what no test can send."""
+
+    def arrange(bench, change: Callable[[DatagramBatch], object]) -> None:
+        batch = bench.service._batches[0]
+        receive = batch.receive
+
+        def receive_forged() -> int:
+            count = receive()
+            change(batch)
+            return count
+
+        monkeypatch.setattr(batch, "receive", receive_forged)
+
+    return arrange
+
+
+@pytest.mark.parametrize("number", [1, FEW])
+@pytest.mark.parametrize("age_ns", [-1_000_000_000, 2_000_000_000])
+def test_a_stamp_from_before_a_step_of_the_clock_is_not_believed(bench, request_packet, client, forge, age_ns, number):
     made, sock = bench(), client()
-    stamp = time.time_ns() - age_ns
-    route = Route(0, LocalAddress(b"\x7f\0\0\x01", 0), sock.getsockname())
+    forge(made, lambda batch: batch.stamps.fill(time.time_ns() - age_ns))
     before = time.time_ns()
-    assert made.service._serve(request_packet(), stamp, route).outcome is Outcome.ANSWERED
-    received, _ = times(parse_header(sock.recv(1000)))
-    assert before - 1 <= received <= time.time_ns()
+    for _ in range(number):
+        sock.sendto(request_packet(), ("127.0.0.1", made.port))
+    made.service.drain(0)
+    for _ in range(number):
+        received, _ = times(parse_header(sock.recv(1000)))
+        assert before - 1 <= received <= time.time_ns()
 
 
 def test_our_own_address_and_port_is_no_client(bench, request_packet):
@@ -118,10 +138,12 @@ def test_a_client_with_our_port_at_another_address_is_served(bench, client, requ
     assert parse_header(sock.recv(1000)).stratum == 1
 
 
-def test_source_port_0_is_no_client(bench, request_packet):
-    made = bench()
-    route = Route(0, LocalAddress(b"\x7f\0\0\x01", 0), ("127.0.0.1", 0))
-    assert made.service._serve(request_packet(), None, route) == Verdict(Outcome.DROPPED, Reason.BAD_SOURCE)
+def test_source_port_0_is_no_client(bench, request_packet, client, forge):
+    made, sock = bench(), client()
+    forge(made, lambda batch: batch.ports.fill(0))
+    sock.sendto(request_packet(), ("127.0.0.1", made.port))
+    made.service.drain(0)
+    assert made.counters.as_dict() == {"dropped/bad_source": 1}
 
 
 def test_every_datagram_is_counted_under_its_verdict(bench, client, request_packet):
@@ -160,11 +182,49 @@ def test_an_error_of_an_earlier_answer_does_not_end_the_serving(bench, client, r
     assert parse_header(sock.recv(1000)).stratum == 1
 
 
-def test_an_answer_that_the_kernel_refuses_is_counted_as_such(bench, client, request_packet):
-    made, sock = bench(), client()
-    not_ours = LocalAddress(socket.inet_aton("192.0.2.77"), 0)
-    verdict = made.service._serve(request_packet(), None, Route(0, not_ours, sock.getsockname()))
-    assert verdict == Verdict(Outcome.DROPPED, Reason.SEND_FAILED)
+@pytest.mark.parametrize("number", [2, FEW + 1])
+def test_an_answer_that_the_kernel_refuses_is_counted_as_such_and_keeps_no_other_back(
+    bench, client, request_packet, forge, number
+):
+    made, sock = bench("0.0.0.0:0"), client()
+
+    def not_asked_at_an_address_of_ours(batch: DatagramBatch) -> None:
+        control = batch._control[0].tobytes().replace(socket.inet_aton("127.0.0.1"), socket.inet_aton("192.0.2.77"))
+        batch._control[0] = memoryview(control)
+
+    forge(made, not_asked_at_an_address_of_ours)
+    for _ in range(number):
+        sock.sendto(request_packet(), ("127.0.0.1", made.port))
+    made.service.drain(0)
+    assert made.counters.as_dict() == {"dropped/send_failed": 1, "answered/basic": number - 1}
+    for _ in range(number - 1):
+        assert parse_header(sock.recv(1000)).stratum == 1
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "127.0.0.1:0", "[::]:0", "[::1]:0"])
+def test_a_batch_is_answered_like_its_requests_one_by_one(bench, client, request_packet, listen):
+    made = bench(listen, policy=ServerPolicy(deny=("127.0.0.7",), rate_limit=False))
+    hosts = ["::1"] if "[" in listen else ["127.0.0.1", "127.0.0.2", "127.0.0.7"]
+    socks = {host: client(host) for host in hosts}
+    requests: dict[str, list[bytes]] = {host: [] for host in hosts}
+    for row in range(3 * FEW):
+        host = hosts[row % len(hosts)]
+        packet = request_packet() if row % 5 else b"\x24" + bytes(47)  # some are answers, and no requests
+        requests[host] += [packet] if row % 5 else []
+        socks[host].sendto(packet, ("::1" if "[" in listen else "127.0.0.1", made.port))
+    made.service.drain(0)
+    denied = requests.pop("127.0.0.7", [])
+    for host, packets in requests.items():
+        for packet in packets:
+            data, source = socks[host].recvfrom(1000)
+            assert source[1] == made.port
+            assert data[24:32] == packet[40:]
+            received, transmitted = times(parse_header(data))
+            assert time.time_ns() - 1_000_000_000 < received <= transmitted < time.time_ns() + 1_000_000
+    counts = made.counters.as_dict()
+    assert counts.pop("dropped/bad_mode") == len([row for row in range(3 * FEW) if row % 5 == 0])
+    assert counts.pop("answered/basic") == sum(map(len, requests.values()))
+    assert counts == ({"dropped/access_denied": len(denied)} if denied else {})
 
 
 def test_what_is_handed_up_can_be_answered_from_the_address_that_was_asked(bench, client):

@@ -43,6 +43,16 @@ class NetworkSet:
             tables[size].setdefault(shift, {})[int(network.network_address) >> shift] = text
         self._tables = {size: sorted(by_shift.items()) for size, by_shift in tables.items()}
 
+    def borders(self, size: int) -> set[int]:
+        """The addresses of `size` bytes at which an entry begins, or the first one after it."""
+        return {
+            border
+            for shift, entries in self._tables[size]
+            for number in entries
+            for border in (number << shift, (number + 1) << shift)
+            if border >> size * 8 == 0
+        }
+
     def match(self, address: bytes) -> str | None:
         """The entry with the longest prefix that a packed address falls under, as it was written."""
         number = int.from_bytes(address, "big")
@@ -64,6 +74,10 @@ class Access:
         self._deny = NetworkSet((*policy.deny, *_IMPOSSIBLE))
         self._allow = None if policy.allow is None else NetworkSet(policy.allow)
         self._monitor = NetworkSet(policy.monitor)
+
+    def borders(self, size: int) -> list[int]:
+        """Where in the space of addresses of `size` bytes the verdict on requests for the time may change."""
+        return sorted(self._deny.borders(size) | (self._allow.borders(size) if self._allow else set()))
 
     def refusal(self, address: bytes, *, monitoring: bool) -> Reason | None:
         """Why the client with this packed, unmapped address gets no answer; None if it gets one."""

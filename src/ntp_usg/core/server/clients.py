@@ -1,62 +1,203 @@
-"""What the server remembers of its clients: a bounded table that forgets whoever has been silent longest."""
+"""What the server remembers of its clients: arrays of a fixed size, so that a whole batch is looked up at once.
 
-from collections import OrderedDict
+A client belongs to one bucket of eight places, by a keyed fingerprint of its address. A new one takes the place of the
+bucket's client that has been silent longest: constant work, whatever anybody sends.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ntp_usg.core.base.instants import MonoNs
 
+Words = NDArray[np.uint64]
+Places = NDArray[np.int64]
 
-class Client:
-    """What is known of one address."""
+WAYS = 8
+"""Places of a bucket: with fewer, clients would push each other out of a table that is half empty."""
 
-    __slots__ = ("due", "epoch", "hits", "last_seen", "next_kiss", "receive_timestamp", "transmit_timestamp")
+MAPPED_PREFIX = 0xFFFF << 32
+"""What stands before an IPv4 address where it is written as an IPv6 one (RFC 4291 section 2.5.5.2)."""
 
-    def __init__(self) -> None:
-        self.hits = 0
-        self.last_seen = MonoNs(0)
-        self.due = 0
-        """When its token bucket is full again, on the monotonic clock; see `ratelimit`."""
-        self.next_kiss = 0
-        """Before this it gets no further kiss-o'-death."""
-        self.receive_timestamp = 0
-        """When its last request came and our answer left, as 64-bit NTP timestamps: for interleaved mode."""
-        self.transmit_timestamp = 0
-        """0 = nothing to interleave with."""
-        self.epoch = 0
-        """The clock's epoch that both belong to."""
+_COLUMNS: tuple[tuple[str, str], ...] = (
+    ("fingerprint", "u8"),
+    ("last_seen", "i8"),
+    ("due", "i8"),
+    ("next_kiss", "i8"),
+    ("receive_timestamp", "u8"),
+    ("transmit_timestamp", "u8"),
+    ("address_high", "u8"),
+    ("address_low", "u8"),
+    ("hits", "i8"),
+    ("epoch", "i8"),
+)
+BYTES_PER_CLIENT = 8 * len(_COLUMNS)
+
+_MASK = 2**64 - 1
+# Odd constants of splitmix64 (Steele, Lea and Flood 2014): multiplying by them and folding is reversible.
+_MULTIPLIERS = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+_FOLD = 32
+_WORD_MULTIPLIERS = tuple(np.uint64(each) for each in _MULTIPLIERS)
+_HALF = np.uint64(_FOLD)
+_ONE = np.uint64(1)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRecord:
+    """One client as people see it."""
+
+    address: bytes
+    """4 or 16 bytes."""
+    hits: int
+    last_seen: MonoNs
 
 
 class ClientTable:
-    """The clients by packed address, the least recent first; every operation on one client takes constant time."""
+    """The columns as arrays (`columns`) for many clients at once, and as attributes that give plain integers for one.
 
-    def __init__(self, max_clients: int) -> None:
-        self._clients: OrderedDict[bytes, Client] = OrderedDict()
-        self.resize(max_clients)
+    due: when its token bucket is full again, see `ratelimit`; next_kiss: no kiss-o'-death before; both monotonic.
+    receive_timestamp, transmit_timestamp: when its last request came and our answer left, for interleaved mode, as
+    64-bit NTP timestamps, 0 = nothing to interleave with; epoch: that of the clock to which both belong.
+    `seed` should be secret: who knows it can crowd a bucket.
+    """
+
+    due: "memoryview[int]"
+    next_kiss: "memoryview[int]"
+    receive_timestamp: "memoryview[int]"
+    transmit_timestamp: "memoryview[int]"
+    epoch: "memoryview[int]"
+    hits: "memoryview[int]"
+    last_seen: "memoryview[int]"
+
+    def __init__(self, max_clients: int, memory: memoryview | None = None, seed: int = 0) -> None:
+        size = table_bytes(max_clients)
+        self._buckets = size // BYTES_PER_CLIENT // WAYS
+        words = np.frombuffer(bytearray(size) if memory is None else memory, np.uint64)
+        self.columns: dict[str, NDArray[Any]] = {}
+        for (name, kind), column in zip(_COLUMNS, words.reshape(len(_COLUMNS), -1), strict=True):
+            self.columns[name] = column.view(kind)
+            setattr(self, name, memoryview(self.columns[name].data))
+        self._fingerprints = self.columns["fingerprint"].reshape(-1, WAYS)
+        self._last_seen = self.columns["last_seen"].reshape(-1, WAYS)
+        self._bucket_view = memoryview(self.columns["fingerprint"].data)
+        self._seeds = (seed & _MASK, seed >> 64 & _MASK)
+        self._length = int(np.count_nonzero(self._fingerprints))
 
     def __len__(self) -> int:
-        return len(self._clients)
+        return self._length
 
-    def visit(self, address: bytes, now: MonoNs) -> Client:
-        """The record of a client that has just sent something."""
-        client = self._clients.get(address)
-        if client is None:
-            if len(self._clients) >= self._max_clients:
-                self._clients.popitem(last=False)
-            client = self._clients[address] = Client()
-        else:
-            self._clients.move_to_end(address)
-        client.hits += 1
-        client.last_seen = now
-        return client
+    def visit(self, address: bytes, now: MonoNs) -> int:
+        """The place of a client that has just sent something; `address` has 4 or 16 bytes."""
+        number = int.from_bytes(address, "big")
+        high, low = (0, MAPPED_PREFIX | number) if len(address) == 4 else (number >> 64, number & _MASK)
+        fingerprint = self._fingerprint(high, low)
+        bucket = (fingerprint >> 32) * self._buckets >> 32
+        first = bucket * WAYS
+        try:
+            place = first + self._bucket_view[first : first + WAYS].tolist().index(fingerprint)
+        except ValueError:
+            place = first + int(self._last_seen[bucket].argmin())
+            words = np.array([[fingerprint], [high], [low]], np.uint64)
+            self._settle(np.array([place]), words[0], words[1], words[2], now)
+        self.hits[place] += 1
+        self.last_seen[place] = now
+        return place
 
-    def resize(self, max_clients: int) -> None:
-        """Change the bound, and forget the least recent clients where it is now exceeded."""
-        if max_clients < 1:
-            raise ValueError(f"max_clients is {max_clients}, but must be 1 or more")
-        self._max_clients = max_clients
-        while len(self._clients) > max_clients:
-            self._clients.popitem(last=False)
+    def visit_many(self, high: Words | None, low: Words, now: MonoNs) -> tuple[Places, Places]:
+        """The places of the clients of a batch, and how many of its requests came from the same one before each.
+
+        `high` and `low` are the halves of their addresses; IPv4 ones, all mapped, need no `high`.
+        """
+        fingerprints = self._fingerprint_many(high, low)
+        buckets = ((fingerprints >> _HALF) * np.uint64(self._buckets) >> _HALF).view(np.int64)
+        found = self._fingerprints[buckets] == fingerprints[:, None]
+        places: Places = buckets * WAYS + found.argmax(1)
+        pending = np.flatnonzero(self.columns["fingerprint"][places] != fingerprints)
+        while pending.size:
+            # One newcomer of each bucket a round: the next may be the same client again.
+            crowded, first = np.unique(buckets[pending], return_index=True)
+            chosen = pending[first]
+            settled = crowded * WAYS + self._last_seen[crowded].argmin(1)
+            self._settle(settled, fingerprints[chosen], 0 if high is None else high[chosen], low[chosen], now)
+            found = self._fingerprints[buckets[pending]] == fingerprints[pending][:, None]
+            places[pending] = buckets[pending] * WAYS + found.argmax(1)
+            pending = pending[~found.any(1)]
+        earlier = _occurrences(places)
+        hits = self.columns["hits"]
+        hits[places] += earlier + 1  # of the same place written twice, the last one stays: the one with all of them
+        self.columns["last_seen"][places] = now
+        return places, earlier
 
     def refill(self) -> None:
         """Fill every token bucket, as a new rate asks for: `due` was counted in intervals of the old one."""
-        for client in self._clients.values():
-            client.due = 0
+        self.columns["due"][:] = 0
+
+    def records(self) -> Iterator[ClientRecord]:
+        """Everybody, the latest first."""
+        columns = self.columns
+        present = np.flatnonzero(columns["fingerprint"])
+        for place in present[np.argsort(-columns["last_seen"][present].view(np.int64), kind="stable")]:
+            high, low = int(columns["address_high"][place]), int(columns["address_low"][place])
+            is_ipv4 = high == 0 and low >> 32 == MAPPED_PREFIX >> 32
+            packed = (low & 0xFFFFFFFF).to_bytes(4, "big") if is_ipv4 else (high << 64 | low).to_bytes(16, "big")
+            yield ClientRecord(packed, int(columns["hits"][place]), MonoNs(int(columns["last_seen"][place])))
+
+    def _settle(self, places: Places, fingerprints: Words, high: Words | int, low: Words, now: MonoNs) -> None:
+        """Give places to newcomers, and forget who was there."""
+        columns = self.columns
+        self._length += int(np.count_nonzero(columns["fingerprint"][places] == 0))
+        for column in columns.values():
+            column[places] = 0
+        columns["fingerprint"][places] = fingerprints
+        columns["address_high"][places] = high
+        columns["address_low"][places] = low
+        columns["last_seen"][places] = now
+
+    def _fingerprint(self, high: int, low: int) -> int:
+        """Reversible for IPv4, so that no two of its addresses share one; for IPv6, 64 of 128 bits under a secret."""
+        value = (high ^ self._seeds[0]) * _MULTIPLIERS[0] & _MASK
+        value = ((value ^ value >> _FOLD ^ low ^ self._seeds[1]) * _MULTIPLIERS[1]) & _MASK
+        value = ((value ^ value >> _FOLD) * _MULTIPLIERS[2]) & _MASK
+        return (value ^ value >> _FOLD) or 1
+
+    def _fingerprint_many(self, high: Words | None, low: Words) -> Words:
+        first, second, third = _WORD_MULTIPLIERS
+        if high is None:
+            start = self._seeds[0] * _MULTIPLIERS[0] & _MASK
+            value = low ^ np.uint64(start ^ start >> _FOLD ^ self._seeds[1])
+        else:
+            value = (high ^ np.uint64(self._seeds[0])) * first
+            value ^= value >> _HALF
+            value ^= low
+            value ^= np.uint64(self._seeds[1])
+        value *= second
+        value ^= value >> _HALF
+        value *= third
+        value ^= value >> _HALF
+        largest: Words = np.maximum(value, _ONE)
+        return largest
+
+
+def _occurrences(places: Places) -> Places:
+    """How often each value has occurred before."""
+    ordered = np.sort(places)
+    repeats = ordered[1:] == ordered[:-1]
+    if not np.count_nonzero(repeats):
+        return np.zeros_like(places)
+    order = np.argsort(places, kind="stable")
+    indexes = np.arange(len(places))
+    begins = np.ones(len(places), np.bool_)
+    begins[1:] = ~repeats
+    occurrences = np.empty_like(places)
+    occurrences[order] = indexes - np.maximum.accumulate(np.where(begins, indexes, 0))
+    return occurrences
+
+
+def table_bytes(max_clients: int) -> int:
+    """Memory of a table for so many clients. Raises ValueError where it would be none."""
+    if max_clients < 1:
+        raise ValueError(f"max_clients is {max_clients}, but must be 1 or more")
+    return -(-max_clients // WAYS) * WAYS * BYTES_PER_CLIENT

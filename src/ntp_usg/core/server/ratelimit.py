@@ -1,10 +1,15 @@
 """How often one client may ask: a token bucket, and now and then a kiss-o'-death that says so."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ntp_usg.core.base.instants import NS_PER_SECOND, MonoNs
-from ntp_usg.core.server.clients import Client
 
 KISS_INTERVAL_NS = NS_PER_SECOND
 """A client that does not listen gets silence in between, so that nobody can be hit with kisses in its name."""
+
+_LONGEST_NS = 2**61
+"""Over seventy years: with it, sums of times still fit into the 64 bits of an array."""
 
 
 class RateLimit:
@@ -17,21 +22,26 @@ class RateLimit:
     def __init__(self, packets_per_second: float, burst_size: int) -> None:
         if not packets_per_second > 0 or burst_size < 1:
             raise ValueError(f"a rate of {packets_per_second} a second in bursts of {burst_size} would admit nobody")
-        self._interval_ns = round(NS_PER_SECOND / packets_per_second)
-        self._tolerance_ns = self._interval_ns * (burst_size - 1)
+        self._interval_ns = round(min(NS_PER_SECOND / packets_per_second, _LONGEST_NS / 1024))
+        self._tolerance_ns = min(self._interval_ns * (burst_size - 1), _LONGEST_NS)
 
-    def admits(self, client: Client, now: MonoNs) -> bool:
-        """Whether this request may be answered, which takes a token. The first one of a new client always may."""
-        due = max(client.due, now)
-        if due - now > self._tolerance_ns:
-            return False
-        client.due = due + self._interval_ns
-        return True
+    def admit(self, due: int, now: MonoNs) -> int | None:
+        """The client's `due` after one more request; None if it is refused. A new client, `due` 0, always may."""
+        due = max(due, now)
+        return None if due - now > self._tolerance_ns else due + self._interval_ns
+
+    def admit_many(
+        self, due: NDArray[np.int64], now: MonoNs, earlier: NDArray[np.int64]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """The same for many: who is admitted, and what becomes of their `due`.
+
+        `earlier` counts the requests of the same client before it that came at the same time: once one is refused, so
+        are all after it.
+        """
+        due = np.maximum(due, now) + earlier * self._interval_ns
+        return due - now <= self._tolerance_ns, due + self._interval_ns
 
 
-def may_kiss(client: Client, now: MonoNs) -> bool:
-    """Whether a refused client may be told so: at most once a second."""
-    if now < client.next_kiss:
-        return False
-    client.next_kiss = now + KISS_INTERVAL_NS
-    return True
+def may_kiss(next_kiss: int, now: MonoNs) -> bool:
+    """Whether a refused client may be told so: at most once a second, so its `next_kiss` is then to be moved on."""
+    return now >= next_kiss

@@ -8,10 +8,10 @@ from ntp_usg.core.base.instants import MonoNs, WallNs
 from ntp_usg.core.base.snapshots import UNSYNCHRONISED_STRATUM, Leap, ServingState
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.server.access import Access, unmapped
-from ntp_usg.core.server.clients import Client, ClientTable
+from ntp_usg.core.server.clients import ClientTable, table_bytes
 from ntp_usg.core.server.policy import ServerPolicy
-from ntp_usg.core.server.ratelimit import RateLimit, may_kiss
-from ntp_usg.core.wire.header import HEADER, HEADER_LENGTH, VERSIONS, Mode, version_of
+from ntp_usg.core.server.ratelimit import KISS_INTERVAL_NS, RateLimit, may_kiss
+from ntp_usg.core.wire.header import HEADER_LENGTH, VERSIONS, Mode, version_of
 from ntp_usg.core.wire.timestamps import to_ntp, to_short
 from ntp_usg.core.wire.trailer import mac_start
 
@@ -20,9 +20,11 @@ MAX_REQUEST_LENGTH = 1472
 
 CONTROL_HEADER_LENGTH = 12
 
-_REQUEST = Struct(">Bxbx20xQQQ")
+_REQUEST = Struct(">BxBx20xQQQ")
 """First octet, poll, origin, receive and transmit timestamps: all that an answer takes from a header."""
 
+_START = Struct(">BBbbII4sQ")
+_TIMESTAMPS = Struct(">QQQ")
 _TIMESTAMP = Struct(">Q")
 _TRANSMIT_OFFSET = 40
 _LAST_BIT = 1
@@ -35,19 +37,22 @@ _RATE_KISS = Verdict(Outcome.ANSWERED, Reason.RATE_KISS)
 class Reply:
     """What becomes of one request: a verdict, and a packet if it is answered."""
 
-    __slots__ = ("_client", "_epoch", "_receive_timestamp", "packet", "verdict")
+    __slots__ = ("_clients", "_epoch", "_place", "_receive_timestamp", "packet", "verdict")
 
     def __init__(
         self,
         verdict: Verdict,
         packet: bytearray | None = None,
-        client: Client | None = None,
+        *,
+        clients: ClientTable | None = None,
+        place: int = 0,
         receive_timestamp: int = 0,
         epoch: int = 0,
     ) -> None:
         self.verdict = verdict
         self.packet = packet
-        self._client = client
+        self._clients = clients
+        self._place = place
         self._receive_timestamp = receive_timestamp
         self._epoch = epoch
 
@@ -61,10 +66,10 @@ class Reply:
         transmit_timestamp = to_ntp(transmit_time) & ~_LAST_BIT
         if self.verdict is not _INTERLEAVED:
             _TIMESTAMP.pack_into(self.packet, _TRANSMIT_OFFSET, transmit_timestamp)
-        if self._client is not None:
-            self._client.receive_timestamp = self._receive_timestamp
-            self._client.transmit_timestamp = transmit_timestamp
-            self._client.epoch = self._epoch
+        if self._clients is not None:
+            self._clients.receive_timestamp[self._place] = self._receive_timestamp
+            self._clients.transmit_timestamp[self._place] = transmit_timestamp
+            self._clients.epoch[self._place] = self._epoch
         return self.packet
 
 
@@ -88,21 +93,21 @@ _HANDED_UP = Reply(Verdict(Outcome.HANDED_UP, Reason.NOT_FOR_WORKER))
 
 
 class Responder:
-    """Answers under a policy and keeps a record of each recent client.
+    """Answers under a policy and keeps a record of each recent client, in a table that others may write to as well.
 
     Raises ValueError at a policy that can't be followed.
     """
 
-    def __init__(self, policy: ServerPolicy) -> None:
-        self.clients = ClientTable(policy.max_clients)
+    def __init__(self, policy: ServerPolicy, clients: ClientTable | None = None) -> None:
+        self.clients = ClientTable(policy.max_clients) if clients is None else clients
         self.adopt(policy)
 
     def adopt(self, policy: ServerPolicy) -> None:
         """Follow a new policy from now on; clients stay known. One that raises ValueError changes nothing."""
         access, limit = Access(policy), RateLimit(policy.packets_per_second, policy.burst_size)
-        self.clients.resize(policy.max_clients)
+        table_bytes(policy.max_clients)  # raises its ValueError; the table itself keeps its size
         self.clients.refill()
-        self.policy, self._access, self._limit = policy, access, limit
+        self.policy, self.access, self.limit = policy, access, limit
 
     def respond(
         self, data: bytes | memoryview, client: bytes, receive_time: WallNs, state: ServingState, now: MonoNs
@@ -112,14 +117,15 @@ class Responder:
         Nothing is remembered of a packet that is no request, nor of a client that has no access.
         """
         address = unmapped(client)
-        refusal = _fault(data) or self._access.refusal(address, monitoring=_is_control(data))
+        refusal = _fault(data) or self.access.refusal(address, monitoring=_is_control(data))
         if refusal is not None:
             return _DROPPED[refusal]
-        record = self.clients.visit(address, now)
-        if self.policy.rate_limit and not self._limit.admits(record, now):
-            if _is_control(data) or not may_kiss(record, now):
+        place = self.clients.visit(address, now)
+        if self.policy.rate_limit and not self._admits(place, now):
+            if _is_control(data) or not may_kiss(self.clients.next_kiss[place], now):
                 return _DROPPED[Reason.RATE_LIMITED]
-            return Reply(_RATE_KISS, self._answer(data, record, receive_time, unusable(state, b"RATE"), now).packet)
+            self.clients.next_kiss[place] = now + KISS_INTERVAL_NS
+            return Reply(_RATE_KISS, self._answer(data, place, receive_time, unusable(state, b"RATE"), now).packet)
         if _is_control(data):
             return _HANDED_UP
         if len(data) > HEADER_LENGTH and mac_start(data) < len(data):
@@ -127,10 +133,16 @@ class Responder:
             return _DROPPED[Reason.UNSUPPORTED_AUTHENTICATION]
         if now > state.expires_at:
             state = unusable(state, b"INIT")
-        return self._answer(data, record, receive_time, state, now)
+        return self._answer(data, place, receive_time, state, now)
+
+    def _admits(self, place: int, now: MonoNs) -> bool:
+        due = self.limit.admit(self.clients.due[place], now)
+        if due is not None:
+            self.clients.due[place] = due
+        return due is not None
 
     def _answer(
-        self, data: bytes | memoryview, client: Client, receive_time: WallNs, state: ServingState, now: MonoNs
+        self, data: bytes | memoryview, place: int, receive_time: WallNs, state: ServingState, now: MonoNs
     ) -> Reply:
         """Build the answer, interleaved where that is asked for and can be given (RFC 9769 section 2).
 
@@ -141,30 +153,47 @@ class Responder:
         """
         first, poll, origin, receive, transmit = _REQUEST.unpack_from(data)
         verdict, remembered, echoed, transmit_timestamp = _BASIC, None, transmit, 0
+        clients = self.clients
         receive_timestamp = to_ntp(receive_time) | _LAST_BIT
-        synchronised = state.leap is not Leap.UNSYNCHRONISED and state.stratum < UNSYNCHRONISED_STRATUM
-        if synchronised and self.policy.interleaved:
-            remembered = client
-            if receive_timestamp == client.receive_timestamp:
+        if self.policy.interleaved and is_usable(state):
+            remembered = clients
+            last_received, last_sent = clients.receive_timestamp[place], clients.transmit_timestamp[place]
+            if receive_timestamp == last_received:
                 receive_timestamp += 2  # can't overflow: whole nanoseconds end well before the last units of an era
-            found = client.transmit_timestamp and origin == client.receive_timestamp and client.epoch == state.epoch
-            if found and receive != transmit:
-                verdict, echoed, transmit_timestamp = _INTERLEAVED, receive, client.transmit_timestamp
-                client.transmit_timestamp = 0
-        packet = HEADER.pack(
-            (state.leap if synchronised else Leap.UNSYNCHRONISED) << 6 | first & 0o70 | Mode.SERVER,
-            state.stratum if synchronised else 0,
-            poll,
-            state.precision,
-            to_short(state.root_delay),
-            to_short(state.root_dispersion_at(now)),
-            state.reference_id,
-            to_ntp(state.reference_time) if state.reference_time else 0,
-            echoed,
-            receive_timestamp,
-            transmit_timestamp,
+            if last_sent and origin == last_received and clients.epoch[place] == state.epoch and receive != transmit:
+                verdict, echoed, transmit_timestamp = _INTERLEAVED, receive, last_sent
+                clients.transmit_timestamp[place] = 0
+        packet = bytearray(answer_start(state, now) + _TIMESTAMPS.pack(echoed, receive_timestamp, transmit_timestamp))
+        packet[0] |= first & 0o70
+        packet[2] = poll
+        return Reply(
+            verdict,
+            packet,
+            clients=remembered,
+            place=place,
+            receive_timestamp=receive_timestamp,
+            epoch=state.epoch,
         )
-        return Reply(verdict, bytearray(packet), remembered, receive_timestamp, state.epoch)
+
+
+def is_usable(state: ServingState) -> bool:
+    """Whether an answer from this state may be used to set a clock."""
+    return state.leap is not Leap.UNSYNCHRONISED and state.stratum < UNSYNCHRONISED_STRATUM
+
+
+def answer_start(state: ServingState, now: MonoNs) -> bytes:
+    """The first three 64-bit words of every answer from a state; version and poll are the request's."""
+    usable = is_usable(state)
+    return _START.pack(
+        (state.leap if usable else Leap.UNSYNCHRONISED) << 6 | Mode.SERVER,
+        state.stratum if usable else 0,
+        0,
+        state.precision,
+        to_short(state.root_delay),
+        to_short(state.root_dispersion_at(now)),
+        state.reference_id,
+        to_ntp(state.reference_time) if state.reference_time else 0,
+    )
 
 
 def _fault(data: bytes | memoryview) -> Reason | None:

@@ -1,12 +1,24 @@
+import numpy as np
 import pytest
 
 from ntp_usg.core.base.instants import NS_PER_SECOND, MonoNs
-from ntp_usg.core.server.clients import Client
-from ntp_usg.core.server.ratelimit import RateLimit, may_kiss
+from ntp_usg.core.server.ratelimit import KISS_INTERVAL_NS, RateLimit, may_kiss
+
+
+class Client:
+    """One client's bucket."""
+
+    def __init__(self) -> None:
+        self.due = 0
 
 
 def admitted(limit: RateLimit, client: Client, *, at: float, requests: int) -> int:
-    return sum(limit.admits(client, MonoNs(int(at * NS_PER_SECOND))) for _ in range(requests))
+    count = 0
+    for _ in range(requests):
+        due = limit.admit(client.due, MonoNs(int(at * NS_PER_SECOND)))
+        if due is not None:
+            client.due, count = due, count + 1
+    return count
 
 
 @pytest.mark.parametrize("at", [0.0, 1e-9, 1e9])
@@ -42,6 +54,27 @@ def test_a_limit_that_admits_nobody_is_refused(rate: float, burst: int) -> None:
 
 
 def test_one_kiss_a_second_and_silence_between() -> None:
-    client = Client()
-    kisses = [at for at in range(0, 3 * NS_PER_SECOND + 1, NS_PER_SECOND // 10) if may_kiss(client, MonoNs(at))]
+    kisses, next_kiss = [], 0
+    for at in range(0, 3 * NS_PER_SECOND + 1, NS_PER_SECOND // 10):
+        if may_kiss(next_kiss, MonoNs(at)):
+            kisses.append(at)
+            next_kiss = at + KISS_INTERVAL_NS
     assert kisses == [0, NS_PER_SECOND, 2 * NS_PER_SECOND, 3 * NS_PER_SECOND]
+
+
+@pytest.mark.parametrize(("rate", "burst"), [(100.0, 5), (1e12, 1), (1e-12, 1_000_000), (3.0, 1_000_000)])
+def test_many_at_once_are_admitted_as_they_would_be_one_after_the_other(rate: float, burst: int) -> None:
+    limit, now = RateLimit(rate, burst), MonoNs(10**18)
+    buckets = {0: now - 5, 1: now + 20_000_000, 2: 0}
+    asking = [0, 1, 0, 0, 2, 1, *[0] * 10, *[2] * 4]
+    one_by_one, due = [], dict(buckets)
+    for client in asking:
+        after = limit.admit(due[client], now)
+        one_by_one.append(after is not None)
+        due[client] = due[client] if after is None else after
+    earlier = np.array([asking[:row].count(client) for row, client in enumerate(asking)])
+    admitted_, after_ = limit.admit_many(np.array([buckets[client] for client in asking]), now, earlier)
+    assert admitted_.tolist() == one_by_one
+    for client, end in due.items():
+        rows = [row for row in range(len(asking)) if asking[row] == client and admitted_[row]]
+        assert not rows or after_[rows[-1]] == end

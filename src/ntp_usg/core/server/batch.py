@@ -1,0 +1,180 @@
+"""Answers a whole batch of plain requests at once, as the responder would one by one; the rest is left to it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ntp_usg.core.base.instants import NS_PER_SECOND, MonoNs
+from ntp_usg.core.base.mapping import ClockMapping
+from ntp_usg.core.base.snapshots import ServingState
+from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
+from ntp_usg.core.server.access_map import ADMITTED, REASONS, UNDECIDED, AccessMap
+from ntp_usg.core.server.policy import ServerPolicy
+from ntp_usg.core.server.responder import Responder, answer_start, is_usable, unusable
+from ntp_usg.core.wire.header import HEADER_LENGTH, VERSIONS, Mode, version_of
+
+Words = NDArray[np.uint64]
+Octets = NDArray[np.uint8]
+Integers = NDArray[np.int64]
+
+ENDS: tuple[Verdict, ...] = (
+    Verdict(Outcome.ANSWERED, Reason.BASIC),
+    *(Verdict(Outcome.DROPPED, reason) for reason in REASONS if reason),
+    Verdict(Outcome.DROPPED, Reason.RATE_LIMITED),
+    Verdict(Outcome.ANSWERED, Reason.INTERLEAVED),
+)
+"""What the codes of a batch mean; UNDECIDED means that the responder must see the request."""
+
+_BASIC, _RATE_LIMITED, _INTERLEAVED = ADMITTED, len(REASONS), len(REASONS) + 1
+
+_PLAIN = np.array(
+    [version_of(first) in VERSIONS and (first & 7 == Mode.CLIENT or first & 0o77 == 0o10) for first in range(256)]
+)
+"""By first octet: a request for the time, in mode 3 or in version 1's mode 0."""
+
+_ORIGIN, _RECEIVE, _TRANSMIT = 3, 4, 5
+"""Which of the header's six 64-bit words."""
+_WORDS = HEADER_LENGTH // 8
+_LAST_BIT = np.uint64(1)
+_VERSION = np.uint8(0o70)
+_UNDECIDED = np.uint8(UNDECIDED)
+_NS = np.uint64(NS_PER_SECOND)
+_HALF = np.uint64(32)
+_UNIX_EPOCH_SECONDS = np.uint64(2_208_988_800)
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """n datagrams that came in on one socket."""
+
+    heads: Octets
+    """(n, 48): the first octets of each, C-contiguous."""
+    lengths: NDArray[np.uint32]
+    """Of the whole datagrams."""
+    address_high: Words | None
+    address_low: Words
+    """The halves of the packed source addresses; of IPv4 ones, as mapped to IPv6 (::ffff:0:0/96), only the lower."""
+    receive_times: Integers
+    """The served time at which each came, in nanoseconds."""
+
+
+@dataclass(slots=True)
+class Answers:
+    """What became of a batch: a code for each request, and in `rows` which of them now hold their answers."""
+
+    codes: Octets
+    rows: Integers
+    places: Integers
+    receive_timestamps: Words
+    remembered: bool
+    epoch: int
+
+    def selected(self, heads: Octets) -> Integers | slice:
+        """`rows` as an index; of all of them, as one that copies nothing."""
+        return slice(None) if len(self.rows) == len(heads) else self.rows
+
+
+class BatchResponder:
+    """Shares policy, clients and limits with a responder, and does just what that one would."""
+
+    def __init__(self, responder: Responder) -> None:
+        self._responder = responder
+        self._policy: ServerPolicy | None = None
+        self._follow()
+
+    def respond(self, requests: Requests, state: ServingState, now: MonoNs) -> Answers:
+        """Decide about a batch, and turn the plain requests that are answered into their answers, in place."""
+        self._follow()
+        responder, clients, heads = self._responder, self._responder.clients, requests.heads
+        asking = _PLAIN[heads[:, 0]] & (requests.lengths == HEADER_LENGTH)
+        codes = np.where(asking, self._access.judge(requests.address_high, requests.address_low), _UNDECIDED)
+        rows = np.flatnonzero(codes == ADMITTED)
+        high = None if requests.address_high is None else requests.address_high[rows]
+        places, earlier = clients.visit_many(high, requests.address_low[rows], now)
+        remembers = responder.policy.interleaved and is_usable(state)
+        if remembers and np.count_nonzero(earlier):
+            # The answers to one client build on each other: that is for the responder.
+            several = np.isin(places, places[earlier > 0])
+            codes[rows[several]] = UNDECIDED
+            rows, places, earlier = rows[~several], places[~several], earlier[~several]
+        if responder.policy.rate_limit:
+            admitted, due = responder.limit.admit_many(clients.columns["due"][places], now, earlier)
+            if np.count_nonzero(admitted) < len(rows):
+                silent = clients.columns["next_kiss"][places[~admitted]] > now
+                codes[rows[~admitted]] = np.where(silent, np.uint8(_RATE_LIMITED), _UNDECIDED)
+                rows, places, due = rows[admitted], places[admitted], due[admitted]
+            clients.columns["due"][places] = due
+        if now > state.expires_at:
+            state, remembers = unusable(state, b"INIT"), False
+        received = to_ntp_many(requests.receive_times[rows]) | _LAST_BIT
+        return self._answer(heads, Answers(codes, rows, places, received, remembers, state.epoch), state, now)
+
+    def depart(self, heads: Octets, answers: Answers, transmit_times: Integers) -> None:
+        """Stamp the transmit fields of the answers in `answers.rows`, with served times in ns; the last thing to do."""
+        transmitted = to_ntp_many(transmit_times) & ~_LAST_BIT
+        words = heads.view(np.uint64)
+        if not answers.remembered:
+            words[answers.selected(heads), _TRANSMIT] = transmitted.byteswap()
+            return
+        basic = answers.codes[answers.rows] == _BASIC
+        words[answers.rows[basic], _TRANSMIT] = transmitted[basic].byteswap()
+        columns = self._responder.clients.columns
+        columns["receive_timestamp"][answers.places] = answers.receive_timestamps
+        columns["transmit_timestamp"][answers.places] = transmitted
+        columns["epoch"][answers.places] = answers.epoch
+
+    def _follow(self) -> None:
+        """The responder may have adopted a policy."""
+        if self._policy is not self._responder.policy:
+            self._policy = self._responder.policy
+            self._access = AccessMap(self._responder.access)
+
+    def _answer(self, heads: Octets, answers: Answers, state: ServingState, now: MonoNs) -> Answers:
+        selected = answers.selected(heads)
+        words = heads.view(np.uint64)
+        versions, polls = heads[selected, 0] & _VERSION, heads[selected, 2].copy()
+        transmit_fields: Words | None = None
+        echoed = words[selected, _TRANSMIT]
+        if answers.remembered:
+            echoed, transmit_fields = self._interleave(words[answers.rows], answers)
+        words[selected, _ORIGIN] = echoed
+        words[selected, :_ORIGIN] = np.frombuffer(answer_start(state, now), np.uint64)
+        heads[selected, 0] |= versions
+        heads[selected, 2] = polls
+        words[selected, _RECEIVE] = answers.receive_timestamps.byteswap()
+        if transmit_fields is not None:
+            words[selected, _TRANSMIT] = transmit_fields
+        return answers
+
+    def _interleave(self, requests: Words, answers: Answers) -> tuple[Words, Words]:
+        """The origin and transmit fields by RFC 9769 section 2, as `Responder` gives them."""
+        columns, places = self._responder.clients.columns, answers.places
+        last_received, last_sent = columns["receive_timestamp"][places], columns["transmit_timestamp"][places]
+        repeated = answers.receive_timestamps == last_received
+        answers.receive_timestamps += repeated.astype(np.uint64) << _LAST_BIT
+        found = (last_sent != 0) & (requests[:, _ORIGIN].byteswap() == last_received)
+        found &= (columns["epoch"][places] == answers.epoch) & (requests[:, _RECEIVE] != requests[:, _TRANSMIT])
+        columns["transmit_timestamp"][places[found]] = 0
+        answers.codes[answers.rows[found]] = _INTERLEAVED
+        echoed = np.where(found, requests[:, _RECEIVE], requests[:, _TRANSMIT])
+        return echoed, np.where(found, last_sent.byteswap(), np.uint64(0))
+
+
+def wall_many(mapping: ClockMapping, readings: Integers) -> Integers:
+    """`mapping.wall` of many readings."""
+    if not (mapping.rate or mapping.slew_rate):
+        return readings + mapping.offset_ns
+    elapsed = readings - mapping.base_ns
+    corrections = elapsed * mapping.rate
+    if mapping.slew_rate:
+        corrections += mapping.slew_rate * np.minimum(np.maximum(elapsed, 0), mapping.slew_ns)
+    whole: Integers = np.rint(corrections).astype(np.int64)
+    return readings + (whole + mapping.offset_ns)
+
+
+def to_ntp_many(instants: Integers) -> Words:
+    """`to_ntp` of many instants."""
+    seconds = instants // NS_PER_SECOND
+    fractions = ((instants - seconds * NS_PER_SECOND).view(np.uint64) << _HALF) // _NS
+    return (seconds.view(np.uint64) + _UNIX_EPOCH_SECONDS) << _HALF | fractions
