@@ -4,24 +4,28 @@ import asyncio
 import contextlib
 import json
 import statistics
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Annotated
 
 import typer
 
+from ntp_usg.cli.histogram import histogram
 from ntp_usg.core.base.errors import DeviceError
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, seconds
 from ntp_usg.core.base.samples import Pulse
-from ntp_usg.core.receivers.pulses import CaptureMode, EdgePicker
+from ntp_usg.core.receivers.pulse_latency import PulseInput
+from ntp_usg.core.receivers.pulses import CaptureMode, EdgePicker, Edges
 from ntp_usg.observe.units import format_interval
-from ntp_usg.refclocks.pps import edges, open_pulses
-from ntp_usg.sysapi.pps import PpsInfo
+from ntp_usg.refclocks.pulse_sources import Capture, PulseWiring
+from ntp_usg.sysapi.modem_lines import LineName
 
 SILENCE = 3.0
 """Seconds without any edge after which we say so."""
 EX_UNAVAILABLE = 69
+FEWEST_PICTURED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +63,37 @@ def measure(edges: Sequence[HostNs]) -> Regularity:
     )
 
 
+def deviations(edges: Sequence[HostNs]) -> list[float]:
+    """How late each pulse was, in seconds, against an even tick at the pace of this machine's clock; without extras.
+
+    What the intervals do not show: whether it is a few that come late, or all that come as they like.
+    """
+    first: dict[int, HostNs] = {}
+    number = 0
+    for before, edge in pairwise((*edges[:1], *edges)):
+        number += round(seconds(edge - before))
+        first.setdefault(number, edge)
+    if len(first) < 2:
+        return [0.0] * len(first)
+    lateness = [seconds(edge - edges[0] - number * NS_PER_SECOND) for number, edge in first.items()]
+    rate, start = statistics.linear_regression(list(first), lateness)
+    return [late - start - rate * number for number, late in zip(first, lateness, strict=True)]
+
+
 def pps_test(
-    device: Annotated[str, typer.Argument(help="A pulse line, or the .sock at which a simulated receiver sends.")],
+    device: Annotated[
+        str,
+        typer.Argument(
+            help="A pulse line; with --line a serial port; or the .sock at which a simulated receiver sends."
+        ),
+    ],
     *,
+    line: Annotated[
+        LineName | None, typer.Option(help="The modem line of the serial port that the pulse is on.")
+    ] = None,
+    capture: Annotated[
+        Capture, typer.Option(help="Who stamps the modem line: `kernel` (dcd only), `wait` or `poll`.")
+    ] = "kernel",
     pulses: Annotated[
         int | None, typer.Option("--count", "-n", metavar="N", min=1, help="End after so many pulses, not at Ctrl-C.")
     ] = None,
@@ -72,55 +104,67 @@ def pps_test(
     """Show each pulse as ppstest does, then how evenly they came by this machine's clock.
 
     The line is only watched: a daemon that uses it is not disturbed, and the edges that it captures stay as they are.
+    With `--line ... --capture kernel` the port is a pulse line as long as the test runs.
 
-    Jitter is the standard deviation of the intervals from one pulse to the next.
+    Jitter is the standard deviation of the intervals from one pulse to the next. The picture shows how late each pulse
+    was against an even tick.
 
     Exit code: 0 one pulse every second, 1 none, or some were missing or extra, 69 the line cannot be used.
     """
+    if line is None and capture != "kernel":
+        raise typer.BadParameter("is for a modem line: give --line too", param_hint="--capture")
+    if capture == "kernel" and line not in {None, "dcd"}:
+        raise typer.BadParameter("the kernel stamps only dcd: give --capture poll or wait", param_hint="--line")
     seen: list[HostNs] = []
+    wiring = PulseWiring(device, line, capture)
+    kind = wiring.kind
     try:
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_watch(device, seen, pulses, quiet=as_json))
+            asyncio.run(_watch(wiring, seen, pulses, quiet=as_json))
     except DeviceError as error:
         typer.echo(f"ntp_usg pps test: {error}", err=True)
         raise typer.Exit(EX_UNAVAILABLE) from None
     found = measure(seen)
-    typer.echo(json.dumps({"device": device} | asdict(found), indent=2) if as_json else _summary(found))
+    if as_json:
+        typer.echo(json.dumps(_document(wiring, kind, found, deviations(seen)), indent=2))
+    else:
+        typer.echo("\n".join((*_summary(found), *_picture(deviations(seen)), *_usual(kind))))
     raise typer.Exit(0 if found.perfect else 1)
 
 
-async def _watch(device: str, seen: list[HostNs], pulses: int | None, *, quiet: bool) -> None:
+async def _watch(wiring: PulseWiring, seen: list[HostNs], pulses: int | None, *, quiet: bool) -> None:
     """Fill `seen` until it holds so many pulses; where a number is asked for, silence ends the wait for it, too."""
 
     def say(text: str) -> None:
         if not quiet:
             typer.echo(text)
 
-    say(f'trying PPS source "{device}"')
-    with contextlib.closing(open_pulses(device, None)) as source:
-        say(f'found PPS source "{device}"\nok, found 1 source(s), now start fetching data...')
+    say(f'trying PPS source "{wiring.device}"')
+    with contextlib.closing(await wiring.open(None)) as source:
+        say(f'found PPS source "{wiring.device}"\nok, found 1 source(s), now start fetching data...')
         picker: EdgePicker | None = None
         while pulses is None or len(seen) < pulses:
             try:
                 async with asyncio.timeout(SILENCE):
-                    info = await (source.fetch() if picker else source.latest())
+                    edges = await (source.fetch() if picker else source.latest())
             except TimeoutError:
                 typer.echo(f"no pulse for {SILENCE:g} s: has the receiver a fix? Is its pulse wired here?", err=True)
                 if pulses is not None:
                     return
                 continue
             if picker is None:
-                picker = EdgePicker(CaptureMode.BOTH, *edges(info))
+                picker = EdgePicker(CaptureMode.BOTH, *edges)
                 continue
-            say(_line(info))
-            if isinstance(pulse := picker.receive(*edges(info)), Pulse):
+            say(_line(edges))
+            if isinstance(pulse := picker.receive(*edges), Pulse):
                 seen.append(pulse.edge_at)
 
 
-def _line(info: PpsInfo) -> str:
+def _line(edges: Edges) -> str:
+    asserted, cleared = edges
     return (
-        f"source 0 - assert {_stamp(info.assert_ns)}, sequence: {info.assert_sequence}"
-        f" - clear  {_stamp(info.clear_ns)}, sequence: {info.clear_sequence}"
+        f"source 0 - assert {_stamp(asserted.edge_at)}, sequence: {asserted.sequence}"
+        f" - clear  {_stamp(cleared.edge_at)}, sequence: {cleared.sequence}"
     )
 
 
@@ -129,11 +173,36 @@ def _stamp(edge_at: HostNs) -> str:
     return f"{whole}.{nanoseconds:09d}"
 
 
-def _summary(found: Regularity) -> str:
-    lines = [f"{found.pulses} pulses, {found.missing} missing, {found.extra} extra"]
+def _summary(found: Regularity) -> Iterator[str]:
+    yield f"{found.pulses} pulses, {found.missing} missing, {found.extra} extra"
     if found.mean_interval is not None:
         deviation = format_interval(found.largest_deviation, sign="+")
-        lines.append(f"mean interval {found.mean_interval:.9f} s, at most {deviation} from one second")
+        yield f"mean interval {found.mean_interval:.9f} s, at most {deviation} from one second"
     if found.jitter is not None:
-        lines.append(f"jitter {format_interval(found.jitter)}")
-    return "\n".join(lines)
+        yield f"jitter {format_interval(found.jitter)}"
+
+
+def _picture(late: Sequence[float]) -> Iterator[str]:
+    if len(late) >= FEWEST_PICTURED:
+        encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower()
+        yield from histogram(late, unicode=encoding.startswith("utf"))
+
+
+def _usual(kind: PulseInput) -> Iterator[str]:
+    """What no test of the line alone can show."""
+    if kind is not PulseInput.SIMULATED:
+        yield f"usual for a {kind}: stamps {kind.latency(awake=False)}"
+
+
+def _document(wiring: PulseWiring, kind: PulseInput, found: Regularity, late: Sequence[float]) -> dict[str, object]:
+    usual = kind.latency(awake=False)
+    return {
+        "device": wiring.device,
+        "line": wiring.line,
+        "capture": wiring.capture,
+        "input": kind,
+        "usual_latency": usual.mean,
+        "usual_latency_uncertainty": usual.uncertainty,
+        **asdict(found),
+        "deviations": late,
+    }

@@ -8,6 +8,7 @@ import struct
 import sys
 import time
 from dataclasses import dataclass
+from typing import Literal
 
 from ntp_usg.core.base.errors import DeviceError, WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs
@@ -18,6 +19,8 @@ _CAPTURE_BOTH = _CAPTURE_ASSERT | _CAPTURE_CLEAR
 # struct pps_ktime is "qiI": seconds, nanoseconds, flags. Native alignment, as the kernel's own.
 _PARAMETERS = struct.Struct("@iiqiIqiI")  # API version, mode, offsets of assert and clear
 _FETCH_DATA = struct.Struct("@IIqiIqiIiqiI")  # sequences of assert and clear, their times, mode, timeout
+_BINDING = struct.Struct("@iii")  # format of times, edge, consumer
+_TIMES_AS_TIMESPEC, _HARDPPS = 0x1000, 0
 _INFO = struct.Struct("!IIqq")
 
 
@@ -31,6 +34,7 @@ PPS_GETPARAMS = request_number(_READ, 0xA1)
 PPS_SETPARAMS = request_number(_WRITE, 0xA2)
 PPS_GETCAP = request_number(_READ, 0xA3)
 PPS_FETCH = request_number(_READ | _WRITE, 0xA4)
+PPS_KC_BIND = request_number(_WRITE, 0xA5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,19 @@ class PpsDevice:
                 raise TimeoutError(f"{self._path}: no pulse within {timeout:g} s") from None
             return _parse_fetch_data(buffer)
 
+    def bind_kernel(self, edge: Literal["assert", "clear"] | None) -> None:
+        """Feed the edges to the kernel's own discipline (RFC 2783 section 3.4.4), or no longer: None.
+
+        Raises DeviceError where the kernel has none, where this process lacks CAP_SYS_TIME, and where another line
+        feeds it.
+        """
+        bits = {"assert": _CAPTURE_ASSERT, "clear": _CAPTURE_CLEAR, None: 0}[edge]
+        try:
+            arguments = bytearray(_BINDING.pack(_TIMES_AS_TIMESPEC, bits, _HARDPPS))
+            fcntl.ioctl(self._descriptor, PPS_KC_BIND, arguments)
+        except OSError as error:
+            raise DeviceError(f"kernel consumer is off: {_BINDING_ADVICE.get(error.errno, error.strerror)}") from error
+
     def close(self) -> None:
         """Give the device back."""
         os.close(self._descriptor)
@@ -161,12 +178,18 @@ def _advice(path: str, error: OSError) -> str:
     return f"{path} has gone or failed: {error.strerror}"
 
 
+_NO_PPS = 'is not a PPS device; for a modem line of a serial port set `line` too, as in line = "dcd"'
 _ADVICE = {
     errno.ENOENT: "does not exist: load the pulse line's driver (Raspberry Pi: `dtoverlay=pps-gpio,gpiopin=18` in "
     "config.txt; serial port: `ldattach PPS /dev/ttyS0`)",
     errno.EACCES: "may not be opened by this user: give it to a group that the user is in, with a udev rule such as "
     '`KERNEL=="pps0", GROUP="dialout", MODE="0660"`',
     errno.EPERM: "may only be set to capture other edges with CAP_SYS_TIME",
-    errno.ENOTTY: "is not a PPS device",
-    errno.ENXIO: "is not a PPS device",
+    errno.ENOTTY: _NO_PPS,
+    errno.ENXIO: _NO_PPS,
+}
+_BINDING_ADVICE: dict[int | None, str] = {
+    errno.EOPNOTSUPP: "this kernel has none (CONFIG_NTP_PPS, which needs one built with CONFIG_HZ_PERIODIC)",
+    errno.EPERM: "it needs CAP_SYS_TIME",
+    errno.EINVAL: "another pulse line feeds the kernel, or this one does not capture the edge",
 }

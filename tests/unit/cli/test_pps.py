@@ -81,12 +81,18 @@ def test_json_is_one_document_of_figures(path: Path):
         result = run(path, "--count", "4", "--json")
     assert json.loads(result.stdout) == {
         "device": str(path),
+        "line": None,
+        "capture": "kernel",
+        "input": "simulated line",
+        "usual_latency": 0,
+        "usual_latency_uncertainty": 1e-6,
         "pulses": 4,
         "missing": 0,
         "extra": 0,
         "mean_interval": pytest.approx(1.0, abs=1e-10),
         "jitter": pytest.approx(1.73e-6, abs=1e-8),
         "largest_deviation": pytest.approx(-2e-6, abs=1e-10),
+        "deviations": pytest.approx([-0.2e-6, 0.9e-6, -1.0e-6, 0.3e-6], abs=0.11e-6),
     }
 
 

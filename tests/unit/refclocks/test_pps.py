@@ -45,7 +45,7 @@ def test_the_guides_table_is_understood():
         "timeout_secs": 2,
         "dispersion": 1e-6,
     }
-    assert PpsOptions.model_validate(table) == PpsOptions()
+    assert PpsOptions.model_validate(table) == PpsOptions(dispersion=1e-6)
 
 
 @pytest.mark.parametrize(

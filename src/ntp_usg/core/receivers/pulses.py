@@ -1,7 +1,9 @@
-"""Which edge of a pulse marks the second."""
+"""The edges of a pulse line, and which of them marks the second."""
 
 from enum import StrEnum
+from typing import NamedTuple
 
+from ntp_usg.core.base.instants import HostNs
 from ntp_usg.core.base.samples import Pulse
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 
@@ -12,6 +14,34 @@ class CaptureMode(StrEnum):
     ASSERT = "Assert"
     CLEAR = "Clear"
     BOTH = "Both"
+
+
+class Edges(NamedTuple):
+    """The latest edge of either kind. A sequence counts edges of its kind; 0 = none has come yet."""
+
+    asserted: Pulse = Pulse(HostNs(0), 0)
+    cleared: Pulse = Pulse(HostNs(0), 0)
+
+    def then(self, at: HostNs, *, asserts: bool = False, clears: bool = False) -> "Edges":
+        """One more edge, or, of a pulse too short to see its end, one of each kind."""
+        return Edges(
+            Pulse(at, self.asserted.sequence + 1) if asserts else self.asserted,
+            Pulse(at, self.cleared.sequence + 1) if clears else self.cleared,
+        )
+
+
+class EdgeCounter:
+    """Makes edges of the changes of a modem line, of which only the level afterwards is known."""
+
+    def __init__(self, *, active: bool) -> None:
+        self._active = active
+        self.edges = Edges()
+
+    def changed(self, at: HostNs, *, active: bool) -> Edges:
+        """The line has changed; where its level is the old one, it has done so twice, for a short pulse."""
+        short, self._active = active == self._active, active
+        self.edges = self.edges.then(at, asserts=active or short, clears=not active or short)
+        return self.edges
 
 
 class EdgePicker:

@@ -5,7 +5,7 @@ import pytest
 from ntp_usg.core.base.instants import HostNs
 from ntp_usg.core.base.samples import Pulse
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
-from ntp_usg.core.receivers.pulses import CaptureMode, EdgePicker
+from ntp_usg.core.receivers.pulses import CaptureMode, EdgeCounter, EdgePicker
 
 SECOND, WIDTH = 10**9, 10**8
 REPEATED = Verdict(Outcome.REJECTED, Reason.REPEATED)
@@ -59,3 +59,29 @@ def test_sequences_may_wrap_skip_and_start_again():
 def test_a_line_that_has_asserted_is_never_again_read_by_its_clear_edges():
     # 2**32 - 1 -> 0 is an ordinary step: sequence 0 then no longer means that no edge ever came.
     assert pick(CaptureMode.BOTH, (2**32 - 1, 3), (0, 3), (0, 4)) == [assert_edge(0), None]
+
+
+def edges_of(active: bool, *changes: tuple[int, bool]) -> list[tuple[int, int]]:
+    """The times of the latest assert and clear edge after each change, told by its time and the level then."""
+    counter = EdgeCounter(active=active)
+    found = [counter.changed(HostNs(at), active=level) for at, level in changes]
+    return [(edges.asserted.edge_at, edges.cleared.edge_at) for edges in found]
+
+
+def test_the_level_after_a_change_tells_the_edge():
+    assert edges_of(False, (100, True), (200, False), (300, True)) == [(100, 0), (100, 200), (300, 200)]
+
+
+def test_a_level_that_is_as_before_has_had_both_edges():
+    assert edges_of(False, (100, False), (200, False)) == [(100, 100), (200, 200)]
+
+
+def test_a_line_that_is_active_at_first_clears_first():
+    assert edges_of(True, (100, False), (200, True)) == [(0, 100), (200, 100)]
+
+
+def test_sequences_count_edges_of_their_kind():
+    counter = EdgeCounter(active=False)
+    for at, level in ((1, True), (2, False), (3, False)):
+        counter.changed(HostNs(at), active=level)
+    assert (counter.edges.asserted.sequence, counter.edges.cleared.sequence) == (2, 2)

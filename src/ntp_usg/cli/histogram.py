@@ -1,0 +1,36 @@
+"""How measurements scatter, drawn with letters."""
+
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from ntp_usg.observe.units import format_interval
+
+BINS = 11
+_WIDTH = 40
+_REACH = 3.0
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+def histogram(deviations: Sequence[float], *, unicode: bool) -> Iterator[str]:
+    """Lines of `+1.200 us  ████▌ 12`: three standard deviations to either side, and the outer ones take all beyond.
+
+    Nothing of what does not scatter. Without `unicode` the bars are of plain letters.
+    """
+    spread = statistics.pstdev(deviations)
+    if not spread:
+        return
+    step = 2 * _REACH * spread / BINS
+    middle = BINS // 2
+    counts = Counter(min(max(round(deviation / step), -middle), middle) for deviation in deviations)
+    highest = max(counts.values())
+    for number in range(-middle, middle + 1):
+        label = format_interval(number * step, sign="+")
+        edge = "<" if number == -middle else ">" if number == middle else " "
+        length = _WIDTH * counts[number] / highest
+        yield f"{edge}{label:>11}  {_bar(length) if unicode else '#' * round(length)} {counts[number] or ''}".rstrip()
+
+
+def _bar(length: float) -> str:
+    whole, eighths = divmod(round(length * 8), 8)
+    return "█" * whole + _EIGHTHS[eighths].strip()
