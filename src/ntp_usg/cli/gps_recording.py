@@ -11,7 +11,7 @@ import typer
 
 from ntp_usg.core.base.errors import DeviceError, WireError
 from ntp_usg.core.base.instants import HostNs, seconds
-from ntp_usg.core.receivers.recording import LONGEST_LINE, Chunk, build_chunk, parse_chunk
+from ntp_usg.core.receivers.recording import Chunk, build_chunk, parse_recording
 from ntp_usg.refclocks.serial_line import SerialLine
 from ntp_usg.simulate.pseudo_terminal import PseudoTerminal
 
@@ -84,28 +84,13 @@ def replay(
         raise typer.BadParameter(f"{link} exists and is no link: name another place with --link")
     try:
         with file.open("rb") as source, contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_replay(read_recording(source), link))
+            asyncio.run(_replay(parse_recording(source.readline), link))
     except WireError as error:
         typer.echo(f"ntp_usg gps replay: {file}:{error}", err=True)
         raise typer.Exit(EX_DATA_ERROR) from None
     except OSError as error:
         typer.echo(f"ntp_usg gps replay: {error}", err=True)
         raise typer.Exit(EX_UNAVAILABLE) from None
-
-
-def read_recording(source: BinaryIO) -> Iterator[Chunk]:
-    """The chunks of a file, never more than one in memory. Raises WireError with the number of the line at fault."""
-    last = None
-    for number, line in enumerate(iter(lambda: source.readline(LONGEST_LINE + 1), b""), start=1):
-        try:
-            chunk = parse_chunk(line)
-        except WireError as error:
-            raise WireError(f"{number}: {error}") from error
-        if last and chunk.at < last.at:
-            raise WireError(f"{number}: is earlier than the line before")
-        yield (last := chunk)
-    if last is None:
-        raise WireError("1: nothing was recorded")
 
 
 async def _replay(chunks: Iterator[Chunk], link: Path) -> None:

@@ -1,6 +1,7 @@
 """What a receiver sent, and when, so that it can be played again; docs/reference/recordings.md has the format."""
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ntp_usg.core.base.errors import WireError
@@ -37,3 +38,21 @@ def parse_chunk(line: bytes) -> Chunk:
     if type(at) is not int or not 0 <= at < _END_OF_TIME:
         raise WireError(f"at_ns {at!r} is no time")
     return Chunk(HostNs(at), data)
+
+
+def parse_recording(readline: Callable[[int], bytes]) -> Iterator[Chunk]:
+    """The chunks of a file, never more than one in memory; `readline(size)` gives at most so much of its next line.
+
+    Raises WireError with the number of the line at fault.
+    """
+    last = None
+    for number, line in enumerate(iter(lambda: readline(LONGEST_LINE + 1), b""), start=1):
+        try:
+            chunk = parse_chunk(line)
+        except WireError as error:
+            raise WireError(f"{number}: {error}") from error
+        if last and chunk.at < last.at:
+            raise WireError(f"{number}: is earlier than the line before")
+        yield (last := chunk)
+    if last is None:
+        raise WireError("1: nothing was recorded")
