@@ -77,7 +77,7 @@ class ReceiverOptions(DriverOptions):
     reference_id: ReferenceId = "GPS"
     timeout_secs: Annotated[FiniteFloat, Field(gt=0)] = 5.0
     baud_rate: BaudRate = 9600
-    """Speed of the serial line, as the receiver is set; `auto` tries the usual ones until the receiver is understood."""
+    """Speed of the serial line, as the receiver is set; `auto` tries the usual ones until it understands something."""
     data_bits: Literal[8, 7] = 8
     """Bits of a character."""
     parity: Literal["none", "even", "odd"] = "none"
@@ -154,7 +154,7 @@ class ReceiverDriver:
             while (baud_rate := search.next_rate(_now())) is not None:
                 line.set_speed(baud_rate)
                 how = f"found at {baud_rate} baud" if options.baud_rate == AUTO else f"at {baud_rate} baud"
-                await self._hear(line, search, context, partial(report, connected=True), f"{options.device} {how}")
+                await self._hear(line, search, context, report, f"{options.device} {how}")
         self._found = search.found or self._found
         # Opening it anew also undoes what another program may have done to the line's settings.
         raise DeviceError(f"{options.device} {self._complaint(search, form)}{self.hint}")
@@ -167,14 +167,14 @@ class ReceiverDriver:
         return SpeedSearch([self._options.baud_rate], patience=timeout, timeout=timeout)
 
     async def _hear(
-        self, line: SerialLine, search: SpeedSearch, context: Context, report: Callable[..., None], where: str
+        self, line: SerialLine, search: SpeedSearch, context: Context, report: Reporter, where: str
     ) -> None:
         """Report what comes at one speed, until it is to be given up."""
         assembler = self.assemble()
         described: tuple[str, ...] = ()
         troubles: tuple[str, ...] = ()
         events = assembler.opened(_now())
-        while _now() < search.deadline:
+        while True:
             for event in events:
                 if isinstance(event, Command):
                     await line.write(event.data)
@@ -185,7 +185,9 @@ class ReceiverDriver:
                     troubles = tuple(trouble.text for trouble in event.troubles)
             if any(event != _NOISE and not isinstance(event, Command | Description) for event in events):
                 search.understand(_now())
-                report(detail=", ".join((where, *described, *troubles)))
+                report(connected=True, detail=", ".join((where, *described, *troubles)))
+            if _now() >= search.deadline:
+                return
             events = await next_events(line, assembler, search)
 
     def _complaint(self, search: SpeedSearch, form: CharacterFormat) -> str:
@@ -214,9 +216,10 @@ def deliver(event: Event, context: Context) -> None:
 
 
 async def next_events(line: SerialLine, assembler: Assembler, search: SpeedSearch) -> Sequence[Event]:
-    deadline = min(search.deadline, assembler.deadline() or search.deadline)
+    due = assembler.deadline()
+    until = search.deadline if due is None else min(due, search.deadline)
     try:
-        async with asyncio.timeout(seconds(deadline - _now())):
+        async with asyncio.timeout(seconds(until - _now())):
             data, received_at = await line.read()
     except TimeoutError:
         return assembler.flush()

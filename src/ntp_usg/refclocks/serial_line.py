@@ -4,7 +4,10 @@ import asyncio
 import contextlib
 import errno
 import os
+import termios
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from serial import Serial
@@ -13,18 +16,39 @@ from ntp_usg.core.base.errors import DeviceError
 from ntp_usg.core.base.instants import HostNs
 
 _CHUNK = 4096
+_PTY_MAJORS = range(136, 144)
+"""Of the far ends of pseudo-terminals (Linux, admin-guide/devices.rst)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CharacterFormat:
+    """How a byte goes over the line."""
+
+    data_bits: int = 8
+    parity: str = "none"
+    stop_bits: int = 1
+
+    def __str__(self) -> str:
+        """As in data sheets: `8N1`."""
+        return f"{self.data_bits}{self.parity[:1].upper()}{self.stop_bits}"
 
 
 class SerialLine:
-    """An open tty, 8N1 and exclusively ours. Raises DeviceError, with a text that says what to do."""
+    """An open tty, exclusively ours. Raises DeviceError, with a text that says what to do."""
 
-    def __init__(self, device: str, baud_rate: int, now: Callable[[], HostNs]) -> None:
+    def __init__(
+        self, device: str, baud_rate: int, now: Callable[[], HostNs], form: CharacterFormat = CharacterFormat()
+    ) -> None:
         self._device = device
         self._now = now
         try:
+            if os.major(Path(device).stat().st_rdev) in _PTY_MAJORS:
+                form = CharacterFormat()  # a pty carries bytes, not bits: it refuses any other
             # A timeout of 0 keeps the descriptor non-blocking; pyserial drops what was received before now.
-            self._serial = Serial(device, baud_rate, timeout=0, exclusive=True)
-        except (OSError, ValueError) as error:
+            self._serial = Serial(
+                device, baud_rate, form.data_bits, form.parity[:1].upper(), form.stop_bits, timeout=0, exclusive=True
+            )
+        except (OSError, ValueError, termios.error) as error:
             raise DeviceError(_advice(device, error)) from error
         self._descriptor: int = self._serial.fileno()
         # Without it a USB adapter may sit on bytes for 16 ms. Not every line has such a mode, and a pty has none.
@@ -36,6 +60,14 @@ class SerialLine:
 
     def __exit__(self, *_: object) -> None:
         self._serial.close()
+
+    def set_speed(self, baud_rate: int) -> None:
+        """Listen and speak at another speed; what came at the one before is dropped."""
+        try:
+            self._serial.baudrate = baud_rate
+            self._serial.reset_input_buffer()
+        except (OSError, ValueError, termios.error) as error:
+            raise DeviceError(_advice(self._device, error)) from error
 
     async def read(self) -> tuple[bytes, HostNs]:
         """The next bytes, at least one, and when they woke us. May be cancelled without loss."""

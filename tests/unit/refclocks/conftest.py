@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import termios
 import time
 import tty
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,6 +15,7 @@ import pytest
 from ntp_usg.core.base.instants import HostNs, WallNs
 from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
+from ntp_usg.core.receivers.autobaud import USUAL_RATES
 from ntp_usg.core.receivers.rollover import build_floor
 from ntp_usg.refclocks import driver as driver_module
 from ntp_usg.refclocks.driver import Driver
@@ -86,6 +88,9 @@ class Recorder:
                 await self._news.wait()
 
 
+SPEEDS = {getattr(termios, f"B{rate}"): rate for rate in USUAL_RATES}
+
+
 class FarEnd:
     """A pseudo-terminal behind a stable path."""
 
@@ -104,6 +109,12 @@ class FarEnd:
             os.close(self._master)
             self._master = None
             self.link.unlink()
+
+    @property
+    def speed(self) -> int:
+        """What the driver has set the line to, in baud."""
+        assert self._master is not None
+        return SPEEDS[termios.tcgetattr(self._master)[5]]
 
     def say(self, data: bytes) -> None:
         assert self._master is not None

@@ -118,19 +118,6 @@ def test_fixes_and_verdicts_are_passed_on(recorder, line):
     assert recorder.verdicts == [Verdict(Outcome.REJECTED, Reason.BAD_CHECKSUM)]
 
 
-def test_a_silent_or_babbling_line_is_lost_after_the_timeout_and_its_wiring_and_speed_suspected(recorder, line):
-    async def scenario():
-        async with recorder.watching(driver(line, timeout_secs=0.1)):
-            while not recorder.statuses:
-                line.say(b"\xff\x80$\xe0\r\n")
-                await asyncio.sleep(0.02)
-
-    asyncio.run(scenario())
-    assert not recorder.statuses[0].connected
-    assert "is it wired, and is baud_rate 9600 the receiver's?" in recorder.statuses[0].detail
-    assert set(recorder.verdicts) == {Verdict(Outcome.REJECTED, Reason.BAD_CHECKSUM)}
-
-
 @pytest.mark.usefixtures("impatient")
 def test_a_receiver_that_is_unplugged_is_missed_and_found_again(recorder, line):
     async def scenario():

@@ -9,7 +9,8 @@ import pytest
 
 from ntp_usg.core.base.errors import DeviceError
 from ntp_usg.core.base.instants import HostNs
-from ntp_usg.refclocks.serial_line import SerialLine, _advice
+from ntp_usg.refclocks import serial_line
+from ntp_usg.refclocks.serial_line import CharacterFormat, SerialLine, _advice
 
 
 def host_now() -> HostNs:
@@ -87,6 +88,43 @@ REFUSALS = [
 @pytest.mark.parametrize(("number", "advice"), REFUSALS)
 def test_every_common_refusal_has_its_advice(number, advice):
     assert advice in _advice("/dev/ttyUSB0", OSError(number, os.strerror(number)))
+
+
+def test_the_line_runs_at_the_speed_that_was_set_last_and_drops_what_came_before(line):
+    async def read():
+        with SerialLine(str(line.link), 9600, host_now) as open_line:
+            assert line.speed == 9600
+            line.say(b"at 9600")
+            open_line.set_speed(115_200)
+            assert line.speed == 115_200
+            line.say(b"at 115200")
+            async with asyncio.timeout(5):
+                return (await open_line.read())[0]
+
+    assert asyncio.run(read()) == b"at 115200"
+
+
+def test_a_speed_that_cannot_be_set_is_a_device_error(line):
+    with SerialLine(str(line.link), 9600, host_now) as open_line, pytest.raises(DeviceError, match="cannot be used"):
+        open_line.set_speed(-1)
+
+
+@pytest.mark.parametrize(("form", "name"), [((), "8N1"), ((7, "even", 2), "7E2"), ((8, "odd", 1), "8O1")])
+def test_a_line_is_opened_with_any_character_format(line, form, name, monkeypatch):
+    monkeypatch.setattr(serial_line, "_PTY_MAJORS", ())
+    character = CharacterFormat(*form)
+    assert str(character) == name
+    with SerialLine(str(line.link), 9600, host_now, character) as open_line:
+        # A pty takes it and forgets it; what the port was asked for is what can be seen.
+        port = open_line._serial
+        assert f"{port.bytesize}{port.parity}{port.stopbits}" == name
+
+
+def test_a_pty_which_knows_no_formats_can_be_opened_with_any_again_and_again(line):
+    for rate in (9600, 9600, 19_200):
+        with SerialLine(str(line.link), 9600, host_now, CharacterFormat(7, "even", 2)) as open_line:
+            open_line.set_speed(rate)
+            open_line.set_speed(rate)
 
 
 def test_what_is_written_reaches_the_receiver_whole(line):
