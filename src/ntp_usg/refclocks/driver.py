@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, NoReturn, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 
-from ntp_usg.core.base.aliases import Alias, absent, exponent
+from ntp_usg.core.base.aliases import Alias, absent, exponent, precision
 from ntp_usg.core.base.errors import DeviceError
 from ntp_usg.core.base.instants import HostNs, WallNs
 from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, Reception, TimeMessage
@@ -58,6 +58,9 @@ class DriverOptions(BaseModel):
         "time2": absent("this driver knows one offset only: write `offset_secs`"),
         "refid": Alias("reference_id"),
         "accuracy": Alias("accuracy_secs"),
+        "precision": precision("accuracy_secs"),
+        "delay": absent("write half of it as `accuracy_secs`: how far its time may be off"),
+        "lock": absent("not needed: whatever tells seconds numbers the pulses of every line"),
         "filter": Alias("filter_length"),
         "poll": exponent("poll_interval_secs"),
         "minpoll": exponent("poll_interval_secs"),

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat, model_validator
 
-from ntp_usg.core.base.aliases import Alias, flag
+from ntp_usg.core.base.aliases import Alias, flag, precision
 from ntp_usg.core.base.errors import DeviceError
 from ntp_usg.core.base.samples import Pulse
 from ntp_usg.core.base.verdicts import Verdict
@@ -40,6 +40,7 @@ class PpsOptions(DriverOptions):
     ALIASES: ClassVar[Mapping[str, Alias]] = {
         **DriverOptions.ALIASES,
         "accuracy": Alias("dispersion"),
+        "precision": precision("dispersion"),
         "flag2": flag("capture_mode", "Assert", "Clear"),
         "flag3": flag("kernel_consumer", off=False, on=True),
     }

@@ -41,6 +41,15 @@ def exponent(key: str) -> Alias:
     return Alias(key, translate, example=4)
 
 
+def precision(key: str) -> Alias:
+    """How exact a reading is: an exponent of two for ntpd, seconds for chrony, and for us a bound in seconds."""
+
+    def translate(value: object) -> object:
+        return 2.0**value if type(value) is int and -32 <= value <= 0 else value
+
+    return Alias(key, translate, example=-10)
+
+
 def absent(advice: str) -> Alias:
     """A word for which there is no setting; the advice says why, or what to write instead."""
     return Alias("", advice=advice)
