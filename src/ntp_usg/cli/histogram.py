@@ -13,11 +13,12 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def histogram(deviations: Sequence[float], *, unicode: bool) -> Iterator[str]:
-    """Lines of `+1.200 us  ████▌ 12`: three standard deviations to either side, and the outer ones take all beyond.
+    """Lines of `+1.200 us  ████▌ 12` to both sides of 0, as far as most of it reaches; the outer ones take the rest.
 
-    Nothing of what does not scatter. Without `unicode` the bars are of plain letters.
+    None at all where nothing scatters. Without `unicode` the bars are of plain letters.
     """
-    spread = statistics.pstdev(deviations)
+    # The median deviation, because one wild value must not push all the others into one line.
+    spread = 1.5 * statistics.median(map(abs, deviations)) or statistics.pstdev(deviations)
     if not spread:
         return
     step = 2 * _REACH * spread / BINS

@@ -148,3 +148,36 @@ def test_a_device_that_cannot_be_used_is_told_with_advice(device: str, words: st
     result = run(Path(device))
     assert f"ntp_usg pps test: {device} {words}" in result.stderr
     assert result.exit_code == 69
+
+
+def test_many_pulses_get_a_picture_of_how_late_each_was(path: Path):
+    with pulsing(path, *asserts(*(n + (1e-6 if n % 2 else -1e-6) for n in range(10)))):
+        result = run(path, "--count", "10")
+    bars = [line for line in result.stdout.splitlines() if "█" in line or "#" in line]
+    assert [line.split()[-1] for line in bars] == ["1", "4", "4", "1"]  # the slope of these ten takes part of it
+
+
+def test_extra_pulses_are_not_in_the_picture():
+    edges = [HostNs(START + round(at * 1e9)) for at in (0, 0.2, 1, 2, 3.1, 3.4)]
+    assert pps.deviations(edges) == pytest.approx([0.02, -0.01, -0.04, 0.03])
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_pulses_show_no_deviation(count: int):
+    assert pps.deviations([HostNs(START)] * count) == [0.0] * count
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(("--capture", "poll"), "give --line too"), (("--line", "cts"), "the kernel stamps only dcd")],
+)
+def test_options_that_do_not_fit_together_are_refused(path: Path, arguments: tuple[str, ...], words: str):
+    result = run(path, *arguments)
+    assert words in result.stderr
+    assert result.exit_code == 2
+
+
+def test_a_port_without_modem_lines_is_told_with_advice():
+    result = run(Path("/dev/null"), "--line", "cts", "--capture", "poll")
+    assert "/dev/null is no serial port" in result.stderr
+    assert result.exit_code == 69

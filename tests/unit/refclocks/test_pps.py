@@ -10,7 +10,9 @@ from ntp_usg.core.base.instants import HostNs
 from ntp_usg.core.base.samples import Pulse
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.receivers.pulses import CaptureMode
+from ntp_usg.refclocks import pps
 from ntp_usg.refclocks.pps import PpsDriver, PpsOptions
+from ntp_usg.sysapi.cpu_latency import CpuLatencyLimit
 from ntp_usg.sysapi.pps import PpsInfo
 
 SECOND, WIDTH = 10**9, 10**8
@@ -165,3 +167,106 @@ def test_a_file_of_the_sockets_name_is_not_removed(recorder, path):
     asyncio.run(scenario())
     assert "cannot be made a socket" in recorder.statuses[0].detail
     assert path.read_text() == "somebody's"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"capture": "poll"}, "set `line` too"),
+        ({"line": "cts"}, "the kernel stamps only dcd"),
+        ({"line": "ri", "capture": "wait"}, "only the end of a pulse"),
+        ({"line": "cts", "capture": "poll", "kernel_consumer": True}, "`kernel_consumer` is for edges that the kernel"),
+        ({"line": "dtr"}, "line"),
+        ({"cpu_dma_latency_us": -1}, "cpu_dma_latency_us"),
+    ],
+)
+def test_options_that_do_not_fit_together_are_refused(wrong, said):
+    with pytest.raises(ValidationError, match=said):
+        PpsOptions.model_validate(wrong)
+
+
+@pytest.mark.parametrize("right", [
+    {"line": "dcd"},
+    {"line": "cts", "capture": "wait"},
+    {"line": "ri", "capture": "poll"},
+    {"line": "ri", "capture": "wait", "capture_mode": "Clear"},
+    {"line": "dcd", "kernel_consumer": True},
+])  # fmt: skip
+def test_each_way_to_stamp_a_modem_line_has_its_lines(right):
+    PpsOptions.model_validate({"device": "/dev/ttyS0", **right})
+
+
+def test_a_receiver_may_speak_on_the_port_that_its_pulse_is_on():
+    assert PpsOptions(device="/dev/ttyS0", line="dcd").occupies != "/dev/ttyS0"
+    assert PpsOptions(device="/dev/pps0").occupies == "/dev/pps0"
+
+
+def offset_and_accuracy(**options) -> tuple[float, float]:
+    settings = PpsOptions(**options).source()
+    return settings.offset, settings.accuracy
+
+
+def test_what_is_usual_for_a_line_is_taken_off_where_nobody_has_measured_it():
+    assert offset_and_accuracy(device="/dev/pps-none") == (12e-6, 12e-6)
+    assert offset_and_accuracy(device="/dev/ttyS0", line="dcd") == (160e-6, 160e-6)
+    assert offset_and_accuracy(device="/dev/ttyUSB0", line="cts", capture="wait") == (670e-6, 670e-6)
+    assert offset_and_accuracy(device="/dev/ttyS0", line="cts", capture="poll") == (0, 3e-6)
+
+
+def test_a_processor_that_is_kept_awake_stamps_sooner():
+    assert offset_and_accuracy(device="/dev/ttyS0", line="dcd", cpu_dma_latency_us=10) == (20e-6, 15e-6)
+    assert offset_and_accuracy(device="/dev/ttyS0", line="dcd", cpu_dma_latency_us=1000) == (160e-6, 160e-6)
+
+
+def test_what_somebody_has_measured_counts_instead():
+    assert offset_and_accuracy(device="/dev/pps-none", offset_secs=0.0) == (0, 1e-6)
+    assert offset_and_accuracy(device="/dev/pps-none", offset_secs=5e-6, dispersion=2e-7) == (5e-6, 2e-7)
+    assert offset_and_accuracy(device="/dev/pps-none", dispersion=5e-5) == (12e-6, 5e-5)
+
+
+def test_simulated_pulses_are_on_time():
+    assert offset_and_accuracy(device="/run/pps.sock") == (0, 1e-6)
+
+
+def test_under_a_simulator_the_kernels_pulses_are_on_time(monkeypatch):
+    monkeypatch.setenv("NTP_USG_EVENT_LOOP", "select")
+    assert offset_and_accuracy(device="/dev/pps-none") == (0, 1e-6)
+
+
+def detail_of(recorder, path, **options) -> str:
+    async def scenario():
+        async with recorder.watching(PpsDriver(PpsOptions(device=str(path), **options))):
+            await send(path, START, record(1, 0))
+            await recorder.until(lambda: recorder.statuses)
+
+    asyncio.run(scenario())
+    return str(recorder.statuses[0].detail)
+
+
+def test_the_status_says_that_the_processor_is_kept_awake(recorder, path, tmp_path, monkeypatch):
+    device = tmp_path / "cpu_dma_latency"
+    device.touch()
+    monkeypatch.setattr(pps, "CpuLatencyLimit", lambda limit_us: CpuLatencyLimit(limit_us, str(device)))
+    assert detail_of(recorder, path, cpu_dma_latency_us=5).endswith("edge: Assert, the processor wakes within 5 us")
+    assert device.read_bytes() == b"\5\0\0\0"
+
+
+def test_the_status_says_what_hinders_that_and_the_pulses_come_all_the_same(recorder, path, monkeypatch):
+    monkeypatch.setattr(pps, "CpuLatencyLimit", lambda limit_us: CpuLatencyLimit(limit_us, "/nowhere/cpu"))
+    assert "the processor may sleep: /nowhere/cpu does not exist" in detail_of(recorder, path, cpu_dma_latency_us=5)
+    assert len(recorder.pulses) == 1
+
+
+@pytest.mark.parametrize(("device", "capture", "said"), [
+    ("/dev/null", "poll", "is no serial port"),
+    ("/dev/ttyS-none", "kernel", "does not exist"),
+    ("/dev/ttyS-none", "wait", "does not exist"),
+])  # fmt: skip
+def test_a_port_that_cannot_be_used_says_why(recorder, device, capture, said):
+    async def scenario():
+        async with recorder.watching(PpsDriver(PpsOptions(device=device, line="dcd", capture=capture))):
+            await recorder.until(lambda: recorder.statuses)
+
+    asyncio.run(scenario())
+    assert not recorder.statuses[0].connected
+    assert f"{device} {said}" in recorder.statuses[0].detail
