@@ -3,7 +3,7 @@ from typing import ClassVar
 import pytest
 from pydantic import BaseModel
 
-from ntp_usg.core.base.aliases import Alias, absent, aliases_of, exponent, flag
+from ntp_usg.core.base.aliases import Alias, absent, aliases_of, exponent, flag, precision
 
 
 def test_a_flag_of_ntpd_is_two_values_of_ours():
@@ -25,6 +25,11 @@ def test_an_exponent_becomes_seconds():
 def test_an_exponent_out_of_reason_is_refused(value: object):
     with pytest.raises(ValueError, match="from 0 to 10"):
         exponent("interval").translate(value)
+
+
+@pytest.mark.parametrize(("value", "meant"), [(-10, 2**-10), (0, 1.0), (1e-6, 1e-6), (1, 1), (-33, -33), ("x", "x")])
+def test_a_precision_is_an_exponent_or_seconds_and_anything_else_is_left_to_the_model(value: object, meant: object):
+    assert precision("accuracy").translate(value) == meant
 
 
 def test_a_name_that_is_a_key_is_no_alias_nor_is_one_of_a_key_that_is_not_there():
