@@ -8,6 +8,7 @@ from ntp_usg.core.base.instants import WallNs
 from ntp_usg.simulate.meinberg import FORMATS
 from ntp_usg.simulate.sawtooth import Sawtooth
 from ntp_usg.simulate.sentences import Sky, build_burst
+from ntp_usg.simulate.tsip import Thunderbolt, build_palisade_burst
 from ntp_usg.simulate.ubx import build_ubx_burst
 
 
@@ -41,6 +42,8 @@ DEVICES: dict[str, Callable[[Sawtooth], Device]] = {
     "nmea": _talker(build_burst),
     "ubx": _talker(build_ubx_burst),
     **{name: _talker(say) for name, say in FORMATS.items()},
+    "tsip": lambda _: Thunderbolt(),
+    "palisade": _talker(build_palisade_burst),
     "both": _talker(lambda second, sky: build_ubx_burst(second, sky) + build_burst(second, sky)),
 }
 """By the name of the protocol; each is told what its pulses miss, so that it can say so."""

@@ -1,0 +1,26 @@
+"""What a receiver's notice of a leap second says of the end of this month."""
+
+from datetime import date, timedelta
+
+from ntp_usg.core.base.instants import NS_PER_SECOND, WallNs
+
+_UNIX_DAY = date(1970, 1, 1).toordinal()
+_USUAL_MONTHS = (6, 12)
+
+
+def leap_of_month(now: WallNs, change: int, day: date | None = None) -> int:
+    """RFC 5905 figure 9 for the end of the month of `now`, where `change` seconds (-1, 0 or 1) are to come.
+
+    `day` is the UTC day that ends with them, or the one after; satellites tell of them half a year ahead, so a notice
+    without a day is taken for June or December.
+    """
+    try:
+        today = date.fromordinal(_UNIX_DAY + now // NS_PER_SECOND // 86_400)
+    except (ValueError, OverflowError):
+        return 0
+    if day is None:
+        is_due = today.month in _USUAL_MONTHS
+    else:
+        last = day - timedelta(days=1) if day.day == 1 else day
+        is_due = (last.year, last.month) == (today.year, today.month)
+    return change % 3 if is_due else 0  # 1 inserts a second, and -1, as 2, leaves one out
