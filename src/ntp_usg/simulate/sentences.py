@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from ntp_usg.core.base.instants import NS_PER_SECOND, WallNs
 from ntp_usg.core.base.samples import FixQuality
@@ -30,6 +31,10 @@ class Sky:
     satellites: int = 9
     """Used for the fix, when there is one."""
     quality: FixQuality = FixQuality.GPS
+    antenna: Literal["fine", "shorted", "open"] = "fine"
+    jammed: bool = False
+    forged: bool = False
+    """Whether the receiver suspects that the signals are; it tells the time all the same."""
 
     @property
     def used(self) -> int:
