@@ -23,8 +23,9 @@ from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.core.wire.header import Header, parse_header
 from ntp_usg.net.answering import AnsweringService, LocalService, start_service
 from ntp_usg.net.service import OnRequest
-from ntp_usg.net.udp import open_sockets
-from ntp_usg.net.workers.supervisor import SupervisedWorker
+from ntp_usg.net.udp import open_socket_sets
+from ntp_usg.net.workers.shared import create_state_memory
+from ntp_usg.net.workers.supervisor import SupervisedWorker, Workers
 from ntp_usg.sysapi.timex import read_clocks
 
 QUESTION = b"\x16\x02" + bytes(10)  # mode 6, READVAR
@@ -42,15 +43,24 @@ def good_state() -> ServingState:
     )
 
 
+def _several(workers: int) -> list[list[socket.socket]]:
+    """Several workers need a port that has a number before they share it."""
+    free = open_socket_sets(["0.0.0.0:0", "[::1]:0"], 1)[0]
+    ports = [sock.getsockname()[1] for sock in free]
+    for sock in free:
+        sock.close()
+    return open_socket_sets([f"0.0.0.0:{ports[0]}", f"[::1]:{ports[1]}"], workers)
+
+
 @contextlib.asynccontextmanager
 async def serving(
     *, workers: int = 1, policy: ServerPolicy | None = None, on_request: OnRequest = lambda *_: None
 ) -> AsyncIterator[tuple[AnsweringService, int, int]]:
     """A service on 127.0.0.0/8 and ::1 that has a good state; gives its two ports as well."""
-    sockets = open_sockets(["0.0.0.0:0", "[::1]:0"])
-    ports = [int(sock.getsockname()[1]) for sock in sockets]
+    sockets = open_socket_sets(["0.0.0.0:0", "[::1]:0"], 1) if workers < 2 else _several(workers)
+    ports = [int(sock.getsockname()[1]) for sock in sockets[0]]
     service = await start_service(
-        sockets, policy or ServerPolicy(), workers=workers, user="nobody", on_request=on_request
+        sockets, policy or ServerPolicy(), in_process=not workers, user="nobody", on_request=on_request
     )
     try:
         service.publish(good_state())
@@ -114,10 +124,20 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def pid_of(service: AnsweringService) -> int:
-    assert isinstance(service, SupervisedWorker)
-    assert service._link
-    return service._link.pid
+def worker_of(service: AnsweringService, number: int = 0) -> SupervisedWorker:
+    assert isinstance(service, Workers)
+    return service._workers[number]
+
+
+def spare_is_ready(service: AnsweringService) -> bool:
+    spare = worker_of(service)._spare
+    return spare is not None and spare.ready.done()
+
+
+def pid_of(service: AnsweringService, number: int = 0) -> int:
+    link = worker_of(service, number)._link
+    assert link
+    return link.pid
 
 
 @pytest.fixture(params=[0, 1], ids=["in process", "worker"])
@@ -145,10 +165,10 @@ def test_both_families_are_answered_from_the_address_that_was_asked(run, workers
 
 def test_before_a_state_is_published_answers_are_unsynchronised(run, workers):
     async def main():
-        sockets = open_sockets(["127.0.0.1:0"])
-        port = sockets[0].getsockname()[1]
+        sockets = open_socket_sets(["127.0.0.1:0"], 1)
+        port = sockets[0][0].getsockname()[1]
         service = await start_service(
-            sockets, ServerPolicy(), workers=workers, user="nobody", on_request=lambda *_: None
+            sockets, ServerPolicy(), in_process=not workers, user="nobody", on_request=lambda *_: None
         )
         assert (await ask(port)).leap is Leap.UNSYNCHRONISED
         await service.stop()
@@ -197,7 +217,7 @@ def test_a_new_policy_is_followed_without_a_restart(run, workers):
         async with serving(workers=workers) as (service, port, _):
             await ask(port)
             service.adopt(ServerPolicy(deny=("127.0.0.0/8",)))
-            with pytest.raises(ValueError, match="networks"):
+            with pytest.raises(ValueError, match="no net"):
                 service.adopt(ServerPolicy(allow=("no networks",)))
             await until_denied(service, port)
             service.adopt(ServerPolicy())
@@ -235,7 +255,7 @@ def test_a_killed_worker_is_replaced_and_the_counters_go_on(run, caplog):
             assert (await ask(port, patience=5)).stratum == 1  # asked while nobody was there
             assert pid_of(service) != first
             await counted(service, {"answered/basic": 2})
-        assert "another starts in 0.1 s: killed by signal 9" in caplog.text
+        assert "another takes over: killed by signal 9" in caplog.text
 
     run(main())
 
@@ -274,22 +294,72 @@ def test_a_worker_that_hangs_is_killed_on_stopping(run):
     run(main())
 
 
-def test_stopping_while_a_dead_worker_waits_to_be_replaced_starts_no_new_one(run, caplog):
+def test_stopping_while_the_dead_are_replaced_leaves_nobody_behind(run, caplog):
     async def main():
         async with serving() as (service, _, _):
             first = pid_of(service)
             os.kill(first, signal.SIGKILL)
-            await until(lambda: "has ended" in caplog.text)
-        assert pid_of(service) == first
+            await until(lambda: "has ended" in caplog.text and pid_of(service) != first)
+            second = pid_of(service)
+        assert not is_running(second)
+        spare = worker_of(service)._spare
+        assert spare is None or not is_running(spare.pid)
+
+    run(main())
+
+
+def test_when_a_worker_is_killed_under_load_answers_go_on_within_200_milliseconds(run):
+    async def main():
+        loop = asyncio.get_running_loop()
+        async with serving(policy=ServerPolicy(rate_limit=False)) as (service, port, _):
+            await until(lambda: spare_is_ready(service))
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.connect(("127.0.0.1", port))
+                sock.setblocking(False)
+                victim, silences, last = pid_of(service), [], loop.time()
+                end = last + 1.5
+                while loop.time() < end:
+                    sock.send(b"\x23" + bytes(39) + os.urandom(8))
+                    await asyncio.wait_for(loop.sock_recv(sock, 100), 5)
+                    silences.append(loop.time() - last)
+                    last = loop.time()
+                    if victim and last > end - 1:
+                        os.kill(victim, signal.SIGKILL)
+                        victim = 0
+            assert not victim
+            assert max(silences) < 0.2
+
+    run(main())
+
+
+def test_several_workers_share_the_clients_by_address(run):
+    async def main():
+        async with serving(workers=3) as (service, port, port6):
+            first_counts = []
+            for host in range(1, 31):
+                for _ in range(2):
+                    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                        sock.bind((f"127.0.0.{host}", 0))
+                        sock.settimeout(2)
+                        sock.sendto(b"\x23" + bytes(47), ("127.0.0.1", port))
+                        assert parse_header(sock.recv(100)).stratum == 1
+            assert (await ask(port6, "::1")).stratum == 1
+            await counted(service, {"answered/basic": 61})
+            first_counts = [worker_of(service, number).counters.as_dict() for number in range(3)]
+            assert all(first_counts)  # everybody has something to do
+            await until(lambda: service.clients() == 31)  # and nobody is known to two of them
+            records = list(service.client_records())
+            assert len(records) == 31
+            assert sum(record.hits for record in records) == 61
 
     run(main())
 
 
 def test_a_worker_that_cannot_start_is_an_error_with_its_last_words(run):
     async def main():
-        sockets = open_sockets(["127.0.0.1:0"])
+        [sockets] = open_socket_sets(["127.0.0.1:0"], 1)
         account: Any = ("nonsense", 0)
-        worker = SupervisedWorker(sockets, ServerPolicy(), account, lambda *_: None)
+        worker = SupervisedWorker(sockets, create_state_memory(), ServerPolicy(), account, lambda *_: None)
         with pytest.raises(NtpUsgError, match=r"(?s)not ready within 10 s: exit status 1\n.*invalid literal.*nonsense"):
             await worker.ready()
         await worker.stop()
@@ -299,17 +369,21 @@ def test_a_worker_that_cannot_start_is_an_error_with_its_last_words(run):
 
 def test_bad_settings_are_refused_before_any_process_is_started(run, monkeypatch):
     async def main():
-        sockets = open_sockets(["127.0.0.1:0"])
-        with pytest.raises(ValueError, match="networks"):
+        sockets = open_socket_sets(["127.0.0.1:0"], 1)
+        with pytest.raises(ValueError, match="no net"):
             await start_service(
-                sockets, ServerPolicy(deny=("no networks",)), workers=1, user="nobody", on_request=lambda *_: None
+                sockets,
+                ServerPolicy(deny=("no networks",)),
+                in_process=False,
+                user="nobody",
+                on_request=lambda *_: None,
             )
         if os.geteuid() == 0:
             with pytest.raises(NtpUsgError, match="cannot run as `nobody-of-that-name`"):
                 await start_service(
-                    sockets, ServerPolicy(), workers=1, user="nobody-of-that-name", on_request=lambda *_: None
+                    sockets, ServerPolicy(), in_process=False, user="nobody-of-that-name", on_request=lambda *_: None
                 )
-        for sock in sockets:
+        for sock in sockets[0]:
             sock.close()
 
     run(main())
@@ -320,8 +394,9 @@ def test_a_worker_that_talks_nonsense_is_replaced(run, caplog):
         async with serving() as (service, port, _):
             first = pid_of(service)
             for nonsense in (b"\xff", b"\x03answer", b"\x02short"):
-                assert isinstance(service, SupervisedWorker)
-                service._hear(nonsense)
+                worker = worker_of(service)
+                assert worker._link
+                worker._hear(worker._link, nonsense)
             assert (await ask(port, patience=5)).stratum == 1
             assert pid_of(service) != first
         assert caplog.text.count("talks nonsense") == 3
@@ -345,8 +420,7 @@ def test_when_control_is_busy_the_worker_drops_questions_and_goes_on_answering(r
                 sock.send(b"\x23" + bytes(47))
                 assert parse_header(sock.recv(1000)).stratum == 1
             assert heard == []
-            handed_up = service.counters()["handed_up/not_for_worker"]
-            await until(lambda: len(heard) == handed_up)
+            await until(lambda: len(heard) == service.counters()["handed_up/not_for_worker"])
 
     run(main())
 
@@ -355,18 +429,17 @@ def test_what_a_slow_worker_cannot_take_waits_for_it(run):
     async def main():
         many = tuple(f"127.{number >> 8}.{number & 255}.0/24" for number in range(65536))
         async with serving() as (service, port, _):
-            assert isinstance(service, SupervisedWorker)
-            pid = pid_of(service)
-            os.kill(pid, signal.SIGSTOP)
+            link = worker_of(service)._link
+            assert link
+            os.kill(link.pid, signal.SIGSTOP)
             service.adopt(ServerPolicy(deny=many))
-            assert service._link
-            assert service._link.congested
-            os.kill(pid, signal.SIGCONT)
-            await until(lambda: bool(service._link and not service._link.congested))
+            assert link.congested
+            os.kill(link.pid, signal.SIGCONT)
+            await until(lambda: not link.congested)
             await until_denied(service, port)
             service.adopt(ServerPolicy())
             await until_allowed(port)
-            assert pid_of(service) == pid
+            assert pid_of(service) == link.pid
 
     run(main())
 
@@ -376,20 +449,22 @@ CONTROL = textwrap.dedent("""
     from ntp_usg.core.base.snapshots import Leap, ServingState
     from ntp_usg.core.server.policy import ServerPolicy
     from ntp_usg.net.answering import start_service
-    from ntp_usg.net.udp import open_sockets
+    from ntp_usg.net.udp import open_socket_sets
     from ntp_usg.sysapi.timex import read_clocks
 
     async def main():
-        sockets = open_sockets(["127.0.0.1:0"])
-        port = sockets[0].getsockname()[1]
-        service = await start_service(sockets, ServerPolicy(), workers=1, user="nobody", on_request=lambda *_: None)
+        sockets = open_socket_sets(["127.0.0.1:0"], 1)
+        port = sockets[0][0].getsockname()[1]
+        service = await start_service(
+            sockets, ServerPolicy(), in_process=False, user="nobody", on_request=lambda *_: None
+        )
         told = False
         while True:
             host, now = read_clocks()
             service.publish(ServingState(leap=Leap.NONE, stratum=1, as_of=now, expires_at=now + 1_000_000_000,
                                          host_minus_mono_ns=host - now))
             if not told:
-                print(json.dumps({"port": port, "worker": service._link.pid}), flush=True)
+                print(json.dumps({"port": port, "worker": service._workers[0]._link.pid}), flush=True)
                 told = True
             await asyncio.sleep(0.1)
 

@@ -10,7 +10,6 @@ from pydantic import (
     Field,
     SerializeAsAny,
     ValidationInfo,
-    WithJsonSchema,
     field_validator,
 )
 
@@ -22,7 +21,6 @@ from ntp_usg.config.values import (
     ServerAddressText,
     Text,
     WebAddress,
-    shown,
 )
 from ntp_usg.core.base.aliases import Alias
 
@@ -31,15 +29,6 @@ class Table(BaseModel):
     """What all tables share: unknown keys are errors, values keep the type they have in TOML, nothing changes later."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-def _available_workers(workers: int) -> int:
-    if workers not in {0, 1}:
-        raise ValueError(
-            f"must be 1 (one answering process) or 0 (answer inside the daemon), not {shown(workers)}: "
-            "several processes are not available yet"
-        )
-    return workers
 
 
 def _socket_path(path: str) -> str:
@@ -59,8 +48,8 @@ class ServerSettings(Table):
     """Clients remembered at once for rate limits and interleaving; the least recent is forgotten first."""
     stratum: int = Field(default=1, ge=1, le=15)
     """The best stratum ever claimed, and only while a reference clock is healthy."""
-    workers: Annotated[int, AfterValidator(_available_workers), WithJsonSchema({"enum": [1, 0]})] = 1
-    """Answering processes; 0 answers inside the daemon."""
+    workers: int = Field(default=1, ge=0, le=64)
+    """Answering processes, at most one a core; clients are shared out by address. 0 answers inside the daemon."""
     dscp: int = Field(default=0, ge=0, le=63)
     """Differentiated services code point of answers (RFC 2474); 46 is expedited forwarding."""
     clock: Literal["auto", "system", "virtual"] = "auto"

@@ -32,7 +32,7 @@ from ntp_usg.daemon.runner import EngineRunner, SourceContext
 from ntp_usg.daemon.state import DaemonState
 from ntp_usg.net.answering import AnsweringService, start_service
 from ntp_usg.net.client import ClientEndpoints
-from ntp_usg.net.udp import open_sockets
+from ntp_usg.net.udp import open_socket_sets
 from ntp_usg.observe.server import serve_tcp, serve_unix
 from ntp_usg.observe.web import build_app
 from ntp_usg.refclocks.driver import Driver, DriverOptions
@@ -41,7 +41,7 @@ from ntp_usg.sysapi.timex import clock_precision
 
 log = logging.getLogger(__name__)
 
-RELOADABLE = ("access.", "rate_limit.", "server.enable_interleaved", "server.max_clients")
+RELOADABLE = ("access.", "rate_limit.", "server.enable_interleaved")
 """Keys, or beginnings of keys, that a running daemon can take over."""
 
 TEMPERATURE_INTERVAL = 60.0
@@ -98,10 +98,12 @@ class Daemon:
 
     async def _start_service(self) -> AnsweringService:
         server = self._settings.server
-        sockets = open_sockets(server.listen_addr, dscp=server.dscp)
+        in_process = only_select() or not server.workers
+        sockets = open_socket_sets(server.listen_addr, 1 if in_process else server.workers, dscp=server.dscp)
         policy = server_policy(self._settings)
-        workers = 0 if only_select() else server.workers
-        return await start_service(sockets, policy, workers=workers, user=server.user, on_request=self._on_request)
+        return await start_service(
+            sockets, policy, in_process=in_process, user=server.user, on_request=self._on_request
+        )
 
     async def _start_http(self, parts: AsyncExitStack) -> None:
         """Open the doors for people; time is served even where one of them stays shut."""

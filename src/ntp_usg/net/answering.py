@@ -3,18 +3,20 @@
 import asyncio
 import os
 import pwd
+import secrets
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
 from ntp_usg.core.base.errors import NtpUsgError
 from ntp_usg.core.base.snapshots import ServingState
+from ntp_usg.core.server.clients import ClientRecord, ClientTable
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.core.server.responder import Responder
 from ntp_usg.net.counters import VerdictCounters
 from ntp_usg.net.service import OnRequest, Route, Service
-from ntp_usg.net.workers.supervisor import SupervisedWorker
+from ntp_usg.net.workers.supervisor import Workers
 
 
 class AnsweringService(Protocol):
@@ -35,28 +37,36 @@ class AnsweringService(Protocol):
     def clients(self) -> int:
         """How many clients are remembered."""
 
+    def client_records(self) -> Iterable[ClientRecord]:
+        """Who they are, the latest first."""
+
     async def stop(self) -> None:
         """End, and close the sockets."""
 
 
 async def start_service(
-    endpoints: Sequence[socket.socket], policy: ServerPolicy, *, workers: int, user: str, on_request: OnRequest
+    endpoints: Sequence[Sequence[socket.socket]],
+    policy: ServerPolicy,
+    *,
+    in_process: bool,
+    user: str,
+    on_request: OnRequest,
 ) -> AnsweringService:
-    """Serve on sockets from `open_sockets`, which are the service's from now on.
+    """Serve on sockets from `open_sockets`, which are the service's from now on: a worker for each set of them.
 
-    `workers` is 1, or 0 for answering in this process; a worker of root's runs as `user`. Packets that only the control
+    With `in_process` this process itself answers; a worker of root's runs as `user`. Packets that only the control
     process can answer go to `on_request`. Raises NtpUsgError where no worker can be had, ValueError at a bad policy.
     """
-    if workers == 0:
-        return LocalService(endpoints, policy, on_request)
-    Responder(policy)  # raises its ValueError here, and not in the worker
-    worker = SupervisedWorker(endpoints, policy, _account(user), on_request)
+    if in_process:
+        return LocalService([endpoint for each in endpoints for endpoint in each], policy, on_request)
+    Responder(policy)  # raises its ValueError here, and not in a worker
+    service = Workers(endpoints, policy, _account(user), on_request)
     try:
-        await worker.ready()
+        await service.ready()
     except BaseException:
-        await worker.stop()
+        await service.stop()
         raise
-    return worker
+    return service
 
 
 class LocalService:
@@ -67,7 +77,8 @@ class LocalService:
         self._state = ServingState()
         self._counters = VerdictCounters()
         self._on_request = on_request
-        self._service = Service(endpoints, Responder(policy), lambda: self._state, self._counters, self._hand_up)
+        responder = Responder(policy, ClientTable(policy.max_clients, seed=secrets.randbits(128)))
+        self._service = Service(endpoints, responder, lambda: self._state, self._counters, self._hand_up)
         for index, endpoint in enumerate(endpoints):
             self._loop.add_reader(endpoint, self._service.drain, index)
 
@@ -82,6 +93,9 @@ class LocalService:
 
     def clients(self) -> int:
         return self._counters.clients
+
+    def client_records(self) -> Iterable[ClientRecord]:
+        return self._service.responder.clients.records()
 
     async def stop(self) -> None:
         for endpoint in self._service.endpoints:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ntp_usg.core.base.addresses import ListenAddress, parse_listen_address
 from ntp_usg.core.base.errors import NtpUsgError
 from ntp_usg.net.addresses import SocketAddress, resolve
+from ntp_usg.sysapi.steering import steer_by_source
 from ntp_usg.sysapi.timestamping import enable_packet_info, enable_receive_timestamps
 
 RECEIVE_BUFFER = 4 * 1024 * 1024
@@ -18,10 +19,34 @@ RECEIVE_BUFFER = 4 * 1024 * 1024
 _SO_RCVBUFFORCE = 33  # asm-generic/socket.h; Python does not name it
 
 
-def open_sockets(addresses: Iterable[str], *, dscp: int = 0) -> list[socket.socket]:
+def open_socket_sets(addresses: Iterable[str], number: int, *, dscp: int = 0) -> list[list[socket.socket]]:
+    """As many sets of the same sockets, for as many workers; each client's requests all go to one of them.
+
+    Raises as `open_sockets` does.
+    """
+    wanted = list(addresses)
+    if number == 1:
+        return [open_sockets(wanted, dscp=dscp)]
+    for sock in open_sockets(wanted, dscp=dscp):  # alone: the ports are nobody else's
+        sock.close()
+    sets: list[list[socket.socket]] = []
+    try:
+        while len(sets) < number:
+            sets += [open_sockets(wanted, dscp=dscp, shared=True)]
+    except NtpUsgError:
+        for sock in (sock for each in sets for sock in each):
+            sock.close()
+        raise
+    for sock in sets[0]:
+        steer_by_source(sock, number)
+    return sets
+
+
+def open_sockets(addresses: Iterable[str], *, dscp: int = 0, shared: bool = False) -> list[socket.socket]:
     """Bind a non-blocking UDP socket for each address, two for an interface.
 
-    No address reuse of any kind: Linux would let a second server share the port and take some of the requests.
+    No address reuse of any kind, unless `shared` among our own workers: Linux would let a second server share the port
+    and take some of the requests.
     Raises NtpUsgError with what to do about it; none stays open then. ValueError at a text that is no listen address.
     """
     wanted = [parse_listen_address(text) for text in addresses]
@@ -30,7 +55,7 @@ def open_sockets(addresses: Iterable[str], *, dscp: int = 0) -> list[socket.sock
         for address in wanted:
             for family, where in resolve(address):
                 if where[0] != "::" or _kernel_has_ipv6():  # "all of IPv6" is nothing where the kernel has none
-                    opened.append(_open(address, family, where, dscp))
+                    opened.append(_open(address, family, where, dscp, shared=shared))
     except NtpUsgError:
         for sock in opened:
             sock.close()
@@ -40,13 +65,17 @@ def open_sockets(addresses: Iterable[str], *, dscp: int = 0) -> list[socket.sock
     return opened
 
 
-def _open(address: ListenAddress, family: socket.AddressFamily, where: SocketAddress, dscp: int) -> socket.socket:
+def _open(
+    address: ListenAddress, family: socket.AddressFamily, where: SocketAddress, dscp: int, *, shared: bool
+) -> socket.socket:
     try:
         sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     except OSError as error:
         raise NtpUsgError(f"cannot listen on {address}: {error.strerror}") from error
     try:
         _configure(sock, dscp)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if address.interface:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, address.interface.encode())
         sock.bind(where)

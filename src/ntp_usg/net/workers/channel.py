@@ -27,7 +27,7 @@ class Kind(IntEnum):
     """The first byte of a message."""
 
     READY = 1
-    """Worker: the policy is in force and the sockets are being served."""
+    """Worker: the policy is in force, and it waits for the word to serve."""
     REQUEST = 2
     """Worker: a packet that is not for it; a route and the packet."""
     ANSWER = 3
@@ -36,6 +36,8 @@ class Kind(IntEnum):
     """Control: a policy as JSON, in as many messages as it takes ..."""
     POLICY_END = 5
     """... with this kind for the last."""
+    SERVE = 6
+    """Control: serve the sockets from now on."""
 
 
 def parse_message(message: bytes) -> tuple[Kind, bytes]:

@@ -18,18 +18,19 @@ _DYING_SECONDS = 1.0
 
 
 class WorkerLink:
-    """Starts a worker; `ended` will say in words how it came to an end. Raises OSError where none can be started."""
+    """Starts a worker; `ready` is for its owner, `ended` will say how it ended. Raises OSError where none can start."""
 
     def __init__(
         self,
         account: tuple[int, int],
-        memories: tuple[int, int],
+        memories: Sequence[int],
         endpoints: Sequence[socket.socket],
-        on_message: Callable[[bytes], None],
+        on_message: Callable[["WorkerLink", bytes], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._on_message = on_message
         self._outbox: deque[bytes] = deque()
+        self.ready: asyncio.Future[None] = self._loop.create_future()
         self.ended: asyncio.Future[str] = self._loop.create_future()
         with contextlib.ExitStack() as undo:
             self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -100,7 +101,7 @@ class WorkerLink:
             if not message:
                 self._end()
                 return
-            self._on_message(message)
+            self._on_message(self, message)
 
     def _end(self) -> None:
         self._loop.remove_reader(self._channel)

@@ -5,23 +5,30 @@ import select
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 
 from ntp_usg.core.server.responder import Responder
 from ntp_usg.net.service import Route, Service
 from ntp_usg.net.workers.channel import MAX_MESSAGE, Kind, build_packet, parse_message, parse_packet, parse_policy
-from ntp_usg.net.workers.shared import StateReader, map_counters
-from ntp_usg.sysapi.privileges import drop_privileges, set_process_name
+from ntp_usg.net.workers.rhythm import Rhythm
+from ntp_usg.net.workers.shared import StateReader, map_clients, map_counters
+from ntp_usg.sysapi.privileges import drop_privileges, set_process_name, set_timer_slack
 
 PROCESS_NAME = "ntp_usg_server"
+_TIMER_SLACK_NS = 1_000  # the usual 50 us would be as long as the pauses themselves
 
 
 class Worker:
-    """Serves the sockets once the first policy has come, and does what the channel says until it closes."""
+    """Serves the sockets once it has a policy and is told to, and does what the channel says until it closes."""
 
-    def __init__(self, state: int, counters: int, channel: socket.socket, endpoints: Sequence[socket.socket]) -> None:
+    def __init__(
+        self, memories: tuple[int, int, int], channel: socket.socket, endpoints: Sequence[socket.socket]
+    ) -> None:
+        state, counters, clients = memories
         self._state = StateReader(state)
         self._counters = map_counters(counters)
+        self._clients = map_clients(clients)
         self._channel = channel
         self._endpoints = endpoints
         self._service: Service | None = None
@@ -30,13 +37,19 @@ class Worker:
         self._poller.register(channel, select.EPOLLIN)
 
     def run(self) -> None:
+        """Serve until control closes the channel."""
         indexes = {endpoint.fileno(): index for index, endpoint in enumerate(self._endpoints)}
+        rhythm = Rhythm(time.monotonic_ns())
         while True:
-            for descriptor, _ in self._poller.poll():
+            served = 0
+            for descriptor, _ in self._poller.poll(rhythm.patience):
                 if descriptor in indexes and self._service:
-                    self._service.drain(indexes[descriptor])
+                    served += self._service.drain(indexes[descriptor])
                 elif not self._listen_to_control():
                     return
+            pause = rhythm.beat(served, time.monotonic_ns())
+            if pause:
+                time.sleep(pause)
 
     def _listen_to_control(self) -> bool:
         try:
@@ -47,6 +60,9 @@ class Worker:
             return False
         kind, body = parse_message(message)
         match kind:
+            case Kind.SERVE:
+                for endpoint in self._endpoints:
+                    self._poller.register(endpoint, select.EPOLLIN)
             case Kind.ANSWER if self._service:
                 self._service.send(*parse_packet(body))
             case Kind.POLICY_PART:
@@ -61,9 +77,9 @@ class Worker:
         if self._service:
             self._service.responder.adopt(policy)
             return
-        self._service = Service(self._endpoints, Responder(policy), self._state.read, self._counters, self._hand_up)
-        for endpoint in self._endpoints:
-            self._poller.register(endpoint, select.EPOLLIN)
+        self._service = Service(
+            self._endpoints, Responder(policy, self._clients), self._state.read, self._counters, self._hand_up
+        )
         self._channel.send(bytes([Kind.READY]))
 
     def _hand_up(self, route: Route, packet: bytes) -> bool:
@@ -75,14 +91,15 @@ class Worker:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Arguments: user and group to become, then the descriptors of state, counters, channel and sockets."""
-    uid, gid, state, counters, channel, *endpoints = map(int, arguments)
+    """Arguments: user and group to become, then the descriptors of state, counters, clients, channel and sockets."""
+    uid, gid, state, counters, clients, channel, *endpoints = map(int, arguments)
     for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, signal.SIG_IGN)  # a terminal or systemd sends them to all: control decides when to stop
     set_process_name(PROCESS_NAME)
+    set_timer_slack(_TIMER_SLACK_NS)
     drop_privileges(uid=uid, gid=gid)
     sockets = [socket.socket(fileno=descriptor) for descriptor in endpoints]
-    worker = Worker(state, counters, socket.socket(fileno=channel), sockets)
+    worker = Worker((state, counters, clients), socket.socket(fileno=channel), sockets)
     gc.freeze()  # what is there now stays: no collection need look at it again
     worker.run()
 

@@ -1,4 +1,4 @@
-"""What control and worker share as memory: the state to serve on the way down, the verdict counters on the way up.
+"""What control and workers share as memory: the state to serve on the way down, counters and clients on the way up.
 
 The state lies there twice. The writer fills the slot that nobody reads, with a number and a checksum, and then
 announces the number. So neither side ever waits for the other, a writer stopped or killed half-way does no harm, and
@@ -14,6 +14,7 @@ import zlib
 from ntp_usg.core.base.instants import MonoNs, WallNs
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.snapshots import Leap, ServingState
+from ntp_usg.core.server.clients import BYTES_PER_CLIENT, ClientTable, table_bytes
 from ntp_usg.net.counters import WORDS, VerdictCounters
 
 _NUMBER = struct.Struct("=Q")
@@ -23,6 +24,8 @@ _SLOT_BYTES = _NUMBER.size + _STATE.size + _CHECKSUM.size
 _SLOTS = (64, 320)  # each in cache lines of its own, as is the announced number at 0
 _STATE_BYTES = 576
 _COUNTER_BYTES = 8 * WORDS
+_SEED_BYTES = 16
+_CLIENTS_AT = 64
 
 
 def create_state_memory() -> int:
@@ -38,6 +41,20 @@ def create_counter_memory() -> int:
 def map_counters(descriptor: int) -> VerdictCounters:
     """The counters that live behind a descriptor; they outlast the worker that writes them."""
     return VerdictCounters(memoryview(mmap.mmap(descriptor, _COUNTER_BYTES)).cast("Q"))
+
+
+def create_client_memory(max_clients: int) -> int:
+    """A descriptor of anonymous memory for `map_clients`, on both sides; clients stay known to the next worker."""
+    descriptor = _create_memory("ntp_usg clients", _CLIENTS_AT + table_bytes(max_clients))
+    os.pwrite(descriptor, os.urandom(_SEED_BYTES), 0)
+    return descriptor
+
+
+def map_clients(descriptor: int) -> ClientTable:
+    """The client table behind a descriptor; its writer is a worker."""
+    memory = mmap.mmap(descriptor, os.fstat(descriptor).st_size)
+    max_clients = (len(memory) - _CLIENTS_AT) // BYTES_PER_CLIENT
+    return ClientTable(max_clients, memoryview(memory)[_CLIENTS_AT:], int.from_bytes(memory[:_SEED_BYTES], "big"))
 
 
 def build_state(state: ServingState) -> bytes:

@@ -1,79 +1,140 @@
-"""The control process's side of answering: keeps one worker alive, feeds it, and hears what it hands up."""
+"""The control process's side of answering: keeps workers alive, feeds them, and hears what they hand up."""
 
 import asyncio
+import heapq
 import logging
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from ntp_usg.core.base.errors import NtpUsgError, WireError
 from ntp_usg.core.base.snapshots import ServingState
+from ntp_usg.core.server.clients import ClientRecord
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.core.server.responder import Responder
 from ntp_usg.net.service import OnRequest, Route
 from ntp_usg.net.workers.channel import Kind, build_packet, build_policy, parse_message, parse_packet
 from ntp_usg.net.workers.link import WorkerLink
-from ntp_usg.net.workers.shared import StateWriter, create_counter_memory, create_state_memory, map_counters
+from ntp_usg.net.workers.shared import (
+    StateWriter,
+    create_client_memory,
+    create_counter_memory,
+    create_state_memory,
+    map_clients,
+    map_counters,
+)
 
 START_SECONDS = 10.0
 """How long a worker may take to become ready."""
 STOP_SECONDS = 1.0
 """How long it may take to end when asked to."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
-"""Seconds before a dead worker is replaced: doubled each time, until one has lived longer than the longest."""
+"""Seconds before the next spare is started: doubled with each death, until one has lived longer than the longest."""
 
 _log = logging.getLogger(__name__)
 
 
-class SupervisedWorker:
-    """Answers from a process of their own; an AnsweringService."""
+class Workers:
+    """Answers from processes of their own, each with its set of sockets; an AnsweringService."""
 
     def __init__(
-        self, endpoints: Sequence[socket.socket], policy: ServerPolicy, account: tuple[int, int], on_request: OnRequest
+        self,
+        endpoints: Sequence[Sequence[socket.socket]],
+        policy: ServerPolicy,
+        account: tuple[int, int],
+        on_request: OnRequest,
     ) -> None:
-        self._endpoints = endpoints
-        self._policy = policy
-        self._account = account
-        self._on_request = on_request
-        self._memories = create_state_memory(), create_counter_memory()
-        self._state = StateWriter(self._memories[0])
-        self._counters = map_counters(self._memories[1])
-        self._loop = asyncio.get_running_loop()
-        self._ready: asyncio.Future[None] = self._loop.create_future()
-        self._stopping = False
-        self._link: WorkerLink | None = None
-        self._keeper = self._loop.create_task(self._keep_alive())
+        self._memory = create_state_memory()
+        self._state = StateWriter(self._memory)
+        self._workers = [SupervisedWorker(each, self._memory, policy, account, on_request) for each in endpoints]
 
     async def ready(self) -> None:
-        """Wait until the worker serves. Raises NtpUsgError with its last words if it ends before."""
-        await asyncio.wait({self._ready, self._keeper}, return_when=asyncio.FIRST_COMPLETED)
-        if self._keeper.done():
-            self._keeper.result()
+        """Wait until all serve. Raises NtpUsgError with the last words of one that ends before."""
+        await asyncio.gather(*(worker.ready() for worker in self._workers))
 
     def publish(self, state: ServingState) -> None:
         self._state.write(state)
 
     def adopt(self, policy: ServerPolicy) -> None:
-        Responder(policy)  # raises its ValueError here, where it can be told, and not in the worker
-        self._policy = policy
-        if self._link:
-            self._link.send(*build_policy(policy))
+        Responder(replace(policy, max_clients=1))  # raises its ValueError here, where it can be told
+        for worker in self._workers:
+            worker.adopt(policy)
 
     def counters(self) -> Mapping[str, int]:
-        return self._counters.as_dict()
+        return sum((Counter(worker.counters.as_dict()) for worker in self._workers), Counter())
 
     def clients(self) -> int:
-        return self._counters.clients
+        return sum(worker.counters.clients for worker in self._workers)
+
+    def client_records(self) -> Iterator[ClientRecord]:
+        return heapq.merge(*(worker.clients.records() for worker in self._workers), key=_latest_first)
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(worker.stop() for worker in self._workers))
+        os.close(self._memory)
+
+
+async def _either(*futures: asyncio.Future[Any]) -> None:
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _latest_first(record: ClientRecord) -> int:
+    return -record.last_seen
+
+
+class SupervisedWorker:
+    """One worker, and a second one that is ready to take over: it finds sockets, counters and clients as they were."""
+
+    def __init__(
+        self,
+        endpoints: Sequence[socket.socket],
+        state: int,
+        policy: ServerPolicy,
+        account: tuple[int, int],
+        on_request: OnRequest,
+    ) -> None:
+        self._endpoints = endpoints
+        self._policy = policy
+        self._account = account
+        self._on_request = on_request
+        self._memories = create_counter_memory(), create_client_memory(policy.max_clients)
+        self._state = state
+        self.counters, self.clients = map_counters(self._memories[0]), map_clients(self._memories[1])
+        self._loop = asyncio.get_running_loop()
+        self._serves: asyncio.Future[None] = self._loop.create_future()
+        self._stopping = False
+        self._link: WorkerLink | None = None
+        self._spare: WorkerLink | None = None
+        self._keeper = self._loop.create_task(self._keep_alive())
+
+    async def ready(self) -> None:
+        """Wait until the worker serves. Raises NtpUsgError with its last words if it ends before."""
+        await asyncio.wait({self._serves, self._keeper}, return_when=asyncio.FIRST_COMPLETED)
+        if self._keeper.done():
+            self._keeper.result()
+
+    def adopt(self, policy: ServerPolicy) -> None:
+        """Follow this policy, which is known to be possible, as soon as the worker has read it."""
+        self._policy = policy
+        for link in (self._link, self._spare):
+            if link:
+                link.send(*build_policy(policy))
 
     async def stop(self) -> None:
         self._stopping = True
-        if self._link and not self._link.ended.done():
-            self._link.close()
-            await asyncio.wait({self._keeper}, timeout=STOP_SECONDS)
-            self._link.kill()
-        else:
-            self._keeper.cancel()
+        links = [link for link in (self._link, self._spare) if link and not link.ended.done()]
+        for link in links:
+            link.close()
+        if links:
+            await asyncio.wait({link.ended for link in links}, timeout=STOP_SECONDS)
+            for link in links:
+                link.kill()
+            await asyncio.wait({link.ended for link in links})
+        self._keeper.cancel()
         await asyncio.wait({self._keeper})
         for endpoint in self._endpoints:
             endpoint.close()
@@ -81,49 +142,58 @@ class SupervisedWorker:
             os.close(memory)
 
     async def _keep_alive(self) -> None:
-        pause = FIRST_PAUSE
+        pause, spare = FIRST_PAUSE, await self._prepare(0.0)
         while True:
-            started = self._loop.time()
-            how = await self._run_worker()
-            if self._stopping:
-                return
-            if not self._ready.done():
-                raise NtpUsgError(f"the answering worker was not ready within {START_SECONDS:.0f} s: {how}")
-            if self._loop.time() - started > LONGEST_PAUSE:
-                pause = FIRST_PAUSE
-            _log.error("The answering worker has ended; another starts in %.1f s: %s", pause, how)
+            self._link, self._spare, started = spare, None, self._loop.time()
+            spare.send(bytes([Kind.SERVE]))
+            _log.info("Answering in process %d", spare.pid)
+            if not self._serves.done():
+                self._serves.set_result(None)
+            async with asyncio.TaskGroup() as tasks:
+                preparing = tasks.create_task(self._prepare(pause))
+                how = await spare.ended
+                if self._stopping:
+                    preparing.cancel()
+                    return
+                _log.error("The answering worker has ended, and another takes over: %s", how)
+            pause = FIRST_PAUSE if self._loop.time() - started > LONGEST_PAUSE else min(2 * pause, LONGEST_PAUSE)
+            spare = preparing.result()
+
+    async def _prepare(self, pause: float) -> WorkerLink:
+        """A worker that waits for the word to serve. Raises NtpUsgError where not even a first one can be had."""
+        while True:
             await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            try:
+                link = WorkerLink(self._account, [self._state, *self._memories], self._endpoints, self._hear)
+            except OSError as error:
+                how = f"no process to be had: {error}"
+            else:
+                self._spare = link
+                link.send(*build_policy(self._policy))
+                deadline = self._loop.call_later(START_SECONDS, link.kill)
+                await _either(link.ready, link.ended)
+                deadline.cancel()
+                if not link.ended.done():
+                    return link
+                how = link.ended.result()
+            if not self._serves.done():
+                raise NtpUsgError(f"the answering worker was not ready within {START_SECONDS:.0f} s: {how}")
+            pause = min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
+            if not self._stopping:
+                _log.error("No worker could be made ready; another try in %.1f s: %s", pause, how)
 
-    async def _run_worker(self) -> str:
-        """Run one worker to its end; says how it came."""
+    def _hear(self, link: WorkerLink, message: bytes) -> None:
         try:
-            link = WorkerLink(self._account, self._memories, self._endpoints, self._hear)
-        except OSError as error:
-            return f"no process to be had: {error}"
-        self._link = link
-        link.send(*build_policy(self._policy))
-        self._deadline = self._loop.call_later(START_SECONDS, link.kill)
-        try:
-            return await link.ended
-        finally:
-            self._deadline.cancel()
-
-    def _hear(self, message: bytes) -> None:
-        assert self._link
-        try:
-            self._heed(self._link, *parse_message(message))
+            self._heed(link, *parse_message(message))
         except WireError as error:
             _log.error("The answering worker talks nonsense and is killed: %s", error)
-            self._link.kill()
+            link.kill()
 
     def _heed(self, link: WorkerLink, kind: Kind, body: bytes) -> None:
         match kind:
             case Kind.READY:
-                _log.info("Answering in process %d", link.pid)
-                self._deadline.cancel()
-                if not self._ready.done():
-                    self._ready.set_result(None)
+                if not link.ready.done():
+                    link.ready.set_result(None)
             case Kind.REQUEST:
                 route, packet = parse_packet(body)
                 self._on_request(packet, route.packed_client, partial(self._answer, route))
