@@ -51,7 +51,7 @@ def load_settings(
     final = {name: tables.get(name, {}) for name in {**TABLES, **tables, **dict.fromkeys(in_use)}}
     checked = _check(final, models, homes, problems)
     problems += _repeated([tables[name]["address"] for name in sources if name in checked])
-    problems += _contested([(homes[name], checked[name]) for name in in_use if name in checked and name in homes])
+    problems += _contested([(name, homes[name], checked[name]) for name in in_use if name in checked and name in homes])
     if problems:
         order = [document.source for document in documents]
         raise ConfigError(
@@ -122,17 +122,16 @@ def _command_line(overrides: Mapping[str, object]) -> Document:
     return Document(COMMAND_LINE, tables)
 
 
-def _contested(drivers: Sequence[tuple[Entry, BaseModel]]) -> Iterator[ConfigProblem]:
+def _contested(drivers: Sequence[tuple[str, Entry, BaseModel]]) -> Iterator[ConfigProblem]:
     """Two reference clocks of one name, or on one device."""
-    units: dict[object, Entry] = {}
-    devices: dict[object, Entry] = {}
-    for home, options in drivers:
+    units: dict[tuple[str, int], str] = {}
+    devices: dict[str, str] = {}
+    for name, home, options in drivers:
         unit, device = getattr(options, "unit", None), getattr(options, "occupies", None)
-        name = kind(home.path[0])
-        if unit is not None and units.setdefault((name, unit), home) is not home:
-            yield home.problem(f"[[{name}]]: unit {unit} is there twice")
-        elif device is not None and (other := devices.setdefault(device, home)) is not home:
-            yield home.problem(f"`{home.name}`: {shown(device)} is used by `{other.name}` already")
+        if unit is not None and units.setdefault((kind(name), unit), name) != name:
+            yield home.problem(f"[[{kind(name)}]]: unit {unit} is there twice")
+        elif device is not None and (other := devices.setdefault(device, name)) != name:
+            yield home.problem(f"`{name}`: {shown(device)} is used by `{other}` already")
 
 
 def _layers(documents: Sequence[Document], models: Models, problems: list[ConfigProblem]) -> Iterator[Tables]:

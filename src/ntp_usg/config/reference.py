@@ -24,14 +24,21 @@ own beside it, named after the table: `gps.conf`, `pps.conf` ... Flags win over 
 files, key by key.
 
 A table of a reference clock that is there, even an empty one, puts that clock to use; `type` in [refclock] narrows the
-choice. `ntp_usg_server --check` prints every value in force and where it comes from, or every mistake at once (exit
-code 78). Keys that do not exist are mistakes.
+choice. Of several clocks of one kind each is begun by a line of its own, like `[[shm]]`; they are numbered by their
+place, and flags and files beside server.toml mean the first. [Reference clocks](refclocks/README.md) says which driver
+is for which hardware.
+
+`ntp_usg_server --check` prints every value in force and where it comes from, or every mistake at once (exit code 78).
+Keys that do not exist are mistakes.
 
 SIGHUP (`systemctl reload`) takes over keys that begin with RELOADABLE,
 whole or not at all. The others need a restart; the daemon logs which.
 
 A *duration* is a text with a unit (`"250us"`, `"10 ms"`, `"5s"`, `"2h"`; ns, us, ms, s, min or h), or a number of
 seconds. Durations are shown in seconds below. A value marked *required* has no default.
+
+The last column has the words of ntpd (`server` and `fudge`) and chrony (`refclock`) that are understood in place of the
+key, so that a configuration can be brought along; of two that mean the same, give one.
 """
 
 _WORDS = {"string": "text", "integer": "integer", "number": "number", "boolean": "`true` or `false`"}
@@ -124,8 +131,9 @@ def _words(field: Schema, definitions: Schema) -> str:
         case {"enum": [*values]}:
             *others, last = (f"`{toml_scalar(value)}`" for value in values)
             return f"{', '.join(others)} or {last}" if others else last
-        case {"type": "array", "items": items}:
-            return f"list of {_words(items, definitions)}s"
+        case {"type": "array", **array}:
+            items = [_words(each, definitions) for each in array.get("prefixItems", ())]
+            return f"list of {', '.join(items) or _words(array['items'], definitions) + 's'}"
         case {"type": str(kind)}:
             limits = [f"{_LIMITS[key]} {field[key]:.15g}" for key in _LIMITS if key in field]
             return " ".join([field.get("format", _WORDS[kind]), *limits])

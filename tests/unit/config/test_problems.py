@@ -180,8 +180,8 @@ def test_the_quality_that_is_not_one_is_told_the_accepted_ones(problems: Problem
 @pytest.mark.parametrize(
     ("setting", "problem"),
     [
-        ("baud_rate = '9600'", '`gps.baud_rate`: must be a whole number, not "9600"'),
-        ("baud_rate = 9600.0", "`gps.baud_rate`: must be a whole number, not 9600.0"),
+        ("baud_rate = '9600'", '`gps.baud_rate`: must be a number from 50 to 4000000, or "auto"'),
+        ("baud_rate = 9600.0", '`gps.baud_rate`: must be a number from 50 to 4000000, or "auto"'),
         ("poll_interval_secs = true", "`gps.poll_interval_secs`: must be a whole number, not true"),
         ("timeout_secs = '5'", '`gps.timeout_secs`: must be a number, not "5"'),
         ("offset_secs = false", "`gps.offset_secs`: must be a number, not false"),
@@ -200,12 +200,12 @@ def test_all_problems_of_all_sources_come_at_once(problems: Problems):
         flags={"server.max_clients": 0, "gps.baud_rate": 7},
     ) == [
         "gps.conf:1: [pps] belongs in pps.conf or server.toml",
-        'gps.conf:3: `gps.baud_rate`: must be a whole number, not "fast"',
+        'gps.conf:3: `gps.baud_rate`: must be a number from 50 to 4000000, or "auto"',
         "pps.conf:1: not valid TOML: Expected ']' at the end of a table declaration",
         "server.toml:2: `server.stratum`: must be at least 1 and at most 15, not 99",
         "server.toml:4: `log.level`: must be 'debug', 'info', 'warning' or 'error', not \"loud\"",
         "command line: `--max-clients`: must be at least 1 and at most 10000000, not 0",
-        "command line: `--gps-baud`: must be at least 50 and at most 4000000, not 7",
+        'command line: `--gps-baud`: must be a number from 50 to 4000000, or "auto"',
     ]
 
 

@@ -39,6 +39,8 @@ class Options(General):
     """How much of it."""
     edge: Edge = Edge.UP
     told: bool = Field(default=False, description="In pydantic's own way.")
+    place: tuple[float, int] | None = None
+    """Where."""
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +63,7 @@ def page() -> str:
         "| `level` | integer from 1 below 8 | `2` | How loud. |",
         "| `share` | number above 0 | not set | How much of it. |",
         '| `edge` | `"Up"` or `"Down"` | `"Up"` | Which edge counts. |',
+        "| `place` | list of number, integer | not set | Where. |",
         "| `told` | `true` or `false` | `false` | In pydantic's own way. |",
     ],
 )

@@ -69,6 +69,11 @@ def test_the_first_of_several_is_the_one_of_flags_shortcuts_and_the_file_beside(
     assert [options(flagged, name).device for name in ("gps", "gps.1")] == ["/dev/c", "/dev/b"]
 
 
+def test_receiver_and_pulse_that_only_refclock_names_are_two_clocks(read: Read):
+    settings = read("[refclock]\ntype = 'gps_pps'\ngps_device = '/dev/a'\npps_device = '/dev/pps0'\n")
+    assert names(settings) == ["GPS_NMEA(0)", "PPS(0)"]
+
+
 def test_the_type_chooses_all_of_a_kind(read: Read):
     settings = read("[refclock]\ntype = 'pps'\n[[gps]]\ndevice='/dev/a'\n[[pps]]\n[[pps]]\ndevice = '/dev/pps1'\n")
     assert names(settings) == ["PPS(0)", "PPS(1)"]
