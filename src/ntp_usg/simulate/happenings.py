@@ -5,11 +5,13 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ntp_usg.core.base.doubts import Doubt, Trouble
+from ntp_usg.core.base.instants import NS_PER_SECOND, WallNs
 from ntp_usg.core.base.snapshots import Leap
 from ntp_usg.simulate.clock import SimulatedClock
 from ntp_usg.simulate.host import SimulatedHost, SimulatedServer
 from ntp_usg.simulate.links import Link
-from ntp_usg.simulate.receivers import SimulatedMessages, SimulatedPulses
+from ntp_usg.simulate.receivers import HONEST, Deceit, SimulatedMessages, SimulatedPulses
 
 
 class Parts(Protocol):
@@ -21,6 +23,8 @@ class Parts(Protocol):
     def link(self, between: tuple[str, str]) -> Link: ...
     def pulses(self, host: str) -> list[SimulatedPulses]: ...
     def messages(self, host: str) -> list[SimulatedMessages]: ...
+    @property
+    def now(self) -> WallNs: ...
 
 
 class _Event(BaseModel):
@@ -181,4 +185,107 @@ class Claim(_Event):
         server.settings = server.usual_settings
 
 
-Happening = Annotated[Step | Suspend | Cut | Route | Lose | WrongSecond | Phase | Claim, Field(discriminator="what")]
+class Spoof(_Event):
+    """Forged signals: a host's receivers, messages and pulses alike, are led away from the truth."""
+
+    what: Literal["spoof"]
+    host: str
+    jump: float = 0.0
+    """Seconds ahead, at once."""
+    ramp: float = 0.0
+    """Seconds per second, from then on."""
+
+    def begin(self, parts: Parts) -> None:
+        self._set(parts, Deceit(self.jump, self.ramp, parts.now))
+
+    def end(self, parts: Parts) -> None:
+        self._set(parts, HONEST)
+
+    def _set(self, parts: Parts, deceit: Deceit) -> None:
+        for each in (*parts.pulses(self.host), *parts.messages(self.host)):
+            each.deceit = deceit
+
+
+class Freeze(_Event):
+    """A host's receivers name one second for ever: their processors hang, or somebody replays what was recorded."""
+
+    what: Literal["freeze"]
+    host: str
+
+    def begin(self, parts: Parts) -> None:
+        for receiver in parts.messages(self.host):
+            receiver.frozen = WallNs(parts.now // NS_PER_SECOND * NS_PER_SECOND)
+
+    def end(self, parts: Parts) -> None:
+        for receiver in parts.messages(self.host):
+            receiver.frozen = None
+
+
+class Garble(_Event):
+    """Nothing readable comes over a host's serial lines: noise, or another baud rate."""
+
+    what: Literal["garble"]
+    host: str
+
+    def begin(self, parts: Parts) -> None:
+        for receiver in parts.messages(self.host):
+            receiver.garbled = True
+
+    def end(self, parts: Parts) -> None:
+        for receiver in parts.messages(self.host):
+            receiver.garbled = False
+
+
+class Slow(_Event):
+    """The messages of a host's receivers come later: more sentences on a slow line."""
+
+    what: Literal["slow"]
+    host: str
+    seconds: float
+
+    def begin(self, parts: Parts) -> None:
+        for receiver in parts.messages(self.host):
+            receiver.extra_latency += self.seconds
+
+    def end(self, parts: Parts) -> None:
+        for receiver in parts.messages(self.host):
+            receiver.extra_latency -= self.seconds
+
+
+class Say(_Event):
+    """A host's receivers say something else of themselves, true or not."""
+
+    what: Literal["say"]
+    host: str
+    satellites: int = Field(default=9, ge=0)
+    dimensions: int = Field(default=3, ge=1, le=3)
+    pdop: float | None = Field(default=None, ge=0)
+    moved_m: float = 0.0
+    """How far north of where they are."""
+    leap: Leap | None = None
+    doubt: Doubt | None = None
+    severe: bool = False
+
+    def begin(self, parts: Parts) -> None:
+        for receiver in parts.messages(self.host):
+            place = receiver.good_fix.position
+            assert place is not None
+            place = replace(place, latitude_deg=place.latitude_deg + self.moved_m / 111_195)
+            receiver.good_fix = replace(
+                receiver.good_fix,
+                satellites_used=self.satellites,
+                dimensions=self.dimensions,
+                pdop=self.pdop,
+                position=place,
+            )
+            receiver.leap = self.leap
+            receiver.complain(*([Trouble(self.doubt, "said so", self.severe)] if self.doubt else ()))
+
+    def end(self, parts: Parts) -> None:
+        Say(what="say", host=self.host, at=self.at, moved_m=-self.moved_m).begin(parts)
+
+
+Happening = Annotated[
+    Step | Suspend | Cut | Route | Lose | WrongSecond | Phase | Claim | Spoof | Freeze | Garble | Slow | Say,
+    Field(discriminator="what"),
+]

@@ -8,9 +8,9 @@ from pydantic import Field, NonNegativeFloat
 
 from ntp_usg.core.base.actions import Action, HostClockMoved, Level, Note, Publish, Send, Steer
 from ntp_usg.core.base.instants import NS_PER_SECOND, MonoNs, WallNs, nanoseconds
-from ntp_usg.core.base.samples import Pulse, TimeMessage
+from ntp_usg.core.base.samples import Pulse, Reception, TimeMessage
 from ntp_usg.core.base.snapshots import PHI, Leap, ServingState
-from ntp_usg.core.base.verdicts import Outcome
+from ntp_usg.core.base.verdicts import Outcome, Verdict
 from ntp_usg.core.engine.engine import Engine
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.core.server.responder import Responder
@@ -125,6 +125,12 @@ class SimulatedHost:
     def message(self, name: str, message: TimeMessage) -> None:
         if not self.clock.asleep:
             self.perform(self.engine.message(name, message))
+
+    def reception(self, name: str, reception: Reception) -> None:
+        self.engine.reception(name, reception)
+
+    def verdict(self, name: str, verdict: Verdict) -> None:
+        self.engine.verdict(name, verdict)
 
     def suspend(self) -> None:
         """Sleep: nothing is heard, no timer runs."""

@@ -7,8 +7,10 @@ from typing import Protocol
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat
 
-from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, WallNs, nanoseconds
-from ntp_usg.core.base.samples import Fix, FixQuality, Pulse, TimeMessage
+from ntp_usg.core.base.doubts import Trouble
+from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, WallNs, nanoseconds, nearest_second, seconds
+from ntp_usg.core.base.samples import Fix, FixQuality, Position, Pulse, Reception, TimeMessage
+from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.simulate.clock import SimulatedClock
 from ntp_usg.simulate.links import Share
 from ntp_usg.simulate.world import World
@@ -35,6 +37,8 @@ class PulseNoise:
     """How many spurious edges there are for each true one."""
     missing: Share = 0.0
     """Share of the edges that never come."""
+    width: NonNegativeFloat = 0.0
+    """From an edge to the other end of its pulse, where the kernel captures both; 0 = it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,23 @@ class Listener(Protocol):
     def clock(self) -> SimulatedClock: ...
     def pulse(self, name: str, pulse: Pulse) -> None: ...
     def message(self, name: str, message: TimeMessage) -> None: ...
+    def reception(self, name: str, reception: Reception) -> None: ...
+    def verdict(self, name: str, verdict: Verdict) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Deceit:
+    """Forged signals: how far a receiver's time is ahead of the truth, seconds, and how fast it runs off."""
+
+    jump: float = 0.0
+    ramp: float = 0.0
+    since: WallNs = WallNs(0)
+
+    def ahead_ns(self, at: WallNs) -> int:
+        return nanoseconds(self.jump + self.ramp * seconds(at - self.since))
+
+
+HONEST = Deceit()
 
 
 class SimulatedPulses:
@@ -66,6 +87,7 @@ class SimulatedPulses:
         self.present = True
         self.phase = 0.0
         """Seconds that every edge comes too late."""
+        self.deceit = HONEST
         self._name = name
         self._noise = noise
         self._world = world
@@ -83,8 +105,13 @@ class SimulatedPulses:
             self._edge(WallNs(second + random.randrange(NS_PER_SECOND)))
         if not noise.missing or random.random() >= noise.missing:
             beat = 2 * (second / NS_PER_SECOND / noise.sawtooth_period % 1) - 1
-            late = noise.delay + self.phase + random.gauss(0.0, noise.jitter) + noise.sawtooth * beat
+            _, early_ns = split_second(self.deceit.ahead_ns(second))
+            late = (
+                noise.delay + self.phase - seconds(early_ns) + random.gauss(0.0, noise.jitter) + noise.sawtooth * beat
+            )
             self._edge(WallNs(second + nanoseconds(late)))
+            if noise.width:
+                self._edge(WallNs(second + nanoseconds(late + noise.width)))
 
     def _edge(self, at: WallNs) -> None:
         self._world.at(WallNs(at + nanoseconds(_REPORT_DELAY)), partial(self._report, at))
@@ -102,12 +129,25 @@ class SimulatedMessages:
         self.sees_sky = True
         self.wrong_seconds = 0
         """Added to each second named."""
+        self.deceit = HONEST
+        self.frozen: WallNs | None = None
+        """The second that it names for ever."""
+        self.garbled = False
+        self.leap: int | None = None
+        """What it says of the end of the month."""
+        self.extra_latency = 0.0
         self._name = name
         self._noise = noise
         self._world = world
         self._host = host
         self._random = random
-        self._good_fix = Fix(FixQuality.GPS, satellites_used=noise.satellites, hdop=1.0)
+        self.good_fix = Fix(
+            FixQuality.GPS,
+            satellites_used=noise.satellites,
+            hdop=1.0,
+            dimensions=3,
+            position=Position(47.0, 8.0, 400.0),
+        )
         world.at(next_second(world.now), self._second)
 
     def _second(self) -> None:
@@ -115,15 +155,31 @@ class SimulatedMessages:
         self._world.at(next_second(second), self._second)
         if not self.present or (noise.missing and self._random.random() < noise.missing):
             return
-        late = noise.latency + (self._random.expovariate(1 / noise.jitter) if noise.jitter else 0.0)
-        arrival = WallNs(second + nanoseconds(late))
-        self._world.at(WallNs(arrival + nanoseconds(_BURST_LENGTH)), partial(self._report, second, arrival))
+        late = (
+            noise.latency + self.extra_latency + (self._random.expovariate(1 / noise.jitter) if noise.jitter else 0.0)
+        )
+        ahead, early_ns = split_second(self.deceit.ahead_ns(second))
+        arrival = WallNs(second - early_ns + nanoseconds(late))
+        named = WallNs(second + (self.wrong_seconds + ahead) * NS_PER_SECOND)
+        self._world.at(WallNs(arrival + nanoseconds(_BURST_LENGTH)), partial(self._report, named, arrival))
 
-    def _report(self, second: WallNs, arrival: WallNs) -> None:
-        named = WallNs(second + self.wrong_seconds * NS_PER_SECOND)
-        fix = self._good_fix if self.sees_sky else _NO_FIX
-        received_at: HostNs = self._host.clock.stamp(arrival)
-        self._host.message(self._name, TimeMessage(named, received_at, fix))
+    def _report(self, named: WallNs, arrival: WallNs) -> None:
+        if self.garbled:
+            self._host.verdict(self._name, Verdict(Outcome.REJECTED, Reason.BAD_CHECKSUM))
+            return
+        fix = self.good_fix if self.sees_sky else _NO_FIX
+        received_at: HostNs = self._host.clock.stamp(max(arrival, self._world.start))
+        self._host.message(self._name, TimeMessage(self.frozen or named, received_at, fix, self.leap))
+
+    def complain(self, *troubles: Trouble) -> None:
+        """Say what is wrong with itself, from now on."""
+        self._host.reception(self._name, Reception(troubles))
+
+
+def split_second(interval_ns: int) -> tuple[int, int]:
+    """An interval as whole seconds and what is left in nanoseconds, half a second at the most."""
+    whole = nearest_second(interval_ns) // NS_PER_SECOND
+    return whole, interval_ns - whole * NS_PER_SECOND
 
 
 def next_second(instant: WallNs) -> WallNs:

@@ -54,6 +54,10 @@ class Simulation:
             progress(chunk / chunks)
         return [recorder.figures(self.scenario.settled) for recorder in self.recorders]
 
+    @property
+    def now(self) -> WallNs:
+        return self.world.now
+
     def host(self, name: str) -> SimulatedHost:
         return self._hosts[name]
 

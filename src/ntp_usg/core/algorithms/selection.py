@@ -41,6 +41,8 @@ class Candidate:
     """Of a pulse line: its seconds have numbers."""
     confirmed: bool = False
     """... which a healthy source has confirmed not long ago: it may be missing or confused for a while."""
+    distrust: str = ""
+    """Why it is not believed although it is heard, in words; empty where it is."""
 
     @property
     def interval(self) -> Interval:
@@ -131,6 +133,8 @@ def _objection(candidate: Candidate, others: Sequence[Candidate], settings: Sele
     """Why a candidate has no part in the vote; empty if it has."""
     if candidate.noselect:
         return "Marked noselect: it is watched, never followed."
+    if candidate.distrust:
+        return candidate.distrust
     if not candidate.reachable:
         return "Not reachable: nothing usable has come from it lately."
     if not math.isfinite(candidate.offset + candidate.deviation + candidate.jitter):
@@ -144,7 +148,7 @@ def _objection_to_pulses(line: Candidate, others: Sequence[Candidate]) -> str:
     """A source need not be selectable to number pulses: a serial message is often good for nothing else."""
     if not line.numbered:
         return "Its pulses have no numbers: they say when a second begins, not which."
-    sources = [each for each in others if each.reachable and not each.pulse]
+    sources = [each for each in others if each.reachable and not each.pulse and not each.distrust]
     agrees = any(abs(each.offset - line.offset) <= NUMBERING_TOLERANCE for each in sources)
     if not agrees and not line.confirmed:
         return f"No healthy source confirms the number of its seconds within {NUMBERING_TOLERANCE:g} s."

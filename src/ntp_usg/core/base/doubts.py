@@ -47,5 +47,6 @@ _EXPLANATIONS: dict[Doubt, str] = {
     Doubt.FREQUENCY_JUMP: "The time runs off faster than this host's oscillator ever did: forged signals, or a fault.",
     Doubt.DISAGREEMENT: "Independent sources agree with each other and not with this one.",
     Doubt.ROLLOVER: "The receiver names a date 1024 weeks off: its firmware is too old for the GPS week number.",
-    Doubt.LATENCY: "Messages come about half a second after their second, so that they could mean either pulse.",
+    Doubt.LATENCY: "Messages come so late after their second that a little more would name the wrong pulse: raise the "
+    "baud rate, switch sentences off, or state the latency.",
 }

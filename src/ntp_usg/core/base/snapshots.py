@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
+from ntp_usg.core.base.doubts import Trouble
 from ntp_usg.core.base.instants import MonoNs, WallNs
 from ntp_usg.core.base.mapping import IDENTITY, ClockMapping
 from ntp_usg.core.base.samples import Fix
@@ -111,6 +112,10 @@ class SourceSnapshot:
     """How long after its second a message arrives, where a pulse has shown it."""
     verdicts: Mapping[str, int] = field(default_factory=dict)
     """Counts by `outcome/reason`."""
+    trust: float = 1.0
+    """From 0 to 1: what the doubts leave of it. Below a half the source is watched, but not used."""
+    doubts: tuple[Trouble, ...] = ()
+    """All that speaks against the source at present."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ class Reason(StrEnum):
     NOT_NUMBERED = "not_numbered"
     NUMBERING_DISPUTED = "numbering_disputed"
     REPEATED = "repeated"
+    DOUBLED = "doubled"
     OLD_EPOCH = "old_epoch"
 
     @property
@@ -125,5 +126,6 @@ _EXPLANATIONS: dict[Reason, str] = {
     Reason.NOT_NUMBERED: "A pulse says when a second begins, not which: no healthy source numbers it.",
     Reason.NUMBERING_DISPUTED: "The messages name another second than the one the pulses have counted to.",
     Reason.REPEATED: "The same pulse was delivered twice.",
+    Reason.DOUBLED: "The pulse came soon after another one: a glitch, or both edges of each pulse are captured.",
     Reason.OLD_EPOCH: "The sample was taken before the clock was stepped.",
 }

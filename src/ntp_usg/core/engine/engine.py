@@ -24,6 +24,7 @@ from ntp_usg.core.engine.receiver import MESSAGE_NOISE, Receiver, seconds_named
 from ntp_usg.core.engine.settings import Algorithm, EngineSettings
 from ntp_usg.core.engine.source import Source
 from ntp_usg.core.engine.steering import Steering
+from ntp_usg.core.engine.trust import OF_THE_SIGNAL, weigh
 from ntp_usg.core.engine.whole_clock import CLOCK_NOISE, WholeClock
 
 TICK = 1.0
@@ -92,12 +93,12 @@ class Engine:
         """Take in a second named by a receiver."""
         _, now = self._clock.read()
         receiver = self._receivers[name]
-        received_at = self._clock.raw(message.received_at)
+        received_at = self._clock.raw(receiver.stamp(message))
         reason = receiver.message(message, received_at, now)
         actions: list[Action] = []
         if reason in (Reason.USED, Reason.OUTLIER) and seconds_named(message):
             for line in self._lines.values():
-                actions += self._number(line, receiver, message, now)
+                actions += self._number(line, receiver, message.second, received_at, now)
         return actions + self._advance(receiver, reason)
 
     def pulse(self, name: str, pulse: Pulse) -> list[Action]:
@@ -123,7 +124,8 @@ class Engine:
 
     def fix(self, name: str, fix: Fix) -> None:
         """Take in news of a receiver's state that has no time in it."""
-        self._receivers[name].fix(fix)
+        _, now = self._clock.read()
+        self._receivers[name].fix(fix, now)
 
     def reception(self, name: str, reception: Reception) -> None:
         """Take in what a receiver finds wrong with itself, its antenna and the air."""
@@ -185,7 +187,14 @@ class Engine:
             source.poll(now)
             actions += source.review(now, served)
         self._leadership.judge(raw, now)
-        return [*actions, *self._steering.review(raw, served, now, self._leadership.loss(now)), Publish()]
+        for source in self._sources.values():
+            actions += source.trust.review(now)
+        leadership = self._leadership
+        return [
+            *actions,
+            *self._steering.review(raw, served, now, leadership.loss(now), leadership.contested),
+            Publish(),
+        ]
 
     def serving(self) -> ServingState:
         """What answers may say now."""
@@ -246,26 +255,45 @@ class Engine:
         host, now = self._clock.read()
         current, raw = self._clock.current(), self._clock.raw(host)
         actions = source.review(now, current)
+        departure = source.check.departed()
+        if departure is not None and source.settings.name in self._leadership.leaders:
+            self._steering.retract(departure.since)
         if reason is not Reason.USED:
             return actions
+        self._share_doubts()
         self._leadership.judge(raw, now)
         if source.settings.name not in self._leadership.leaders:
             return actions
         return [*actions, *self._steering.correct(self._leadership.lead(raw), raw, current, now), Publish()]
 
-    def _number(self, line: PulseLine, receiver: Receiver, message: TimeMessage, now: MonoNs) -> list[Action]:
-        received_at = self._clock.raw(message.received_at)
-        pairing = line.numbering.message(message.second, received_at)
+    def _share_doubts(self) -> None:
+        """What a receiver hears its pulses come from: they are trusted no more than the best of the receivers."""
+        doubts = [receiver.trust.of(OF_THE_SIGNAL) for receiver in self._receivers.values()]
+        least = max(doubts, key=weigh) if doubts else ()
+        for line in self._lines.values():
+            line.trust.report("receiver", least)
+
+    def _number(
+        self, line: PulseLine, receiver: Receiver, second: WallNs, received_at: RawNs, now: MonoNs
+    ) -> list[Action]:
+        name, trust = receiver.settings.name, receiver.trust
+        latency = receiver.settings.latency
+        pairing = line.numbering.message(name, second, received_at, latency=latency, trusted=not trust.lost)
         match pairing.agreement:
             case Agreement.AGREED:
                 receiver.paired(pairing.latency)
-                line.confirm(now)
+                if not trust.accused:
+                    line.confirm(now)
+            case Agreement.DELAYED:
+                receiver.delayed(pairing.latency)
+                text = f"{name}: its messages come {pairing.latency:.2f} s after their second from now on"
+                return [Note(Level.WARNING, text)]
             case Agreement.DISPUTED:
                 line.reject(Reason.NUMBERING_DISPUTED)
             case Agreement.RENUMBERED:
                 line.restart()
                 self._steering.restart()
-                text = f"{receiver.settings.name} names other seconds than {line.settings.name} has counted to"
+                text = f"{name} names other seconds than {line.settings.name} has counted to"
                 return [Note(Level.WARNING, f"{text}: starting again")]
             case Agreement.NUMBERED:
                 line.confirm(now)
@@ -294,10 +322,14 @@ class Engine:
         return actions
 
     def _predicted(self, edge_at: RawNs, now: MonoNs) -> int | None:
-        """True minus raw time at a pulse, where the served clock is good enough to tell one second from the next."""
-        if self._steering.error_bound(now) > PREDICTABLE:
+        """True minus raw time at a pulse, where clock or servers are good enough to tell one second from the next."""
+        correction_ns = self._clock.current().correction_ns(edge_at)
+        if self._steering.error_bound(now) <= PREDICTABLE:
+            return correction_ns
+        majority = self._leadership.majority
+        if majority is None or majority.half_width > PREDICTABLE:
             return None
-        return self._clock.current().correction_ns(edge_at)
+        return correction_ns + nanoseconds(majority.middle)
 
     def _check_host_clock(self, host: HostNs, now: MonoNs) -> list[Action]:
         """Another program may set the clock under us: all samples then lie on a timeline that has ended."""

@@ -5,12 +5,15 @@ The reasons for these rules are in docs/decisions/0005-who-may-lead.md.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import replace
 
 from ntp_usg.core.algorithms.estimator import Estimate
+from ntp_usg.core.algorithms.intersection import Interval
 from ntp_usg.core.algorithms.selection import Candidate, Choice, Selection, SelectionSettings, combine, select
 from ntp_usg.core.base.instants import MonoNs, RawNs, seconds
 from ntp_usg.core.base.ports import Clock
 from ntp_usg.core.base.snapshots import Tally
+from ntp_usg.core.engine.cross_check import majority_of
 from ntp_usg.core.engine.source import Source
 from ntp_usg.core.engine.steering import Lead, Steering
 
@@ -38,6 +41,11 @@ class Leadership:
         self._started_at = now
         self._first_ready_at: MonoNs | None = None
         self._led_by: str | None = None
+        self._servers = {name for name, source in sources.items() if source.is_server}
+        self.majority: Interval | None = None
+        """Where most of the servers put the truth, relative to the served time: None where they are no majority."""
+        self.contested = 0.0
+        """Seconds between the clock and sources whose frequency has changed, if it was not the oscillator's."""
 
     @property
     def system_peer(self) -> str | None:
@@ -60,6 +68,9 @@ class Leadership:
         """Judge all sources as they are now."""
         served = self._clock.current()
         candidates = [source.candidate(raw, now, served) for source in self._sources.values()]
+        self._examine(candidates, raw, now)
+        trusts = ((each, self._sources[each.name].trust) for each in candidates)
+        candidates = [replace(each, distrust=trust.objection(now)) if trust.lost else each for each, trust in trusts]
         voters = [each for each in candidates if each.name not in self._fallbacks and not self._orphan(each.name)]
         if self._fallbacks and self._lonely(voters, now):
             elders = [each for each in candidates if self._orphan(each.name) and self._sources[each.name].is_elder]
@@ -89,8 +100,27 @@ class Leadership:
             return None
         if not self._sources:
             return "No source is configured."
-        complaints = (f"{name}: {each.reason(now)}" for name, each in self._sources.items() if not each.healthy)
+        complaints = (
+            f"{name}: {each.trust.objection(now) if each.healthy else each.reason(now)}"
+            for name, each in self._sources.items()
+            if not each.healthy or each.trust.lost
+        )
         return " ".join([self._selection.reason, *complaints])
+
+    def _examine(self, candidates: Sequence[Candidate], raw: RawNs, now: MonoNs) -> None:
+        """Hold each reference clock against the servers' majority, and against the clock itself where it left it."""
+        self.majority = majority_of(each for each in candidates if each.name in self._servers)
+        belief = self._steering.belief(now, self._clock.current())
+        contested = [0.0]
+        for each in candidates:
+            if each.name in self._servers or each.name in self._fallbacks:
+                continue
+            source = self._sources[each.name]
+            troubles = source.check.hold_against(each, source.estimate(raw), self.majority, belief, now)
+            source.trust.report("others", troubles)
+            if source.check.contested and math.isfinite(each.offset):
+                contested.append(abs(each.offset))
+        self.contested = max(contested)
 
     def _estimates(self, raw: RawNs) -> Iterable[tuple[Estimate, float]]:
         for name, weight in self._selection.weights.items():
@@ -122,6 +152,7 @@ class Leadership:
             selection.system_peer in (None, self._led_by)
             or selection.distance <= bound
             or self._led_by in self._fallbacks
+            or (self.majority is not None and not self.majority.meets(Interval(-bound, bound)))
         ):
             return ""
         return (

@@ -50,6 +50,10 @@ class NetworkSource(Source):
     def poll_interval(self) -> float:
         return 2.0**self.association.poll
 
+    @property
+    def is_server(self) -> bool:
+        return True
+
     def is_orphan(self, stratum: int) -> bool:
         """Whether the server follows nobody but its own group, as its stratum shows."""
         return self.remote is not None and self.remote.stratum >= stratum

@@ -1,13 +1,25 @@
 """Which second a pulse begins: told by messages until that is certain, then counted, and always cross-checked."""
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
+from statistics import median
 
-from ntp_usg.core.base.instants import NS_PER_SECOND, RawNs, WallNs, nearest_second, seconds
+from ntp_usg.core.base.instants import NS_PER_SECOND, RawNs, WallNs, nanoseconds, nearest_second, seconds
 
-TOLERANCE_NS = 300_000_000
-"""Two ways to number a second agree if they differ by less; any value well under half a second would do."""
+TOLERANCE = 0.35
+"""Messages of one receiver come within so many seconds of each other; what differs by more is news."""
+EARLY = 0.02
+"""A message cannot come before its second, but its stamp and the pulse's may be off by so much against each other."""
+LATEST = 2.5
+"""A message that is later than this is no message of the second that it names."""
+WHOLE = 0.1
+"""A receiver corrects itself by whole seconds; a line that falls behind does so by any time: to so many seconds."""
+GLITCH_NS = 100_000_000
+"""An edge so far from where the clock expects one is no pulse."""
+AGREE = 4
+DISPUTE = 10
+"""So many messages in a row number pulses that have no number, and those that have another one."""
 
 
 class Agreement(Enum):
@@ -17,61 +29,123 @@ class Agreement(Enum):
     AGREED = auto()
     NUMBERED = auto()
     DISPUTED = auto()
+    DELAYED = auto()
+    """The messages come at another time after their seconds from now on; the numbers stay."""
     RENUMBERED = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """A message held against the pulse before it; `latency` is the message's delay in seconds, where they agree."""
+    """A message held against the pulses; `latency` is the message's delay in seconds, where they agree."""
 
     agreement: Agreement
     latency: float = 0.0
 
 
-class Numbering:
-    """Pairs messages with pulses. Serial lines can fall behind, so that a single message proves nothing."""
+@dataclass(slots=True)
+class _Teller:
+    """One receiver: true minus raw time as its latest messages in a row put it, less their latency; its latencies."""
 
-    AGREE = 3
-    DISPUTE = 10
+    told: deque[int] = field(default_factory=lambda: deque(maxlen=DISPUTE))
+    latencies: deque[float] = field(default_factory=lambda: deque(maxlen=16))
+
+    def tell(self, told_ns: int) -> int:
+        """How many messages in a row say the same now."""
+        if self.told and abs(seconds(told_ns - self.told[-1])) > TOLERANCE:
+            self.told.clear()
+        self.told.append(told_ns)
+        return len(self.told)
+
+    def agree(self, latency: float) -> None:
+        self.told.clear()
+        self.latencies.append(latency)
+
+
+class Numbering:
+    """Pairs messages with pulses. Serial lines can fall behind, so that a single message proves nothing.
+
+    All that is known of a message is that its second had begun: of several that agree with each other, the one that
+    came the soonest tells the pulse. Once pulses are counted, the latency of a message is a plain difference, which
+    may pass a second without meaning another pulse.
+    """
 
     def __init__(self) -> None:
-        self._edges: deque[RawNs] = deque(maxlen=4)
+        self._edge: RawNs | None = None
         self._offset_ns: int | None = None
-        self._candidate_ns = 0
-        self._repeats = 0
+        self._tellers: dict[str, _Teller] = {}
 
     def edge(self, edge_at: RawNs, predicted_ns: int | None) -> int | None:
         """True time minus raw time at a pulse, in nanoseconds; None as long as the second is not known.
 
         `predicted_ns` is the same difference as the clock or the history expects it, where they know.
         """
-        self._edges.append(edge_at)
-        expected = predicted_ns if predicted_ns is not None else self._offset_ns
+        before, expected = self._offset_ns, predicted_ns if predicted_ns is not None else self._offset_ns
+        self._edge = edge_at
         if expected is None:
             return None
-        self._offset_ns = nearest_second(edge_at + expected) - edge_at
-        return self._offset_ns
+        offset_ns = nearest_second(edge_at + expected) - edge_at
+        if predicted_ns is None or abs(offset_ns - expected) < GLITCH_NS:
+            self._offset_ns = offset_ns
+        if before is not None and abs(offset_ns - before) > NS_PER_SECOND // 2:
+            self._tellers.clear()  # somebody knew better, and how late the messages are has to be found anew
+        return offset_ns
 
     def shift(self, offset_ns: int) -> None:
         """Go on counting after a leap second."""
         if self._offset_ns is not None:
             self._offset_ns += offset_ns
+        for teller in self._tellers.values():
+            teller.told.clear()
 
-    def message(self, second: WallNs, received_at: RawNs) -> Pairing:
-        """Hold a message against the last pulse before it."""
-        edge = next((edge for edge in reversed(self._edges) if 0 <= received_at - edge < NS_PER_SECOND), None)
-        if edge is None:
+    def message(
+        self, name: str, second: WallNs, received_at: RawNs, *, latency: float = 0.0, trusted: bool = True
+    ) -> Pairing:
+        """Hold a message of the receiver `name` against the pulses; only a trusted one may renumber them.
+
+        `latency` is how late its messages are said to come, in seconds; 0 where nobody has said.
+        """
+        teller = self._tellers.setdefault(name, _Teller())
+        told_ns = second - received_at
+        if self._offset_ns is None:
+            return self._number(teller, told_ns, latency) if trusted else Pairing(Agreement.UNPAIRED)
+        measured = seconds(self._offset_ns - told_ns)
+        usual = median(teller.latencies) if teller.latencies else None
+        if -EARLY <= measured < LATEST if usual is None else abs(measured - usual) < TOLERANCE:
+            teller.agree(measured)
+            return Pairing(Agreement.AGREED, measured)
+        if teller.tell(told_ns) < DISPUTE:
+            return Pairing(Agreement.DISPUTED)
+        return self._settle(teller, measured, usual, latency, trusted=trusted)
+
+    def _number(self, teller: _Teller, told_ns: int, latency: float) -> Pairing:
+        """The first numbers, when enough messages in a row have named them."""
+        if teller.tell(told_ns) < AGREE or self._edge is None:
             return Pairing(Agreement.UNPAIRED)
-        latency = seconds(received_at - edge)
-        offset_ns = second - edge
-        if self._offset_ns is not None and abs(offset_ns - self._offset_ns) < TOLERANCE_NS:
-            self._repeats = 0
-            return Pairing(Agreement.AGREED, latency)
-        self._repeats = self._repeats + 1 if abs(offset_ns - self._candidate_ns) < TOLERANCE_NS else 1
-        self._candidate_ns = offset_ns
-        if self._repeats < (self.AGREE if self._offset_ns is None else self.DISPUTE):
-            return Pairing(Agreement.UNPAIRED if self._offset_ns is None else Agreement.DISPUTED)
-        agreement = Agreement.NUMBERED if self._offset_ns is None else Agreement.RENUMBERED
-        self._offset_ns = offset_ns
-        self._repeats = 0
-        return Pairing(agreement, latency)
+        return Pairing(Agreement.NUMBERED, self._count_from(teller, latency))
+
+    def _settle(
+        self, teller: _Teller, measured: float, usual: float | None, latency: float, *, trusted: bool
+    ) -> Pairing:
+        """A dispute that lasts: the messages are later or sooner than they were, or the numbers are wrong."""
+        change = measured - (usual or 0.0)
+        if -EARLY <= measured < LATEST and abs(change - round(change)) > WHOLE:
+            teller.latencies.clear()
+            teller.agree(measured)
+            return Pairing(Agreement.DELAYED, measured)
+        if not trusted:
+            return Pairing(Agreement.DISPUTED)
+        return Pairing(Agreement.RENUMBERED, self._count_from(teller, latency))
+
+    def _count_from(self, teller: _Teller, latency: float) -> float:
+        """Number the latest pulse by the soonest message, which came within a second of its own; its latency."""
+        assert self._edge is not None
+        soonest_ns = max(teller.told)
+        told = self._edge + soonest_ns  # the pulse's second, less the message's latency
+        second = nearest_second(told + nanoseconds(latency)) if latency else _next_second(told - nanoseconds(EARLY))
+        self._offset_ns = second - self._edge
+        self._tellers.clear()
+        return seconds(self._offset_ns - soonest_ns)
+
+
+def _next_second(instant_ns: int) -> int:
+    return -(-instant_ns // NS_PER_SECOND) * NS_PER_SECOND

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
 from ntp_usg.core.algorithms.selection import Candidate, Choice
+from ntp_usg.core.algorithms.witness import Witness
 from ntp_usg.core.base.actions import Action, Level, Note
 from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds, nearest_second, seconds
 from ntp_usg.core.base.mapping import ClockMapping
@@ -16,6 +17,8 @@ from ntp_usg.core.engine.settings import PulseSettings
 from ntp_usg.core.engine.source import Source
 
 PULSE_NOISE = NoiseModel(expected=1e-6, floor=10e-9, gate=10e-6)
+DOUBLE = 0.5
+"""Seconds: of two edges that are nearer to each other, the first begins the second."""
 
 
 class PulseLine(Source):
@@ -30,7 +33,7 @@ class PulseLine(Source):
     settings: PulseSettings
 
     def __init__(self, settings: PulseSettings, estimator: Estimator, now: MonoNs) -> None:
-        super().__init__(settings, estimator, now)
+        super().__init__(settings, estimator, now, Witness(PULSE_NOISE.expected, settings.accuracy))
         self.numbering = Numbering()
         self._edges: deque[RawNs] = deque(maxlen=self.RATE_WINDOW)
         self._edge_seen_at: MonoNs | None = None
@@ -39,13 +42,22 @@ class PulseLine(Source):
         self._correction: PulseCorrection | None = None
 
     def pulse(self, edge_at: RawNs, now: MonoNs, predicted_ns: int | None) -> Reason:
-        """Take a pulse in; `predicted_ns` is true minus raw time as the clock holds it, where it is trusted."""
+        """Take a pulse in; `predicted_ns` is true minus raw time as the clock holds it, where it is trusted.
+
+        It then also has the last word on the number of the second, about which pulses can say nothing.
+        """
         if self._edges and edge_at <= self._edges[-1]:
             return self.reject(Reason.REPEATED)
+        doubled = bool(self._edges) and seconds(edge_at - self._edges[-1]) < DOUBLE
         self._edges.append(edge_at)
         self._edge_seen_at = now
         edge_at = RawNs(edge_at - nanoseconds(self.settings.offset))
         estimate = self.estimate(edge_at)
+        if estimate is None and doubled:
+            return self.reject(Reason.DOUBLED)
+        if estimate is not None and predicted_ns is not None and _is_another_second(estimate.offset_ns - predicted_ns):
+            self.restart()
+            estimate = None
         offset_ns = self.numbering.edge(edge_at, predicted_ns if estimate is None else estimate.offset_ns)
         if offset_ns is None:
             return self.reject(Reason.NOT_NUMBERED)
@@ -118,3 +130,7 @@ class PulseLine(Source):
         """From the latest pulse to the whole second nearest by the served clock."""
         wall = served.wall(RawNs(self._edges[-1] - nanoseconds(self.settings.offset)))
         return seconds(nearest_second(wall) - wall)
+
+
+def _is_another_second(difference_ns: int) -> bool:
+    return abs(seconds(difference_ns)) > DOUBLE

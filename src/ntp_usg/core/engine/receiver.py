@@ -7,17 +7,23 @@ from statistics import median
 from ntp_usg.core.algorithms.estimator import Estimate, Estimator, NoiseModel
 from ntp_usg.core.algorithms.leap import Announcement, Weight
 from ntp_usg.core.algorithms.selection import Choice
+from ntp_usg.core.algorithms.witness import Witness
 from ntp_usg.core.base.actions import Action, Level, Note
-from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds, seconds
+from ntp_usg.core.base.doubts import Doubt, Trouble
+from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.samples import Fix, FixQuality, Sample, TimeMessage
 from ntp_usg.core.base.snapshots import Leap, SourceSnapshot
 from ntp_usg.core.base.verdicts import Reason
+from ntp_usg.core.engine.position_watch import PositionWatch
 from ntp_usg.core.engine.settings import ReceiverSettings
 from ntp_usg.core.engine.source import Source
+from ntp_usg.core.engine.trust import judge_geometry
 
 MESSAGE_NOISE = NoiseModel(expected=5e-3, floor=10e-6, gate=50e-3)
 """Serial messages wander by milliseconds: the receiver writes them when it has time to."""
+LATE = 0.4
+"""Seconds after which a message comes so late that people should know: a little more, and it names another pulse."""
 NEVER_A_FIX = frozenset({FixQuality.NO_FIX, FixQuality.MANUAL, FixQuality.SIMULATION})
 
 
@@ -27,12 +33,17 @@ class Receiver(Source):
     ACQUIRE_AFTER = 3
     """So many good messages in a row make a fix: a receiver that repeats itself never gets there."""
     LATENCY_WINDOW = 32
+    MISSED = 10
+    """So many bursts in a row without the part that is timed, and another one is."""
 
     settings: ReceiverSettings
 
     def __init__(self, settings: ReceiverSettings, estimator: Estimator, now: MonoNs) -> None:
-        super().__init__(settings, estimator, now)
+        super().__init__(settings, estimator, now, Witness(MESSAGE_NOISE.expected, settings.accuracy))
         self._fix: Fix | None = None
+        self._place = PositionWatch()
+        self._timed_part = ""
+        self._missed = 0
         self._leap: int | None = None
         self._last_second = WallNs(0)
         self._streak = 0
@@ -49,16 +60,33 @@ class Receiver(Source):
 
     @property
     def accuracy(self) -> float:
-        """With pulses seen, the latency is known as well as it is steady; else the configured bound stands."""
-        return max(self._latencies) - min(self._latencies) if self._latency_known else self.settings.accuracy
+        """With pulses seen, the latency is known as well as it is steady; else what was saved or configured stands."""
+        if self._latency_known:
+            return max(self._latencies) - min(self._latencies)
+        spread = self.settings.latency_spread
+        return self.settings.accuracy if spread is None else spread
 
     @property
     def _latency_known(self) -> bool:
         return len(self._latencies) >= self.LATENCY_WINDOW // 4
 
-    def fix(self, fix: Fix) -> None:
+    def fix(self, fix: Fix, now: MonoNs) -> None:
         """News of the receiver's state without a time in it."""
         self._fix = fix
+        self.trust.report("sky", judge_geometry(fix) if fix.quality.rank else ())
+        if fix.position is not None and fix.quality.rank and not self.settings.mobile:
+            self.trust.report("place", self._place.see(fix.position, now))
+
+    def stamp(self, message: TimeMessage) -> HostNs:
+        """When a message came: always by the same part of its burst, whichever comes first this time."""
+        arrivals = dict(message.arrivals)
+        if self._timed_part in arrivals:
+            self._missed = 0
+            return arrivals[self._timed_part]
+        self._missed += 1
+        if not self._timed_part or self._missed > self.MISSED:
+            self._timed_part = message.stamped_by
+        return message.received_at
 
     def shift(self, offset_ns: int) -> None:
         """What was announced has happened; the next message says what is to come."""
@@ -71,7 +99,7 @@ class Receiver(Source):
 
     def message(self, message: TimeMessage, received_at: RawNs, now: MonoNs) -> Reason:
         """Believe a message or say why not. USED and OUTLIER have passed every test of the receiver's own state."""
-        self._fix = message.fix
+        self.fix(message.fix, now)
         reason = self._objection(message, now)
         if reason is not None:
             self._streak = 0
@@ -87,6 +115,14 @@ class Receiver(Source):
     def paired(self, latency: float) -> None:
         """A pulse has shown how late a message was."""
         self._latencies.append(latency)
+        late = self._latency_known and self.latency >= LATE
+        text = f"messages come {self.latency:.2f} s after their second"
+        self.trust.report("pulses", (Trouble(Doubt.LATENCY, text),) if late else ())
+
+    def delayed(self, latency: float) -> None:
+        """Its messages come at another time after their seconds from now on."""
+        self._latencies.clear()
+        self.paired(latency)
 
     def estimate(self, at: RawNs) -> Estimate | None:
         estimate = super().estimate(at)

@@ -45,6 +45,10 @@ class ReceiverSettings(SourceSettings):
     min_quality: FixQuality = FixQuality.GPS
     latency: float = 0.0
     """How long after its second a message arrives, where no pulse shows it."""
+    latency_spread: float | None = None
+    """How far that may be off, where it was measured: the bound of the messages' error instead of `accuracy`."""
+    mobile: bool = False
+    """The receiver is in a vehicle: that its position moves is no reason for doubt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,26 +8,34 @@ from ntp_usg.core.algorithms.estimator import Estimate, Estimator
 from ntp_usg.core.algorithms.leap import Announcement
 from ntp_usg.core.algorithms.median import MedianFilter
 from ntp_usg.core.algorithms.selection import Candidate, Choice
+from ntp_usg.core.algorithms.witness import Witness
 from ntp_usg.core.base.actions import Action
 from ntp_usg.core.base.instants import MonoNs, RawNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.samples import DeviceStatus, Reception, Sample
 from ntp_usg.core.base.snapshots import SourceSnapshot
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
+from ntp_usg.core.engine.cross_check import CrossCheck
 from ntp_usg.core.engine.settings import SourceSettings
+from ntp_usg.core.engine.trust import Trust
 
 
 class Source(ABC):
-    """One reference clock or server as the engine sees it."""
+    """One reference clock or server as the engine sees it; `witness` holds a reference clock against the oscillator."""
 
-    def __init__(self, settings: SourceSettings, estimator: Estimator, now: MonoNs) -> None:
+    def __init__(
+        self, settings: SourceSettings, estimator: Estimator, now: MonoNs, witness: Witness | None = None
+    ) -> None:
         self.settings = settings
         self.estimator = estimator
+        self.trust = Trust(settings.name)
+        self.check = CrossCheck()
+        self._witness = witness
+        self._stray = 0.0
         self._filter = MedianFilter(settings.filter_length)
         self.healthy = False
         self.verdicts: Counter[str] = Counter()
         self._device: DeviceStatus | None = None
-        self._reception = Reception(())
         self._latest: Reason | None = None
         self._started_at = now
         self._accepted_at: MonoNs | None = None
@@ -43,6 +51,11 @@ class Source(ABC):
     @property
     def is_fallback(self) -> bool:
         """Whether it is no clock of its own, but the one that is served."""
+        return False
+
+    @property
+    def is_server(self) -> bool:
+        """Whether it is reached over the network, so that its errors are not those of this machine's receivers."""
         return False
 
     @property
@@ -99,14 +112,14 @@ class Source(ABC):
     def distance(self, at: RawNs, now: MonoNs) -> float:  # noqa: ARG002 - what comes over a network ages
         """Half width in seconds of the interval around the estimate that must contain true time."""
         estimate = self.estimate(at)
-        return math.inf if estimate is None else self.accuracy + 3 * estimate.deviation
+        return math.inf if estimate is None else self.accuracy + 3 * estimate.deviation + self._stray
 
     def device(self, status: DeviceStatus) -> None:
         self._device = status
 
     def reception(self, reception: Reception) -> None:
         """All that the device finds wrong at present."""
-        self._reception = reception
+        self.trust.report("device", reception.troubles)
 
     def judge(self, verdict: Verdict) -> None:
         """Count a verdict, whoever reached it."""
@@ -120,12 +133,22 @@ class Source(ABC):
     def measure(self, sample: Sample, now: MonoNs) -> Reason:
         """Offer a sample to the estimator; the source counts as heard only when it was taken in."""
         combined = self._filter.add(sample)
-        if combined is not None and (reason := self.estimator.add(combined)) is not Reason.USED:
-            return self.reject(reason)
+        if combined is not None:
+            self._hear_witness(combined)
+            if (reason := self.estimator.add(combined)) is not Reason.USED:
+                return self.reject(reason)
+            self._stray = self._witness.stray if self._witness else 0.0
         self.judge(Verdict(Outcome.ACCEPTED, Reason.USED))
         self._accepted_at = now
         self._heard_since_poll = True
         return Reason.USED
+
+    def _hear_witness(self, sample: Sample) -> None:
+        """A source that the oscillator contradicts is measured anew where it went, to see whether it comes back."""
+        departure = self._witness.see(sample) if self._witness else None
+        if departure is not None:
+            self.check.depart(departure)
+            self.estimator.restart()
 
     def estimate(self, at: RawNs) -> Estimate | None:
         return self.estimator.estimate(at) if self.estimator.ready else None
@@ -142,11 +165,15 @@ class Source(ABC):
         """Measure anew, expecting the same frequency."""
         self._filter.restart()
         self.estimator.restart()
+        if self._witness is not None:
+            self._witness.restart()
 
     def shift(self, offset_ns: int) -> None:
         """UTC has inserted or left out a second: what was measured counts as before."""
         self._filter.shift(offset_ns)
         self.estimator.shift(offset_ns)
+        if self._witness is not None:
+            self._witness.shift(offset_ns)
 
     def candidate(self, at: RawNs, now: MonoNs, served: ClockMapping) -> Candidate:
         """This source as it stands for selection."""
@@ -228,6 +255,8 @@ class Source(ABC):
             jitter=None if estimate is None else estimate.jitter,
             dispersion=None if estimate is None else self.accuracy + 3 * estimate.deviation,
             verdicts=dict(self.verdicts),
+            trust=self.trust.level,
+            doubts=self.trust.doubts,
         )
 
     def _offset(self, sample: Sample, served: ClockMapping) -> float:

@@ -1,5 +1,6 @@
 """How the clock is corrected, and what may be promised of it: from the first lock through holdover to giving up."""
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -9,11 +10,14 @@ from ntp_usg.core.base.actions import Action, Level, Note, Steer
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.snapshots import PHI, UNSYNCHRONISED_STRATUM, Leap, ServingState, SyncPhase
+from ntp_usg.core.engine.cross_check import Belief
 from ntp_usg.core.engine.settings import EngineSettings
 
 SYNCHRONISED_PHASES = (SyncPhase.SYNCHRONISED, SyncPhase.HOLDOVER)
 LEARN_INTERVAL = 60.0
 """Seconds between two frequencies that the holdover model learns from."""
+REMEMBERED = 64
+"""So many leads, a second apart at least, can be taken back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Steering:
         self._learned_at: RawNs | None = None
         self._lead: Lead | None = None
         self._led_at = RawNs(0)
+        self._leads: deque[tuple[RawNs, Lead]] = deque(maxlen=REMEMBERED)
         self._corrections = 0
         self._corrected_at = MonoNs(0)
         self._corrected_wall = WallNs(0)
@@ -78,6 +83,8 @@ class Steering:
             actions.append(Note(Level.INFO, text))
         self.phase, self.holdover_left, self._panicking = SyncPhase.SYNCHRONISED, None, False
         self._lead, self._led_at = lead, raw
+        if not self._leads or seconds(raw - self._leads[-1][0]) >= 1:
+            self._leads.append((raw, lead))
         self._corrections += 1
         self._corrected_at = self._bound_at = now
         self._corrected_wall = mapping.wall(raw)
@@ -85,8 +92,13 @@ class Steering:
         self._learn(lead.estimate, raw)
         return actions
 
-    def review(self, raw: RawNs, current: ClockMapping, now: MonoNs, loss: str | None) -> list[Action]:
-        """Go into holdover when no source leads any more; give up when the budget is spent."""
+    def review(
+        self, raw: RawNs, current: ClockMapping, now: MonoNs, loss: str | None, contested: float = 0.0
+    ) -> list[Action]:
+        """Go into holdover when no source leads any more; give up when the budget is spent.
+
+        `contested` is how far off the clock is if it is the oscillator that has changed, and not a source; seconds.
+        """
         if loss is None:
             return []
         if self.phase is SyncPhase.STARTING:
@@ -94,13 +106,21 @@ class Steering:
         elif self.phase is SyncPhase.SYNCHRONISED:
             return self._begin_holdover(raw, now, loss)
         elif self.phase is SyncPhase.HOLDOVER:
-            return self._hold_over(raw, current, now, loss)
+            return self._hold_over(raw, current, now, loss, contested)
         return []
+
+    def retract(self, since: RawNs) -> None:
+        """Take back what a source said that turned out to be wrong since then: the lead before that counts."""
+        while self._leads and self._leads[-1][0] >= since:
+            self._leads.pop()
+        if self._leads:
+            self._led_at, self._lead = self._leads[-1]
 
     def restart(self) -> None:
         """Promise nothing until the next lock: the timeline or the numbering of the seconds broke."""
         self.phase, self.holdover_left = SyncPhase.LOCKING, None
         self._lead = None
+        self._leads.clear()
         self._model = HoldoverModel.from_dict(self._model.as_dict())  # the crystal is still the same
 
     def shift(self, offset_ns: int) -> None:
@@ -111,6 +131,7 @@ class Steering:
             estimate = self._lead.estimate
             moved = replace(estimate, offset_ns=estimate.offset_ns + offset_ns)
             self._lead = replace(self._lead, estimate=moved)
+            self._leads.clear()
 
     def saved_holdover(self) -> Mapping[str, object]:
         """What the model has learned, for the next start."""
@@ -121,6 +142,11 @@ class Steering:
         if self.phase not in SYNCHRONISED_PHASES or self._lead is None:
             return float("inf")
         return self._lead.root_delay / 2 + self._root_dispersion(now)
+
+    def belief(self, now: MonoNs, served: ClockMapping) -> Belief:
+        """What a source must contradict to be doubted for it."""
+        deviation = self._lead.estimate.rate_deviation if self._lead and self.phase is SyncPhase.SYNCHRONISED else 0.0
+        return Belief(self.error_bound(now), served.rate, 3 * deviation)
 
     def remaining(self, raw: RawNs, current: ClockMapping) -> float:
         """Estimated error of the served clock that is still to be slewed away, in seconds."""
@@ -174,7 +200,10 @@ class Steering:
         return replace(estimate, offset_ns=estimate.offset_ns + nanoseconds(estimate.rate * elapsed))
 
     def _learn(self, estimate: Estimate, raw: RawNs) -> None:
-        if self._learned_at is None or seconds(raw - self._learned_at) >= LEARN_INTERVAL:
+        """Not from the very first estimates, which hardly know the frequency: they would stand for minutes."""
+        if self._learned_at is None:
+            self._learned_at = raw
+        elif seconds(raw - self._learned_at) >= LEARN_INTERVAL:
             self._learned_at = raw
             self._model.learn(raw, estimate.rate, estimate.rate_deviation, self.temperature)
 
@@ -187,19 +216,19 @@ class Steering:
         text = f"Holdover: the error may grow by {budget * 1e3:g}ms before the server declares itself unsynchronised"
         return [Note(Level.WARNING, f"{text}, in {self.holdover_left:.0f}s. {loss}")]
 
-    def _hold_over(self, raw: RawNs, current: ClockMapping, now: MonoNs, loss: str) -> list[Action]:
+    def _hold_over(self, raw: RawNs, current: ClockMapping, now: MonoNs, loss: str, contested: float) -> list[Action]:
         """Follow the model, and let the bound grow as it says."""
         assert self._lead is not None
         budget, prediction = self._settings.holdover_budget, self._model.predict(raw, self._news_of_temperature(raw))
-        grown = 3 * (prediction.deviation - self._lead.estimate.deviation)
-        self._bound, self._bound_at = self._lead.root_dispersion + max(0.0, grown), now
+        error_ns = prediction.offset_ns + self._leapt_ns - current.correction_ns(raw)
+        grown = max(0.0, 3 * (prediction.deviation - self._lead.estimate.deviation), contested)
+        self._bound, self._bound_at = self._lead.root_dispersion + grown + abs(seconds(error_ns)), now
         self.holdover_left = self._model.budget_left(budget, raw)
         if grown > budget:
             age = seconds(now - self._corrected_at)
             self.phase, self.holdover_left = SyncPhase.UNSYNCHRONISED, None
             text = f"Unsynchronised: the holdover budget of {budget * 1e3:g}ms is spent after {age:.0f}s. {loss}"
             return [Note(Level.ERROR, text)]
-        error_ns = prediction.offset_ns + self._leapt_ns - current.correction_ns(raw)
         return [Steer(self._slew(prediction, raw, current, error_ns), step=False)]
 
     def _news_of_temperature(self, raw: RawNs) -> float | None:

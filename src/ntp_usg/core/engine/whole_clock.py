@@ -1,7 +1,8 @@
 """A clock that tells the whole time by itself: each reading is a sample."""
 
-from ntp_usg.core.algorithms.estimator import NoiseModel
+from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
 from ntp_usg.core.algorithms.leap import Announcement, Weight
+from ntp_usg.core.algorithms.witness import Witness
 from ntp_usg.core.base.actions import Action, Level, Note
 from ntp_usg.core.base.instants import MonoNs, RawNs, nanoseconds
 from ntp_usg.core.base.mapping import ClockMapping
@@ -19,6 +20,11 @@ class WholeClock(Source):
 
     settings: ClockSettings
     _leap = Leap.NONE
+
+    def __init__(self, settings: ClockSettings, estimator: Estimator, now: MonoNs) -> None:
+        # A fallback shows the served time: to hold that against the oscillator would be to doubt oneself.
+        witness = None if settings.fallback else Witness(CLOCK_NOISE.expected, settings.accuracy)
+        super().__init__(settings, estimator, now, witness)
 
     @property
     def is_fallback(self) -> bool:
