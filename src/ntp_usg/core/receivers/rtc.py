@@ -41,7 +41,7 @@ def parse_rtc_time(data: bytes) -> datetime:
         raise WireError(f"a real-time clock in the year {year + 1900}")
     try:
         return datetime(year + 1900, month + 1, day, hour, minute, second)  # noqa: DTZ001 - who set it knows the zone
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise WireError(f"a real-time clock with an impossible date: {error}") from error
 
 
