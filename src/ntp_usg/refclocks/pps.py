@@ -96,10 +96,14 @@ class PpsOptions(DriverOptions):
         )
 
     def source(self) -> PulseSettings:
+        return self.pulses("PPS", "pps")
+
+    def pulses(self, name: str, driver: str) -> PulseSettings:
+        """What the engine must know, under the name that ntpq prints, with the unit."""
         latency = self.latency()
         return PulseSettings(
-            name=self.numbered("PPS"),
-            driver="pps",
+            name=self.numbered(name),
+            driver=driver,
             accuracy=latency.uncertainty,
             offset=latency.mean,
             **self.shared(),
