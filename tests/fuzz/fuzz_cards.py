@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC
 
 from ntp_usg.core.base.errors import WireError
-from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, WallNs
+from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, WallNs, seconds
 from ntp_usg.core.base.samples import Measurement
 from ntp_usg.core.receivers import phc, rtc
 from ntp_usg.core.receivers.readings import EARLIEST_NS, LATEST_NS, OLDEST_NS, judge_reading
@@ -75,7 +75,7 @@ class Fuzzer:
         reading = phc.measure(stamp, self.random.choice((0, 37)))
         self.pulses.compare(stamp)
         assert stamp.before <= reading.at <= stamp.after, "a reading outside its bracket"
-        assert reading.dispersion * 2e9 >= stamp.width_ns, "a reading that promises too much"
+        assert reading.dispersion >= seconds(stamp.width_ns) / 2, "a reading that promises too much"
         return self.judge(reading)
 
     def judge(self, reading: Measurement) -> str:
