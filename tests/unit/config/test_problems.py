@@ -43,9 +43,8 @@ TABLES = "server, refclock, selection, discipline, clock, rate_limit, access, me
         ("[server]\ndscp = 64", "2: `server.dscp`: must be at least 0 and at most 63, not 64"),
         ("[server]\nenable_interleaved = 1", "2: `server.enable_interleaved`: must be true or false, not 1"),
         (
-            "[server]\nworkers = 2",
-            ("2: `server.workers`: must be 1 (one answering process) or 0 (answer inside the daemon), not 2: "
-            "several processes are not available yet"),
+            "[server]\nworkers = 65",
+            "2: `server.workers`: must be at least 0 and at most 64, not 65",
         ),
         ("[server]\nclock = 'sys'", "2: `server.clock`: must be 'auto', 'system' or 'virtual', not \"sys\""),
         ("[server]\nuser = ''", '2: `server.user`: must be a text, neither empty nor with control characters, not ""'),
