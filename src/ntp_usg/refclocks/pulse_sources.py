@@ -237,7 +237,8 @@ class PolledPulses:
             return False
         host, mono = read_clocks()  # the two are slewed alike
         at = HostNs(host - (mono - bracket.centre))
-        self._edges = self._edges.then(at, asserts=self._rising, clears=not self._rising)
+        rising, uncertainty = self._rising, bracket.half_width
+        self._edges = self._edges.then(at, asserts=rising, clears=not rising, uncertainty=uncertainty)
         return True
 
 

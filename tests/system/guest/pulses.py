@@ -183,12 +183,16 @@ def tool() -> dict[str, object]:
     }
 
 
-result = {
-    "name": Path("/sys/class/pps/pps0/name").read_text().strip(),
-    "device": device_with_pulses(),
-    "silent": device_without_pulses(),
-    "driver": asyncio.run(driver()),
-    "tool": tool(),
-    "driver_without_thread": driver_without_thread(),
-}
-print("GUEST RESULT", json.dumps(result))
+def main() -> dict[str, object]:
+    return {
+        "name": Path("/sys/class/pps/pps0/name").read_text().strip(),
+        "device": device_with_pulses(),
+        "silent": device_without_pulses(),
+        "driver": asyncio.run(driver()),
+        "tool": tool(),
+        "driver_without_thread": driver_without_thread(),
+    }
+
+
+if __name__ == "__main__":
+    print("GUEST RESULT", json.dumps(main()))

@@ -139,6 +139,8 @@ class Pulse:
 
     edge_at: HostNs
     sequence: int
+    uncertainty: float = 0.0
+    """Half width in seconds of what this stamp may be off by, besides what the line always is."""
 
 
 @dataclass(frozen=True, slots=True)

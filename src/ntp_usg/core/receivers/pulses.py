@@ -22,11 +22,11 @@ class Edges(NamedTuple):
     asserted: Pulse = Pulse(HostNs(0), 0)
     cleared: Pulse = Pulse(HostNs(0), 0)
 
-    def then(self, at: HostNs, *, asserts: bool = False, clears: bool = False) -> "Edges":
-        """One more edge, or, of a pulse too short to see its end, one of each kind."""
+    def then(self, at: HostNs, *, asserts: bool = False, clears: bool = False, uncertainty: float = 0.0) -> "Edges":
+        """One more edge, or, of a pulse too short to see its end, one of each kind; `uncertainty` in seconds."""
         return Edges(
-            Pulse(at, self.asserted.sequence + 1) if asserts else self.asserted,
-            Pulse(at, self.cleared.sequence + 1) if clears else self.cleared,
+            Pulse(at, self.asserted.sequence + 1, uncertainty) if asserts else self.asserted,
+            Pulse(at, self.cleared.sequence + 1, uncertainty) if clears else self.cleared,
         )
 
 
