@@ -1,95 +1,107 @@
-"""Throws random and mutated UBX bytes at the assembler: python tests/fuzz/fuzz_ubx.py --count 1000000 --seed 1
+"""Throws random and mutated UBX bytes at the assembler: python -m tests.fuzz.fuzz_ubx --count 1000000 --seed 1
 
-Nothing may be raised, nothing may pile up, and no message may be dated before the program. The same seed gives the
-same bytes again.
+It sets a receiver up meanwhile, which answers, or not, or wrongly. Nothing may be raised, nothing may pile up, no
+message may be dated before the program, and each setup must come to an end. The same seed gives the same bytes again.
 """
 
-import argparse
-import random
 import sys
-from collections import Counter
-from datetime import UTC, datetime
 
-from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
-from ntp_usg.core.base.samples import Fix, FixQuality, PulseCorrection, Reception, TimeMessage
-from ntp_usg.core.base.verdicts import Verdict
-from ntp_usg.core.receivers.rollover import EARLIEST_DATE
-from ntp_usg.core.receivers.ubx import Event, UbxAssembler
-from ntp_usg.core.receivers.ubx_framing import LONGEST_FRAME, build_frame
+from tests.fuzz.harness import ReceiverFuzzer, main
+
+from ntp_usg.core.base.instants import MonoNs
+from ntp_usg.core.base.samples import FixQuality, PulseCorrection
+from ntp_usg.core.receivers.commands import Command, Description
+from ntp_usg.core.receivers.ubx import UbxAssembler
+from ntp_usg.core.receivers.ubx_framing import LONGEST_FRAME, Kind, build_frame
 from ntp_usg.core.receivers.ubx_messages import MAX_CORRECTION_PS
+from ntp_usg.core.receivers.ubx_settings import Placement
+from ntp_usg.core.receivers.ubx_setup import UbxSetup
+from ntp_usg.refclocks.receiver import Event
 from ntp_usg.simulate.sentences import Sky, build_burst
 from ntp_usg.simulate.ubx import (
+    build_dop,
+    build_eoe,
+    build_hw,
+    build_nav_svin,
     build_pulse,
     build_pvt,
     build_radio,
     build_satellites,
+    build_security,
     build_status,
+    build_svinfo,
+    build_tim_svin,
     build_timels,
     build_timeutc,
 )
+from ntp_usg.simulate.ubx_receiver import MODELS, UbxReceiver
 
-START = WallNs(1_771_243_200 * NS_PER_SECOND)
-EARLIEST = datetime(EARLIEST_DATE.year, EARLIEST_DATE.month, EARLIEST_DATE.day, tzinfo=UTC).timestamp() * NS_PER_SECOND
+MOST_COMMANDS = 500
 
 
-class Fuzzer:
-    """Makes pieces of a byte stream and checks what one assembler makes of them."""
+class UbxFuzzer(ReceiverFuzzer):
+    """A frame a piece, or the answers of the receiver that is being set up; some are patient and answer at last."""
 
     def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)
-        self.assembler = UbxAssembler()
-        self.events: Counter[str] = Counter()
-        self.second = START
+        super().__init__(seed)
+        self.begin()
+
+    def assemble(self) -> UbxAssembler:
+        self.setup = UbxSetup(Placement(600, 2.0))
+        return UbxAssembler(self.setup)
+
+    def begin(self) -> None:
+        """Another line is opened."""
+        self.receiver = UbxReceiver(MODELS[self.random.choice(sorted(MODELS))])
+        self.patient = self.random.random() < 0.7
+        self.answers = b""
+        self.commands = 0
+        for event in self.assembler.opened(MonoNs(self.now)):
+            self.check(event)
 
     def piece(self) -> bytes:
-        """Up to a frame: noise, NMEA, what a receiver says, the same spoilt, or the same with impossible values."""
         rng = self.random
         choice = rng.random()
-        if choice < 0.1:
+        if self.answers and choice < 0.7:
+            answers, self.answers = self.answers, b""
+            return answers if choice < 0.6 or self.patient else self.spoil(answers, b"\xb5", b"\xb5\x62", b"$")
+        if choice < 0.8:
             return rng.choice((b"", b"\xb5\x62")) + rng.randbytes(rng.choice((0, 1, 20, LONGEST_FRAME)))
-        if choice < 0.15:
+        if choice < 0.82:
             return build_burst(self.second, Sky())
-        if rng.random() < 0.2:
-            self.second = WallNs(self.second + NS_PER_SECOND * rng.choice((1, 1, 1, 1, 0, -1, 60, 86_400)))
+        self.advance()
         frame = self.frame()
-        if choice < 0.5:
-            return frame
-        return self.spoil(frame) if choice < 0.7 else self.distort(frame)
+        match rng.randrange(3):
+            case 0:
+                return frame
+            case 1:
+                return self.spoil(frame, b"\xb5", b"\xb5\x62", b"$")
+            case _:
+                return self.distort(frame)
 
     def frame(self) -> bytes:
         """One of all frames that a receiver sends."""
         rng, second = self.random, self.second
         sky = Sky(rng.randrange(25), rng.choice(list(FixQuality)))
-        match rng.randrange(7):
-            case 0:
-                return build_status(second, sky, spoofing=rng.randrange(4))
-            case 1:
-                return build_pvt(second, sky, valid=rng.choice((7, 7, 7, 3)))
-            case 2:
-                return build_timeutc(second)
-            case 3:
-                return build_timels(second, change=rng.choice((-1, 0, 1)), event_in=rng.randrange(-(10**6), 10**7))
-            case 4:
-                return build_satellites(second, sky)
-            case 5:
-                return build_radio(*[(rng.randrange(6), rng.randrange(4)) for _ in range(rng.randrange(4))])
-            case _:
-                return build_pulse(second, rng.randrange(-(10**5), 10**5), utc=rng.random() < 0.5)
-
-    def spoil(self, frame: bytes) -> bytes:
-        """Damage on the line: nearly all of it is caught by the checksum."""
-        data = bytearray(frame)
-        at = self.random.randrange(len(data))
-        match self.random.randrange(4):
-            case 0:
-                data[at] = self.random.randrange(256)
-            case 1:
-                del data[at:]
-            case 2:
-                del data[:at]
-            case _:
-                data[at:at] = self.random.choice((b"\xb5", b"\xb5\x62", b"$", self.random.randbytes(300)))
-        return bytes(data)
+        duration, accuracy, running = rng.randrange(10**6), rng.random() * 60, rng.random() < 0.5
+        builders = (
+            lambda: build_status(second, sky, spoofing=rng.randrange(4)),
+            lambda: build_pvt(second, sky, valid=rng.choice((7, 7, 7, 3))),
+            lambda: build_timeutc(second),
+            lambda: build_timels(second, change=rng.choice((-1, 0, 1)), event_in=rng.randrange(-(10**6), 10**7)),
+            lambda: build_satellites(second, sky),
+            lambda: build_svinfo(second, sky),
+            lambda: build_dop(second, sky),
+            lambda: build_eoe(second),
+            lambda: build_radio(*[(rng.randrange(6), rng.randrange(4)) for _ in range(rng.randrange(4))]),
+            lambda: build_hw(rng.randrange(6), rng.randrange(4)),
+            lambda: build_security(rng.randrange(4), rng.randrange(8), version=rng.choice((1, 2))),
+            lambda: build_tim_svin(duration, accuracy, running=running),
+            lambda: build_nav_svin(second, duration, accuracy, running=running),
+            lambda: build_pulse(second, rng.randrange(-(10**5), 10**5), utc=rng.random() < 0.5),
+            lambda: build_frame(rng.choice((Kind.ACK_ACK, Kind.ACK_NAK)), bytes((6, rng.choice((0x01, 0x8A, 0x8B))))),
+        )
+        return rng.choice(builders)()
 
     def distort(self, frame: bytes) -> bytes:
         """Values that the checksum vouches for, and that no receiver should send."""
@@ -98,58 +110,40 @@ class Fuzzer:
             payload[self.random.randrange(len(payload))] = self.random.choice((0, 1, 60, 0x7F, 0x80, 0xFF))
         return build_frame(frame[2] << 8 | frame[3], bytes(payload))
 
-    def step(self, data: bytes, now: int) -> None:
-        """Feed one piece; raises whatever goes wrong."""
-        for event in self.assembler.feed(data, HostNs(now), MonoNs(now)):
-            self.check(event)
-        deadline = self.assembler.deadline()
-        if deadline is not None and self.random.random() < 0.05:
-            assert deadline > now, "a deadline in the past"
+    def step(self, data: bytes) -> None:
+        if self.setup.deadline is None and self.random.random() < 0.05:
+            self.assembler = self.assemble()
+            self.begin()
+        super().step(data)
+
+    def silence(self) -> None:
+        """All that is unfinished ends, and what is not answered is asked again in time."""
+        for _ in range(1 if self.patient else MOST_COMMANDS):
+            deadline = self.assembler.deadline()
+            if deadline is None:
+                return
+            self.now = max(self.now, deadline)
             for event in self.assembler.flush():
                 self.check(event)
-            assert self.assembler.deadline() is None, "something is left after a silence"
-        assert len(self.assembler._framer._held) <= LONGEST_FRAME, "an unfinished frame grows"
+        assert self.patient, "a setup never ends"
+
+    def is_bounded(self) -> bool:
+        assert isinstance(self.assembler, UbxAssembler)
+        return len(self.assembler._framer._held) <= LONGEST_FRAME and self.commands <= MOST_COMMANDS
 
     def check(self, event: Event) -> None:
         match event:
-            case TimeMessage(second, _, fix, leap):
-                assert second >= EARLIEST, "a message from before the program"
-                self.events[f"message, {fix.quality.label}, leap {leap}"] += 1
-            case Fix(quality):
-                self.events[f"fix, {quality.label}"] += 1
+            case Command(data):
+                self.commands += 1
+                self.answers = (self.answers + self.receiver.hear(data))[-LONGEST_FRAME:]
+            case Description(text):
+                self.events[text] += 1
             case PulseCorrection(_, correction):
                 assert abs(correction) <= MAX_CORRECTION_PS, "a correction that no pulse needs"
-                self.events["correction"] += 1
-            case Reception(troubles):
-                self.events[", ".join(trouble.text for trouble in troubles) or "no troubles"] += 1
-            case Verdict(outcome, reason):
-                self.events[f"{outcome}/{reason}"] += 1
-
-
-def fuzz(count: int, seed: int) -> Counter[str]:
-    """Feed `count` pieces; how often each kind of event came of them."""
-    fuzzer = Fuzzer(seed)
-    now = 0
-    for number in range(count):
-        now += fuzzer.random.choice((10_000_000, 50_000_000, 190_000_000, 300_000_000))
-        data = fuzzer.piece()
-        try:
-            fuzzer.step(data, now)
-        except Exception:
-            print(f"piece {number} of seed {seed}: {data.hex()}", file=sys.stderr)
-            raise
-    return fuzzer.events
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    for event, count in fuzz(options.count, options.seed).most_common():
-        print(f"{count:9} {event}")
-    return 0
+                super().check(event)
+            case _:
+                super().check(event)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(UbxFuzzer, __doc__))

@@ -66,10 +66,14 @@ class ReceiverFuzzer(ABC):
         deadline = self.assembler.deadline()
         if deadline is not None and self.random.random() < 0.05:
             assert deadline > self.now, "a deadline in the past"
-            for event in self.assembler.flush():
-                self.check(event)
-            assert self.assembler.deadline() is None, "something is left after a silence"
+            self.silence()
         assert self.is_bounded(), "what is unfinished grows"
+
+    def silence(self) -> None:
+        """Nothing comes until all that is unfinished is over."""
+        for event in self.assembler.flush():
+            self.check(event)
+        assert self.assembler.deadline() is None, "something is left after a silence"
 
     def check(self, event: Event) -> None:
         match event:

@@ -4,13 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-FUZZER = Path(__file__).with_name("fuzz_ubx.py")
-
 
 def test_no_receivers_bytes_raise_or_pile_up():
-    run = subprocess.run([sys.executable, FUZZER, "--count", "30000"], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "tests.fuzz.fuzz_ubx", "--count", "80000"]
+    root = Path(__file__).parents[2]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
     assert run.returncode == 0, run.stderr
-    for event in ("message, GPS, leap 1", "fix, No fix", "correction", "antenna open", "no troubles"):
+    for event in ("message, GPS, leap 1", "fix, No fix", "correction", "antenna open", "survey-in", "no troubles"):
         assert event in run.stdout
+    for description in ("NEO-M8T, protocol 22: timing", "ZED-F9T, protocol 29: timing", "refuses: ", "does not answer"):
+        assert description in run.stdout
     for reason in ("bad_checksum", "implausible", "no_date", "stale", "leap_second"):
         assert reason in run.stdout

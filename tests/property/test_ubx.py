@@ -1,15 +1,18 @@
 """Whatever comes down the line: nothing raises, nothing whole is lost, nothing untrue is believed."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
-from ntp_usg.core.base.samples import Fix, FixQuality, PulseCorrection, Reception, TimeMessage
-from ntp_usg.core.base.verdicts import Verdict
-from ntp_usg.core.receivers.ubx import UbxAssembler
-from ntp_usg.core.receivers.ubx_framing import Kind, build_frame
+from ntp_usg.core.base.samples import FixQuality, PulseCorrection, TimeMessage
+from ntp_usg.core.receivers.commands import Command, Description
+from ntp_usg.core.receivers.ubx import Event, UbxAssembler
+from ntp_usg.core.receivers.ubx_framing import Kind, UbxFrame, UbxFramer, build_frame
+from ntp_usg.core.receivers.ubx_settings import Placement
+from ntp_usg.core.receivers.ubx_setup import UbxSetup
 from ntp_usg.simulate.sentences import Sky, build_burst
 from ntp_usg.simulate.ubx import build_pulse, build_ubx_burst
+from ntp_usg.simulate.ubx_receiver import MODELS, UbxReceiver
 
 FIRST, LAST = 1_767_225_600, 4_102_444_799  # 2026 to 2099, through the NTP era of 2036 and several GPS eras
 
@@ -19,13 +22,32 @@ skies = st.builds(Sky, satellites=st.integers(1, 24), quality=qualities)
 frames = st.builds(build_frame, st.sampled_from(list(Kind)), st.binary(max_size=100))
 LENGTHS = {
     Kind.NAV_STATUS: 16,
+    Kind.NAV_DOP: 18,
     Kind.NAV_PVT: 92,
     Kind.NAV_TIMEUTC: 20,
     Kind.NAV_TIMELS: 24,
+    Kind.NAV_SVINFO: 32,
     Kind.NAV_SAT: 32,
+    Kind.NAV_SVIN: 40,
+    Kind.NAV_EOE: 4,
+    Kind.ACK_NAK: 2,
+    Kind.ACK_ACK: 2,
+    Kind.CFG_PRT: 20,
+    Kind.CFG_MSG: 8,
+    Kind.CFG_RATE: 6,
+    Kind.CFG_NAV5: 36,
+    Kind.CFG_TP5: 32,
+    Kind.CFG_ITFM: 8,
+    Kind.CFG_TMODE2: 28,
+    Kind.CFG_TMODE3: 40,
+    Kind.CFG_VALSET: 9,
+    Kind.CFG_VALGET: 14,
+    Kind.MON_VER: 100,
     Kind.MON_HW: 60,
     Kind.MON_RF: 28,
     Kind.TIM_TP: 16,
+    Kind.TIM_SVIN: 28,
+    Kind.SEC_SIG: 12,
 }
 nonsense = st.sampled_from(list(Kind)).flatmap(
     lambda kind: st.binary(min_size=LENGTHS[kind], max_size=LENGTHS[kind]).map(lambda data: build_frame(kind, data))
@@ -41,24 +63,55 @@ def assemble(*pieces):
 
 @given(st.lists(st.tuples(noise, st.integers(0, 10**9)), max_size=20))
 def test_any_bytes_at_any_time_give_events_and_never_raise(pieces):
-    assembler, now = UbxAssembler(), 0
+    assembler, now = UbxAssembler(UbxSetup(Placement(600, 2.0))), 0
+    assembler.opened(MonoNs(0))
     for data, pause in pieces:
         now += pause
         for event in assembler.feed(data, HostNs(now), MonoNs(now)):
-            assert isinstance(event, TimeMessage | Fix | Verdict | PulseCorrection | Reception)
+            assert isinstance(event, Event)
             assert not isinstance(event, TimeMessage) or event.second >= FIRST * NS_PER_SECOND
     assembler.flush()
-    assert assembler.deadline() is None
+    while (deadline := assembler.deadline()) is not None:  # a setup comes to an end whatever it hears
+        assert deadline > now
+        now = deadline
+        assembler.flush()
+
+
+answers = st.sampled_from(["whole", "nothing", "noise", "refusal", "other"])
+
+
+@settings(max_examples=50)
+@given(st.sampled_from(sorted(MODELS)), st.lists(answers, max_size=60), st.binary(max_size=40))
+def test_a_setup_ends_however_its_receiver_answers_and_says_what_was_refused(model, fates, junk):
+    receiver, setup, now = UbxReceiver(MODELS[model]), UbxSetup(Placement(600, 2.0)), 0
+    events, steps = setup.start(MonoNs(0)), 0
+    for fate in [*fates, *["whole"] * 500]:
+        if setup.deadline is None:
+            break
+        steps += 1
+        question = next(event.data for event in events if isinstance(event, Command))
+        answer = receiver.hear(question)
+        wrong = {"nothing": b"", "noise": junk, "refusal": build_frame(Kind.ACK_NAK, question[2:4])}
+        spoken = wrong.get(fate, answer) if fate != "other" else build_frame(Kind.CFG_MSG, b"\1\2" + bytes(6)) + answer
+        events = []
+        for frame in UbxFramer().feed(spoken, HostNs(0)):
+            if isinstance(frame, UbxFrame):
+                events += setup.receive(frame, MonoNs(now))
+        if not events and setup.deadline is not None:
+            now = setup.deadline
+            events = setup.timer(MonoNs(now))
+    assert setup.deadline is None
+    assert steps < 400
+    assert isinstance(events[-1], Description)
 
 
 @given(seconds, skies)
 def test_what_a_receiver_says_is_what_is_understood(second, sky):
-    fix = Fix(sky.quality, satellites_used=sky.used, satellites_in_view=sky.used + 3)
-    following = WallNs(second + NS_PER_SECOND)
-    assert assemble(build_ubx_burst(second, sky)) == [
-        PulseCorrection(following, 0),
-        TimeMessage(second, HostNs(0), fix, leap=0),
-    ]
+    correction, message = assemble(build_ubx_burst(second, sky))
+    assert correction == PulseCorrection(WallNs(second + NS_PER_SECOND), 0)
+    assert (message.second, message.received_at, message.leap) == (second, 0, 0)
+    assert (message.fix.quality, message.fix.satellites_used) == (sky.quality, sky.used)
+    assert message.fix.satellites_in_view == sky.used + 3
 
 
 @given(seconds, skies, st.data())

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from ntp_usg.core.base.instants import WallNs
@@ -10,6 +11,7 @@ from ntp_usg.simulate.sawtooth import Sawtooth
 from ntp_usg.simulate.sentences import Sky, build_burst
 from ntp_usg.simulate.tsip import Thunderbolt, build_palisade_burst
 from ntp_usg.simulate.ubx import build_ubx_burst
+from ntp_usg.simulate.ubx_receiver import MODELS, UbxReceiver
 
 
 class Device(Protocol):
@@ -41,6 +43,7 @@ def _talker(say: Callable[[WallNs, Sky], bytes]) -> Callable[[Sawtooth], Device]
 DEVICES: dict[str, Callable[[Sawtooth], Device]] = {
     "nmea": _talker(build_burst),
     "ubx": _talker(build_ubx_burst),
+    **{f"ublox{name}": partial(UbxReceiver, model) for name, model in MODELS.items()},
     **{name: _talker(say) for name, say in FORMATS.items()},
     "tsip": lambda _: Thunderbolt(),
     "palisade": _talker(build_palisade_burst),

@@ -49,9 +49,10 @@ def build_status(second: WallNs, sky: Sky, *, spoofing: int = 1) -> bytes:
     return build_frame(Kind.NAV_STATUS, payload)
 
 
-def build_pvt(second: WallNs, sky: Sky, *, nano: int = -345, valid: int = 0b111) -> bytes:
-    """NAV-PVT, with the second where the receiver's own tick fell `nano` beside it."""
+def build_pvt(second: WallNs, sky: Sky, *, nano: int = -345, valid: int = 0b111, fixed: bool = False) -> bytes:
+    """NAV-PVT, with the second where the receiver's own tick fell `nano` beside it; `fixed` knows where it is."""
     fix_type, flags = _fix(sky)
+    fix_type = 5 if fixed and fix_type == 3 else fix_type
     start = struct.pack("<I", _itow(second)) + _civil(second) + struct.pack("<BIi", valid, 25, nano)
     position = (_LONGITUDE, _LATITUDE, _HEIGHT, _ABOVE_SEA) if sky.used else (0, 0, 0, 0)
     fix = struct.pack("<BBBB4iII", fix_type, flags, 0b1110_0000, sky.used, *position, 1_500, 2_100)
@@ -81,6 +82,56 @@ def build_satellites(second: WallNs, sky: Sky) -> bytes:
         for number in range(count)
     )
     return build_frame(Kind.NAV_SAT, struct.pack("<IBB2x", _itow(second), 1, count) + satellites)
+
+
+def build_svinfo(second: WallNs, sky: Sky) -> bytes:
+    """NAV-SVINFO, which NAV-SAT has replaced: the same satellites, one a channel."""
+    count = sky.used + _UNUSED_IN_VIEW
+    satellites = b"".join(
+        struct.pack("<BBBBBbhi", number, 1 + number, 0b1100 | (number < sky.used), 7, 40, 45, 90, 0)
+        for number in range(count)
+    )
+    return build_frame(Kind.NAV_SVINFO, struct.pack("<IBB2x", _itow(second), count, 2) + satellites)
+
+
+def build_dop(second: WallNs, sky: Sky) -> bytes:
+    """NAV-DOP."""
+    hundredth = round(900 / sky.used) if sky.used else 9_999
+    return build_frame(Kind.NAV_DOP, struct.pack("<I7H", _itow(second), *[hundredth] * 7))
+
+
+def build_eoe(second: WallNs) -> bytes:
+    """NAV-EOE, the end of the epoch."""
+    return build_frame(Kind.NAV_EOE, struct.pack("<I", _itow(second)))
+
+
+def build_tim_svin(duration: int, accuracy_m: float, *, running: bool) -> bytes:
+    """TIM-SVIN: a survey that is going on, or has come to its end."""
+    variance = round((accuracy_m * 1_000) ** 2)
+    return build_frame(
+        Kind.TIM_SVIN, struct.pack("<I3iIIBB2x", duration, 0, 0, 0, variance, duration, not running, running)
+    )
+
+
+def build_nav_svin(second: WallNs, duration: int, accuracy_m: float, *, running: bool) -> bytes:
+    """NAV-SVIN, the same of a base station."""
+    accuracy = round(accuracy_m * 10_000)
+    place = struct.pack("<3i3bx", 0, 0, 0, 0, 0, 0)
+    head = struct.pack("<B3xII", 0, _itow(second), duration)
+    return build_frame(Kind.NAV_SVIN, head + place + struct.pack("<IIBB2x", accuracy, duration, not running, running))
+
+
+def build_hw(antenna: int = 2, jamming: int = 1) -> bytes:
+    """MON-HW, in the numbers of MON-RF."""
+    return build_frame(Kind.MON_HW, struct.pack("<16xHHBBB37x", 90, 4_000, antenna, 1, jamming << 2))
+
+
+def build_security(jamming: int = 1, spoofing: int = 1, *, version: int = 2) -> bytes:
+    """SEC-SIG; 1 none, 2 suspected, 3 critical or affirmed."""
+    jammed, forged = 1 | jamming << 1, 1 | spoofing << 1
+    if version == 1:
+        return build_frame(Kind.SEC_SIG, struct.pack("<B3xB3xB3x", 1, jammed, forged))
+    return build_frame(Kind.SEC_SIG, struct.pack("<BBxBI", 2, jammed | forged << 3, 1, 1_575_420))
 
 
 def build_radio(*bands: tuple[int, int]) -> bytes:

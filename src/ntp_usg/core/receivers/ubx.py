@@ -1,23 +1,33 @@
 """The assembler that makes one time message of all UBX messages that belong to the same navigation epoch."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import date
 
-from ntp_usg.core.base.doubts import Trouble
+from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
 from ntp_usg.core.base.samples import Fix, FixQuality, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
+from ntp_usg.core.receivers.commands import Command, Description
 from ntp_usg.core.receivers.nmea import BURST_SILENCE_NS
+from ntp_usg.core.receivers.rollover import Rollover, build_floor
 from ntp_usg.core.receivers.ubx_framing import UbxFrame, UbxFramer
 from ntp_usg.core.receivers.ubx_messages import WEEK_MS, LeapEvent, Report, TimePulse, parse_message
+from ntp_usg.core.receivers.ubx_reception import Survey, Troubles
+from ntp_usg.core.receivers.ubx_setup import UbxSetup
 
-Event = TimeMessage | Fix | Verdict | PulseCorrection | Reception
+Event = TimeMessage | Fix | Verdict | PulseCorrection | Reception | Command | Description
 
 _GPS_EPOCH_MS = 315_964_800_000
 """1980-01-06, of Unix time."""
 _NS_PER_MS = 1_000_000
+IN_VIEW_KEPT_NS = 10 * NS_PER_SECOND
+"""How long the number of satellites in view counts: their list is long, and sent less often than the time."""
+
 _EPOCH = date(1970, 1, 1).toordinal()
+_OF_FIX = ("satellites_used", "dimensions", "position", "pdop", "tdop", "hdop")
+"""What a Report and a Fix have in common, beside the quality."""
 
 
 @dataclass(slots=True)
@@ -26,10 +36,10 @@ class _Epoch:
 
     received_at: HostNs
     time_of_week_ms: int
+    arrivals: dict[str, HostNs] = field(default_factory=dict)
     instant: WallNs | Reason | None = None
-    quality: FixQuality | None = None
-    satellites_used: int | None = None
-    satellites_in_view: int | None = None
+    fix: Fix = Fix(FixQuality.NO_FIX)
+    has_fix: bool = False
     leap: LeapEvent | None = None
 
     def absorb(self, report: Report) -> None:
@@ -37,53 +47,59 @@ class _Epoch:
         if report.instant is not None and not isinstance(self.instant, Reason):
             self.instant = report.instant
         # NAV-PVT, which counts satellites too, knows more of the fix than NAV-STATUS.
-        if self.quality is None or (report.quality is not None and report.satellites_used is not None):
-            self.quality = report.quality
-        if report.satellites_used is not None:
-            self.satellites_used = report.satellites_used
-        if report.satellites_in_view is not None:
-            self.satellites_in_view = report.satellites_in_view
-        if report.leap is not None:
-            self.leap = report.leap
-
-    def fix(self) -> Fix:
-        """A time alone is no fix: the receiver's own clock keeps it for a while."""
-        return Fix(self.quality or FixQuality.NO_FIX, self.satellites_used, self.satellites_in_view)
+        if report.quality is not None and (not self.has_fix or report.satellites_used is not None):
+            self.has_fix = True
+            self.fix = replace(self.fix, quality=report.quality)
+        self.fix = replace(
+            self.fix, **{name: value for name in _OF_FIX if (value := getattr(report, name)) is not None}
+        )
+        self.leap = report.leap or self.leap
 
 
 class UbxAssembler:
     """Receiver bytes in; time messages, fixes without time, pulse corrections, reception and verdicts out.
 
-    No input raises. An epoch is complete when a message belongs to another one, or after a silence: call `flush` at
-    `deadline`.
+    No input raises. An epoch is complete when its receiver says so, when a message belongs to another one, or after a
+    silence: call `flush` at `deadline`. With a `setup` it also asks for bytes to be written and describes the receiver.
+    Dates that have rolled over are put right from `earliest` on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, setup: UbxSetup | None = None, earliest: Callable[[], WallNs] = build_floor) -> None:
+        self._setup = setup
+        self._rollover = Rollover(earliest)
         self._framer = UbxFramer()
         self._epoch: _Epoch | None = None
         self._heard_at = MonoNs(0)
         self._last_second = 0
         self._gps_ahead_ms: int | None = None
-        self._troubles: dict[str, Trouble | None] = {}
+        self._in_view: int | None = None
+        self._in_view_at = MonoNs(0)
+        self._milestone = ""
+        self._troubles: Troubles = {}
 
     def deadline(self) -> MonoNs | None:
-        waiting = self._epoch is not None or self._framer.unfinished
-        return MonoNs(self._heard_at + BURST_SILENCE_NS) if waiting else None
+        if self._epoch is not None or self._framer.unfinished:
+            return MonoNs(self._heard_at + BURST_SILENCE_NS)
+        return self._setup.deadline if self._setup else None
 
-    def opened(self, now: MonoNs) -> list[Event]:  # noqa: ARG002 - it only listens
+    def opened(self, now: MonoNs) -> list[Event]:
         """The line is open."""
-        return []
+        return [*self._setup.start(now)] if self._setup else []
 
     def feed(self, data: bytes, received_at: HostNs, now: MonoNs) -> list[Event]:
         """What these bytes bring to light; `received_at` stamps them, `now` measures the silence before them."""
         deadline = self.deadline()
         events = self.flush() if deadline is not None and now >= deadline else []
         self._heard_at = now
-        return events + self._receive(self._framer.feed(data, received_at))
+        return events + self._remind(now) + self._receive(self._framer.feed(data, received_at))
 
     def flush(self) -> list[Event]:
         """What is to be said of the epoch so far: nothing more of it is coming."""
-        return self._receive(self._framer.flush()) + self._close()
+        due = self.deadline()
+        return self._receive(self._framer.flush()) + self._close() + (self._remind(due) if due else [])
+
+    def _remind(self, now: MonoNs) -> list[Event]:
+        return [*self._setup.timer(now)] if self._setup else []
 
     def _receive(self, frames: list[UbxFrame | Verdict]) -> list[Event]:
         events: list[Event] = []
@@ -96,18 +112,28 @@ class UbxAssembler:
             report = parse_message(frame)
         except WireError:
             return [_rejected(Reason.IMPLAUSIBLE)]
-        events = self._belong(report, frame.started_at)
+        events = self._belong(report, frame)
+        if self._setup and (led_to := self._setup.receive(frame, self._heard_at)):
+            # A receiver that answers is there, even while it has nothing else to say in this protocol.
+            events += [*led_to, self._all_troubles()]
         if report.pulse:
             events += self._correction(report.pulse)
-        return events + self._reception(report)
+        return events + self._reception(report.troubles | self._survey(report.survey))
 
-    def _belong(self, report: Report, started_at: HostNs) -> list[Event]:
-        """Add a report to its epoch; what ends the one before."""
+    def _belong(self, report: Report, frame: UbxFrame) -> list[Event]:
+        """Add a report to its epoch; what ends it, or the one before."""
         itow = report.time_of_week_ms
         if itow is None:
             return []
         events = self._close() if self._epoch and self._epoch.time_of_week_ms != itow else []
-        self._epoch = self._epoch or _Epoch(started_at, itow)
+        if report.ends_epoch:
+            return events + self._close()
+        if report.satellites_in_view is not None:
+            self._in_view, self._in_view_at = report.satellites_in_view, self._heard_at
+        elif self._heard_at - self._in_view_at > IN_VIEW_KEPT_NS:
+            self._in_view = None
+        self._epoch = self._epoch or _Epoch(frame.started_at, itow)
+        self._epoch.arrivals.setdefault(frame.kind.label, frame.started_at)
         self._epoch.absorb(report)
         return events
 
@@ -115,17 +141,22 @@ class UbxAssembler:
         epoch, self._epoch = self._epoch, None
         if epoch is None:
             return []
-        fix = epoch.fix()
+        fix = replace(epoch.fix, satellites_in_view=self._in_view)
         if epoch.instant is None or isinstance(epoch.instant, Reason):
             verdicts: list[Event] = [] if epoch.instant is None else [_rejected(epoch.instant)]
-            return verdicts if epoch.quality is None else [*verdicts, fix]
-        utc_ms = epoch.instant // _NS_PER_MS - _GPS_EPOCH_MS
+            return [*verdicts, fix] if epoch.has_fix else verdicts
+        instant = self._rollover.unroll(epoch.instant) if fix.quality.rank else epoch.instant
+        if instant < build_floor():
+            return [_rejected(Reason.IMPLAUSIBLE), fix]
+        utc_ms = instant // _NS_PER_MS - _GPS_EPOCH_MS
         self._gps_ahead_ms = round((epoch.time_of_week_ms - utc_ms) % WEEK_MS, -3)
-        second = epoch.instant // NS_PER_SECOND
+        second = instant // NS_PER_SECOND
         if second == self._last_second:
             return [_rejected(Reason.STALE)]
         self._last_second = second
-        return [TimeMessage(epoch.instant, epoch.received_at, fix, _leap_of_month(epoch.instant, epoch.leap))]
+        leap = _leap_of_month(instant, epoch.leap)
+        message = TimeMessage(instant, epoch.received_at, fix, leap, tuple(epoch.arrivals.items()))
+        return [message, *self._reception({"date": self._rollover.trouble})]
 
     def _correction(self, pulse: TimePulse) -> list[Event]:
         """Which second a pulse marks; what is in GPS time waits until an epoch has shown how far that is ahead."""
@@ -133,13 +164,28 @@ class UbxAssembler:
         if ahead_ms is None:
             return []
         instant_ms = _GPS_EPOCH_MS + pulse.week * WEEK_MS + pulse.time_of_week_ms - ahead_ms
-        return [PulseCorrection(WallNs(instant_ms * _NS_PER_MS), pulse.correction_ps)]
+        second = self._rollover.unroll(WallNs(instant_ms * _NS_PER_MS))
+        return [PulseCorrection(second, pulse.correction_ps)]
 
-    def _reception(self, report: Report) -> list[Event]:
-        troubles = self._troubles | report.troubles
+    def _reception(self, news: Troubles) -> list[Event]:
+        troubles = self._troubles | news
         changed = set(filter(None, troubles.values())) != set(filter(None, self._troubles.values()))
         self._troubles = troubles
-        return [Reception(tuple(filter(None, troubles.values())))] if changed else []
+        return [self._all_troubles()] if changed else []
+
+    def _all_troubles(self) -> Reception:
+        return Reception(tuple(filter(None, self._troubles.values())))
+
+    def _survey(self, survey: Survey | None) -> Troubles:
+        """Told now and then only: its figures change each second."""
+        if survey is None:
+            return {}
+        milestone = f"{survey.duration:.0e}" if survey.running else ""
+        if milestone == self._milestone:
+            return {}
+        self._milestone = milestone
+        text = f"survey-in: {survey.duration} s, {survey.accuracy_m:.1f} m"
+        return {"survey": Trouble(Doubt.SURVEY, text) if survey.running else None}
 
 
 def _leap_of_month(now: WallNs, event: LeapEvent | None) -> int | None:

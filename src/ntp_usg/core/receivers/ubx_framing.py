@@ -22,24 +22,66 @@ class Kind(IntEnum):
     """Class and number of the messages that are of use to a clock, as on the wire."""
 
     NAV_STATUS = 0x0103
+    NAV_DOP = 0x0104
     NAV_PVT = 0x0107
     NAV_TIMEUTC = 0x0121
     NAV_TIMELS = 0x0126
+    NAV_SVINFO = 0x0130
     NAV_SAT = 0x0135
+    NAV_SVIN = 0x013B
+    NAV_EOE = 0x0161
+    ACK_NAK = 0x0500
+    ACK_ACK = 0x0501
+    CFG_PRT = 0x0600
+    CFG_MSG = 0x0601
+    CFG_RATE = 0x0608
+    CFG_NAV5 = 0x0624
+    CFG_TP5 = 0x0631
+    CFG_ITFM = 0x0639
+    CFG_TMODE2 = 0x063D
+    CFG_TMODE3 = 0x0671
+    CFG_VALSET = 0x068A
+    CFG_VALGET = 0x068B
+    MON_VER = 0x0A04
     MON_HW = 0x0A09
     MON_RF = 0x0A38
     TIM_TP = 0x0D01
+    TIM_SVIN = 0x0D04
+    SEC_SIG = 0x2709
+
+    @property
+    def label(self) -> str:
+        """As in the manuals: `NAV-PVT`."""
+        return self.name.replace("_", "-")
 
 
 _LENGTHS: dict[int, Container[int]] = {
     Kind.NAV_STATUS: (16,),
+    Kind.NAV_DOP: (18,),
     Kind.NAV_PVT: range(84, 129, 4),  # it has grown once, and may again
     Kind.NAV_TIMEUTC: (20,),
     Kind.NAV_TIMELS: (24,),
+    Kind.NAV_SVINFO: range(8, 8 + 12 * 128 + 1, 12),
     Kind.NAV_SAT: range(8, 8 + 12 * 128 + 1, 12),
+    Kind.NAV_SVIN: (40,),
+    Kind.NAV_EOE: (4,),
+    Kind.ACK_NAK: (2,),
+    Kind.ACK_ACK: (2,),
+    Kind.CFG_PRT: (20,),
+    Kind.CFG_MSG: (8,),
+    Kind.CFG_RATE: (6,),
+    Kind.CFG_NAV5: (36,),
+    Kind.CFG_TP5: (32,),
+    Kind.CFG_ITFM: (8,),
+    Kind.CFG_TMODE2: (28,),
+    Kind.CFG_TMODE3: (40,),
+    Kind.CFG_VALGET: range(4, 4 + 12 * 64),
+    Kind.MON_VER: range(40, 40 + 30 * 16 + 1, 30),
     Kind.MON_HW: (60, 68),
     Kind.MON_RF: range(4, 4 + 24 * 8 + 1, 24),
     Kind.TIM_TP: (16,),
+    Kind.TIM_SVIN: (28,),
+    Kind.SEC_SIG: range(4, 4 + 4 * 16 + 1, 4),
 }
 """What else begins with the two sync bytes is passed over as noise is: so noise can never claim to be a long frame."""
 

@@ -1,17 +1,25 @@
 """UBX messages: what each that serves a clock says (u-blox interface descriptions, protocols 13 to 34)."""
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, WallNs
-from ntp_usg.core.base.samples import FixQuality
+from ntp_usg.core.base.samples import FixQuality, Position
 from ntp_usg.core.base.verdicts import Reason
-from ntp_usg.core.receivers.rollover import EARLIEST_DATE
 from ntp_usg.core.receivers.ubx_framing import Kind, UbxFrame
+from ntp_usg.core.receivers.ubx_reception import (
+    Survey,
+    Troubles,
+    parse_hw,
+    parse_nav_svin,
+    parse_rf,
+    parse_sig,
+    parse_tim_svin,
+    spoofing,
+)
 
 WEEK_MS = 7 * 86_400_000
 MAX_CORRECTION_PS = 1_000_000
@@ -21,27 +29,22 @@ _EPOCH = date(1970, 1, 1).toordinal()
 _EPOCH_GRID_NS = 10_000_000
 """Fixes are made on this grid, up to a millisecond off: the receiver gives `nano` to tell by how much."""
 
+_DIMENSIONS = {2: 2, 3: 3, 4: 3, 5: 1}
+"""Of each type of fix by satellites; type 5 is a timing receiver's, that knows its place."""
+_QUARTER = 900_000_000
+"""90 degrees, in the messages' units."""
+
 _ITOW = struct.Struct("<I")
 _STATUS = struct.Struct("<IBBBB")
 _PVT = struct.Struct("<IH6BIiBBBB")
+_PLACE = struct.Struct("<24x3i40xHH")
 _TIMEUTC = struct.Struct("<IIiH6B")
 _TIMELS = struct.Struct("<8xBbBbi7xB")
 _SAT_HEADER = struct.Struct("<4xBB2x")
 _SAT = struct.Struct("<8xI")
+_SVINFO = struct.Struct("<2xB9x")
+_DOP = struct.Struct("<I2xHH2xH4x")
 _TP = struct.Struct("<IIiHBB")
-_HW = struct.Struct("<20xBBB")
-_RF_HEADER = struct.Struct("<BB2x")
-_RF = struct.Struct("<BBB21x")
-
-_ANTENNA = {3: Trouble(Doubt.ANTENNA, "antenna shorted"), 4: Trouble(Doubt.ANTENNA, "antenna open")}
-_JAMMING = {
-    2: Trouble(Doubt.JAMMING, "jamming"),
-    3: Trouble(Doubt.JAMMING, "jamming prevents a fix", severe=True),
-}
-_SPOOFING = {
-    2: Trouble(Doubt.SPOOFING, "spoofing suspected"),
-    3: Trouble(Doubt.SPOOFING, "spoofing suspected for several reasons", severe=True),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,31 +79,61 @@ class Report:
     quality: FixQuality | None = None
     satellites_used: int | None = None
     satellites_in_view: int | None = None
+    dimensions: int | None = None
+    position: Position | None = None
+    """With the height above the ellipsoid."""
+    pdop: float | None = None
+    tdop: float | None = None
+    hdop: float | None = None
     leap: LeapEvent | None = None
+    ends_epoch: bool = False
     pulse: TimePulse | None = None
-    troubles: dict[str, Trouble | None] = field(default_factory=dict)
-    """By part of the reception: what is wrong with it, None where nothing is."""
+    survey: Survey | None = None
+    troubles: Troubles = field(default_factory=dict)
 
 
 def parse_message(frame: UbxFrame) -> Report:
-    """What a frame says. Raises WireError for a value that no receiver in its right mind sends."""
-    return _PARSERS[frame.kind](frame.payload)
+    """What a frame says; an answer to a command says nothing here.
+
+    Raises WireError for a value that no receiver in its right mind sends.
+    """
+    parser = _PARSERS.get(frame.kind)
+    return parser(frame.payload) if parser else Report()
 
 
 def _parse_status(payload: bytes) -> Report:
     itow, fix_type, flags, _, flags2 = _STATUS.unpack_from(payload)
     quality = _quality(fix_type, ok=bool(flags & 1), differential=bool(flags & 2))
-    return Report(_time_of_week(itow), quality=quality, troubles={"spoofing": _SPOOFING.get(flags2 >> 3 & 3)})
+    return Report(
+        _time_of_week(itow),
+        quality=quality,
+        dimensions=_DIMENSIONS.get(fix_type),
+        troubles=spoofing(flags2 >> 3 & 3),
+    )
 
 
 def _parse_pvt(payload: bytes) -> Report:
     itow, *civil, valid, _accuracy, nano, fix_type, flags, _flags2, satellites = _PVT.unpack_from(payload)
+    longitude, latitude, height, pdop, flags3 = _PLACE.unpack_from(payload)
+    placed = fix_type in _DIMENSIONS and not flags3 & 1 and abs(latitude) <= _QUARTER and abs(longitude) <= 2 * _QUARTER
     return Report(
         _time_of_week(itow),
         instant=_instant(civil, nano, valid=valid & 7 == 7),  # date, time, and their fractions resolved
         quality=_quality(fix_type, ok=bool(flags & 1), differential=bool(flags & 2), carrier=flags >> 6),
         satellites_used=satellites,
+        dimensions=_DIMENSIONS.get(fix_type),
+        position=Position(latitude / 1e7, longitude / 1e7, height / 1e3) if placed else None,
+        pdop=_dilution(pdop),
     )
+
+
+def _parse_dop(payload: bytes) -> Report:
+    itow, pdop, tdop, hdop = _DOP.unpack(payload)
+    return Report(_time_of_week(itow), pdop=_dilution(pdop), tdop=_dilution(tdop), hdop=_dilution(hdop))
+
+
+def _parse_eoe(payload: bytes) -> Report:
+    return Report(_time_of_week(*_ITOW.unpack(payload)), ends_epoch=True)
 
 
 def _parse_timeutc(payload: bytes) -> Report:
@@ -119,12 +152,21 @@ def _parse_timels(payload: bytes) -> Report:
 
 
 def _parse_sat(payload: bytes) -> Report:
-    _, count = _SAT_HEADER.unpack_from(payload)
+    _version, count = _SAT_HEADER.unpack_from(payload)
+    return _satellites(payload, count, (flags >> 3 & 1 for (flags,) in _SAT.iter_unpack(payload[_SAT_HEADER.size :])))
+
+
+def _parse_svinfo(payload: bytes) -> Report:
+    """What NAV-SAT was up to generation 6, and has replaced since."""
+    count, _flags = _SAT_HEADER.unpack_from(payload)
+    return _satellites(payload, count, (flags & 1 for (flags,) in _SVINFO.iter_unpack(payload[_SAT_HEADER.size :])))
+
+
+def _satellites(payload: bytes, count: int, used: Iterable[int]) -> Report:
     if len(payload) != _SAT_HEADER.size + count * _SAT.size:
-        raise WireError(f"NAV-SAT of {count} satellites in {len(payload)} bytes")
-    used = sum(flags >> 3 & 1 for (flags,) in _SAT.iter_unpack(payload[_SAT_HEADER.size :]))
+        raise WireError(f"{count} satellites in {len(payload)} bytes")
     itow = _time_of_week(*_ITOW.unpack_from(payload))
-    return Report(itow, satellites_used=used, satellites_in_view=count)
+    return Report(itow, satellites_used=sum(used), satellites_in_view=count)
 
 
 def _parse_tp(payload: bytes) -> Report:
@@ -138,41 +180,33 @@ def _parse_tp(payload: bytes) -> Report:
     return Report(pulse=TimePulse(week, _time_of_week(time_of_week), correction, utc=bool(utc)))
 
 
-def _parse_hw(payload: bytes) -> Report:
-    antenna, _power, flags = _HW.unpack_from(payload)
-    return Report(troubles=_radio([antenna], [flags >> 2 & 3]))
-
-
-def _parse_rf(payload: bytes) -> Report:
-    _, count = _RF_HEADER.unpack_from(payload)
-    if len(payload) != _RF_HEADER.size + count * _RF.size:
-        raise WireError(f"MON-RF of {count} blocks in {len(payload)} bytes")
-    blocks = list(_RF.iter_unpack(payload[_RF_HEADER.size :]))
-    return Report(troubles=_radio([antenna for _, _, antenna in blocks], [flags & 3 for _, flags, _ in blocks]))
-
-
 _PARSERS: dict[Kind, Callable[[bytes], Report]] = {
     Kind.NAV_STATUS: _parse_status,
+    Kind.NAV_DOP: _parse_dop,
     Kind.NAV_PVT: _parse_pvt,
     Kind.NAV_TIMEUTC: _parse_timeutc,
     Kind.NAV_TIMELS: _parse_timels,
+    Kind.NAV_SVINFO: _parse_svinfo,
     Kind.NAV_SAT: _parse_sat,
+    Kind.NAV_SVIN: lambda payload: Report(survey=parse_nav_svin(payload)),
+    Kind.NAV_EOE: _parse_eoe,
+    Kind.MON_HW: lambda payload: Report(troubles=parse_hw(payload)),
+    Kind.MON_RF: lambda payload: Report(troubles=parse_rf(payload)),
     Kind.TIM_TP: _parse_tp,
-    Kind.MON_HW: _parse_hw,
-    Kind.MON_RF: _parse_rf,
+    Kind.TIM_SVIN: lambda payload: Report(survey=parse_tim_svin(payload)),
+    Kind.SEC_SIG: lambda payload: Report(troubles=parse_sig(payload)),
 }
-
-
-def _radio(antennas: list[int], jammings: list[int]) -> dict[str, Trouble | None]:
-    """The worst of all bands."""
-    antenna, jamming = max(antennas, default=0), max(jammings, default=0)
-    return {"antenna": _ANTENNA.get(antenna), "jamming": _JAMMING.get(jamming)}
 
 
 def _time_of_week(milliseconds: int) -> int:
     if milliseconds >= WEEK_MS:
         raise WireError(f"millisecond {milliseconds} of a week")
     return milliseconds
+
+
+def _dilution(hundredths: int) -> float | None:
+    """What is 99.99 or more is told by a receiver that knows no better."""
+    return hundredths / 100 if hundredths < 9_999 else None
 
 
 def _quality(fix_type: int, *, ok: bool, differential: bool, carrier: int = 0) -> FixQuality:
@@ -197,8 +231,6 @@ def _instant(civil: Sequence[int], nano: int, *, valid: bool) -> WallNs | Reason
         today = date(year, month, day)
     except ValueError as error:
         raise WireError(f"UBX date {year}-{month}-{day}") from error
-    if today < EARLIEST_DATE:
-        return Reason.IMPLAUSIBLE
     if second == 60:
         return Reason.LEAP_SECOND
     time_of_day = (hour * 60 + minute) * 60 + second

@@ -1,25 +1,33 @@
 """What is made of UBX messages, one navigation epoch after the other."""
 
 import struct
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
 
 from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
-from ntp_usg.core.base.samples import Fix, FixQuality, PulseCorrection, Reception, TimeMessage
+from ntp_usg.core.base.samples import Fix, FixQuality, Position, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.receivers.nmea import BURST_SILENCE_NS
 from ntp_usg.core.receivers.ubx import Event, UbxAssembler
 from ntp_usg.core.receivers.ubx_framing import Kind, build_frame
 from ntp_usg.simulate.sentences import Sky
 from ntp_usg.simulate.ubx import (
+    build_dop,
+    build_eoe,
+    build_nav_svin,
     build_pulse,
     build_pvt,
     build_radio,
     build_satellites,
+    build_security,
     build_status,
+    build_svinfo,
+    build_tim_svin,
     build_timels,
     build_timeutc,
     build_ubx_burst,
@@ -28,6 +36,11 @@ from ntp_usg.simulate.ubx import (
 SECOND = WallNs(1_771_243_200 * NS_PER_SECOND)
 NEXT = WallNs(SECOND + NS_PER_SECOND)
 SKY = Sky(satellites=9)
+GREENWICH = Position(51.4779, -0.00147, 92.4)
+PVT = Fix(FixQuality.GPS, satellites_used=9, dimensions=3, position=GREENWICH, pdop=1.0)
+
+
+ARRIVALS = tuple((f"NAV-{name}", HostNs(7)) for name in ("STATUS", "PVT", "TIMEUTC", "TIMELS", "SAT"))
 
 
 def assemble(*frames) -> list[Any]:
@@ -52,7 +65,7 @@ def patched(frame, position, value):
 def test_a_burst_is_one_time_message_and_the_next_pulses_correction():
     assert assemble(build_ubx_burst(SECOND, SKY)) == [
         PulseCorrection(NEXT, 0),
-        TimeMessage(SECOND, HostNs(7), Fix(FixQuality.GPS, satellites_used=9, satellites_in_view=12), leap=0),
+        TimeMessage(SECOND, HostNs(7), replace(PVT, satellites_in_view=12), leap=0, arrivals=ARRIVALS),
     ]
 
 
@@ -61,7 +74,12 @@ def test_bytes_of_a_known_moment_are_read_as_the_manual_says():
     payload = struct.pack("<IIiHBBBBBB", 129_618_000, 30, 0, 2026, 2, 16, 12, 0, 0, 7)
     status = struct.pack("<IBBBBII", 129_618_000, 3, 0b1101, 0, 0, 0, 0)
     assert assemble(build_frame(0x0121, payload), build_frame(0x0103, status)) == [
-        TimeMessage(at("2026-02-16T12:00:00"), HostNs(7), Fix(FixQuality.GPS))
+        TimeMessage(
+            at("2026-02-16T12:00:00"),
+            HostNs(7),
+            Fix(FixQuality.GPS, dimensions=3),
+            arrivals=(("NAV-TIMEUTC", HostNs(7)), ("NAV-STATUS", HostNs(7))),
+        )
     ]
 
 
@@ -69,7 +87,24 @@ def test_an_epoch_ends_where_the_next_begins():
     assembler = UbxAssembler()
     assert assembler.feed(build_pvt(SECOND, SKY), HostNs(1), MonoNs(0)) == []
     (message,) = assembler.feed(build_pvt(NEXT, SKY), HostNs(2), MonoNs(1))
-    assert message == TimeMessage(SECOND, HostNs(1), Fix(FixQuality.GPS, satellites_used=9))
+    assert message == TimeMessage(SECOND, HostNs(1), PVT, arrivals=(("NAV-PVT", HostNs(1)),))
+    assert message.stamped_by == "NAV-PVT"
+
+
+def test_an_epoch_ends_at_once_where_the_receiver_says_so():
+    assembler = UbxAssembler()
+    (message,) = assembler.feed(build_pvt(SECOND, SKY) + build_eoe(SECOND), HostNs(1), MonoNs(0))
+    assert message.second == SECOND
+    assert assembler.deadline() is None
+    assert assembler.feed(build_eoe(NEXT), HostNs(1), MonoNs(0)) == []
+
+
+def test_parts_of_an_epoch_are_stamped_one_by_one():
+    assembler = UbxAssembler()
+    assembler.feed(build_status(SECOND, SKY), HostNs(1), MonoNs(0))
+    assembler.feed(build_pvt(SECOND, SKY), HostNs(2), MonoNs(0))
+    (message,) = assembler.feed(build_status(SECOND, SKY) + build_eoe(SECOND), HostNs(3), MonoNs(0))
+    assert message.arrivals == (("NAV-STATUS", HostNs(1)), ("NAV-PVT", HostNs(2)))
 
 
 def test_an_epoch_ends_after_a_silence():
@@ -83,8 +118,43 @@ def test_an_epoch_ends_after_a_silence():
 
 
 def test_an_older_receiver_without_pvt_is_understood():
-    (message,) = assemble(build_status(SECOND, SKY), build_timeutc(SECOND), build_satellites(SECOND, SKY))
-    assert message == TimeMessage(SECOND, HostNs(7), Fix(FixQuality.GPS, satellites_used=9, satellites_in_view=12))
+    for satellites in (build_satellites(SECOND, SKY), build_svinfo(SECOND, SKY)):
+        (message,) = assemble(build_status(SECOND, SKY), build_timeutc(SECOND), satellites)
+        assert message.second == SECOND
+        assert message.fix == Fix(FixQuality.GPS, satellites_used=9, satellites_in_view=12, dimensions=3)
+
+
+def test_the_number_in_view_is_kept_for_a_while_because_their_list_comes_seldom():
+    assembler = UbxAssembler()
+    assembler.feed(build_satellites(SECOND, SKY), HostNs(0), MonoNs(0))
+    told = []
+    for second in range(15):
+        now = WallNs(SECOND + second * NS_PER_SECOND)
+        told += assembler.feed(build_pvt(now, SKY) + build_eoe(now), HostNs(0), MonoNs(second * NS_PER_SECOND))
+    assert [message.fix.satellites_in_view for message in told] == [12] * 11 + [None] * 4
+
+
+def test_geometry_and_place_are_told():
+    (message,) = assemble(build_pvt(SECOND, SKY), build_dop(SECOND, Sky(satellites=6)))
+    assert (message.fix.pdop, message.fix.tdop, message.fix.hdop) == (1.5, 1.5, 1.5)
+    assert message.fix.position == GREENWICH
+    (blind,) = assemble(build_pvt(SECOND, Sky(satellites=0)), build_dop(SECOND, Sky(satellites=0)))
+    assert blind.fix == Fix(FixQuality.NO_FIX, satellites_used=0)
+
+
+@pytest.mark.parametrize(
+    ("fix_type", "dimensions", "placed"), [(2, 2, True), (3, 3, True), (4, 3, True), (5, 1, True), (1, None, False)]
+)
+def test_dimensions_follow_from_the_type_of_fix(fix_type, dimensions, placed):
+    (message,) = assemble(patched(build_pvt(SECOND, SKY), 20, bytes([fix_type])))
+    assert message.fix.dimensions == dimensions
+    assert (message.fix.position is not None) is placed
+
+
+@pytest.mark.parametrize(("at", "value"), [(78, b"\x01"), (28, b"\xff\xff\xff\x7f"), (24, b"\xff\xff\xff\x7f")])
+def test_a_place_that_is_none_is_not_told(at, value):
+    (message,) = assemble(patched(build_pvt(SECOND, SKY), at, value))
+    assert message.fix.position is None
 
 
 @pytest.mark.parametrize("quality", [quality for quality in FixQuality if quality not in {3, 7, 8}])
@@ -92,8 +162,9 @@ def test_every_quality_of_a_fix_is_known_from_pvt_whatever_status_says(quality):
     sky = Sky(9, quality)
     (before,) = assemble(build_pvt(SECOND, sky), build_status(SECOND, sky))
     (after,) = assemble(build_status(SECOND, sky), build_pvt(SECOND, sky))
-    assert before == after
-    assert before.fix == Fix(quality, satellites_used=sky.used)
+    assert before.fix == after.fix
+    assert before.fix.quality is quality
+    assert before.fix.satellites_used == sky.used
 
 
 def test_a_fix_that_its_receiver_does_not_vouch_for_is_none():
@@ -118,7 +189,7 @@ def test_an_epoch_between_seconds_keeps_its_fraction():
 @pytest.mark.parametrize("valid", [0, 0b001, 0b011, 0b101, 0b110])
 def test_a_time_that_is_not_resolved_is_not_believed_but_the_fix_is_told(valid):
     events = assemble(build_pvt(SECOND, SKY, valid=valid))
-    assert events == [rejected(Reason.NO_DATE), Fix(FixQuality.GPS, satellites_used=9)]
+    assert events == [rejected(Reason.NO_DATE), PVT]
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -127,9 +198,20 @@ def test_leap_seconds_that_are_not_known_spoil_the_other_messages_time_too(order
     assert rejected(Reason.NO_DATE) in assemble(*frames)
 
 
-def test_a_date_of_an_earlier_gps_era_is_implausible():
-    events = assemble(build_pvt(at("2006-07-03T12:00:00"), SKY))
-    assert events[0] == rejected(Reason.IMPLAUSIBLE)
+def test_a_date_of_an_earlier_gps_era_is_taken_for_what_it_means_and_that_is_told_once():
+    assembler, rolled, told = UbxAssembler(), WallNs(SECOND - 1024 * 7 * 86_400 * NS_PER_SECOND), []
+    for second in (rolled, WallNs(rolled + NS_PER_SECOND)):
+        burst = build_pvt(second, SKY) + build_eoe(second) + build_pulse(WallNs(second + NS_PER_SECOND), 5)
+        told += assembler.feed(burst, HostNs(0), MonoNs(0))
+    assert [event.second for event in told if isinstance(event, TimeMessage)] == [SECOND, NEXT]
+    corrections = [event for event in told if isinstance(event, PulseCorrection)]
+    assert corrections[0] == PulseCorrection(NEXT, 5)
+    (reception,) = (event for event in told if isinstance(event, Reception))
+    assert reception.troubles == (Trouble(Doubt.ROLLOVER, "names 2006-07-03, taken for 2026-02-16"),)
+
+
+def test_an_early_date_without_a_fix_is_implausible():
+    assert assemble(build_pvt(at("2006-07-03T12:00:00"), Sky(satellites=0)))[0] == rejected(Reason.IMPLAUSIBLE)
 
 
 def test_second_60_dates_nothing():
@@ -259,3 +341,34 @@ def test_the_older_message_about_the_antenna_is_understood(length):
     assert assemble(build_frame(Kind.MON_HW, bytes(payload))) == [
         Reception((Trouble(Doubt.ANTENNA, "antenna shorted"), Trouble(Doubt.JAMMING, "jamming")))
     ]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_security_message_tells_of_jamming_and_forgery(version):
+    assert assemble(build_security(3, 2, version=version)) == [
+        Reception((Trouble(Doubt.JAMMING, "critical jamming", severe=True), SPOOFED))
+    ]
+    assert assemble(build_security(1, 1, version=version)) == []
+    blind = patched(build_security(3, 3, version=version), 1 if version == 2 else 4, b"\x06")
+    assert SPOOFED not in assemble(blind)
+    assert assemble(patched(build_security(), 0, b"\x03")) == [rejected(Reason.IMPLAUSIBLE)]
+
+
+def test_what_one_message_says_of_forgery_does_not_silence_the_other():
+    assembler = UbxAssembler()
+    burst = build_status(SECOND, SKY, spoofing=2) + build_security(1, 1)
+    assert assembler.feed(burst, HostNs(0), MonoNs(0)) == [Reception((SPOOFED,))]
+
+
+@pytest.mark.parametrize("build", [build_tim_svin, partial(build_nav_svin, SECOND)])
+def test_a_survey_is_told_now_and_then_until_it_has_ended(build):
+    assembler, told = UbxAssembler(), []
+    for duration in range(1_300):
+        told += assembler.feed(
+            build(duration, 20 / (duration + 1) ** 0.5, running=duration < 1_240), HostNs(0), MonoNs(0)
+        )
+    texts = [trouble.text for event in told for trouble in event.troubles]
+    assert texts[:2] == ["survey-in: 0 s, 20.0 m", "survey-in: 1 s, 14.1 m"]
+    assert "survey-in: 950 s, 0.6 m" in texts
+    assert len(texts) < 35
+    assert told[-1] == Reception(())
