@@ -72,6 +72,14 @@ def test_gpsd_leads_the_daemon_to_stratum_1(gpsd, start_daemon, table):
         assert abs(late) < status["system"]["root_distance"]
 
 
+def test_two_receivers_of_one_gpsd_are_two_sources(gpsd, start_daemon):
+    tables = f"[[gpsd]]\nreceiver = '{gpsd.line}'\n[[gpsd]]\nreceiver = 'tcp://127.0.0.1:{PORT}'\n"
+    with start_daemon(tables) as station:
+        station.wait_until(lambda: all(each["healthy"] for each in station.status()["sources"]), "both to be heard")
+        assert [each["name"] for each in station.status()["sources"]] == ["GPSD(0)", "GPSD(1)"]
+        station.wait_for_lock()
+
+
 def test_a_fix_that_is_lost_is_not_followed(gpsd, start_daemon):
     def tell(command: str) -> None:
         gpsd.receiver.stdin.write(command + "\n")

@@ -13,6 +13,7 @@ from ntp_usg.config.explain import difference, explain_settings
 from ntp_usg.config.loader import load_settings
 from ntp_usg.config.models import FLAGS, SHORTCUTS, TABLES, Settings, SourceSettings
 from ntp_usg.config.problems import Models
+from ntp_usg.core.base.aliases import aliases_of
 from ntp_usg.core.base.errors import ConfigError
 from ntp_usg.refclocks.nmea import NmeaOptions
 from ntp_usg.refclocks.pps import PpsOptions
@@ -99,14 +100,17 @@ def test_the_scanner_finds_what_tomllib_finds_and_on_the_right_line(text: str):
 dotted_keys = st.sampled_from(
     [f"{table}.{key}" for table, model in {**TABLES, **SECTIONS}.items() for key in model.model_fields]
     + list(SourceSettings.model_fields)
-    + ["server.nonsense", "nonsense.key", "server"]
+    + [f"{table}.{word}" for table, model in SECTIONS.items() for word in aliases_of(model)]
+    + [*NmeaOptions.model_fields, "time2", "flag2", "server.nonsense", "nonsense.key", "server"]
 )
 plain = st.sampled_from(["1", "0", "-1", "1.5", "nan", "1e400", "0x" + "f" * 400, "9" * 5000, "true", "1979-05-27"])
 texts = st.sampled_from(['""', '"gps"', '"gps_pps"', '"10ms"', '"::1"', '"a', r'"x\0"', r'"\u0000\u007F\u202e"'])
 compound = st.sampled_from(["[]", "[[]]", '["::1"]', '["10.0.0.1/8", 1]', "{}", "{a = {}}", "["])
 lines_of_files = st.lists(
     st.builds("{} = {}".format, dotted_keys, plain | texts | compound)
-    | st.sampled_from(["[server]", "[gps]", "[[gps]]", "[refclock]", "[[source]]", "[source]", "\ufeff", "\x00"]),
+    | st.sampled_from(
+        ["[server]", "[gps]", "[[gps]]", "[[pps]]", "[refclock]", "[[source]]", "[source]", "\ufeff", "\x00"]
+    ),
     max_size=6,
 ).map("\n".join)
 files = (

@@ -4,9 +4,25 @@ import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ntp_usg.core.base.samples import DeviceStatus
-from ntp_usg.refclocks.driver import Driver, ReferenceId, Reporter, load_drivers
+from ntp_usg.refclocks.driver import Driver, DriverOptions, ReferenceId, Reporter, load_drivers
 from ntp_usg.refclocks.nmea import NmeaDriver
 from ntp_usg.refclocks.pps import PpsDriver
+
+
+def options(driver: type[Driver], **written: object) -> DriverOptions:
+    required = {name for name, field in driver.Options.model_fields.items() if field.is_required()}
+    needed = {name: value for name, value in {"device": "/dev/x", "protocol": "gps", "offset_secs": 0.0}.items() if name in required}
+    made = driver.Options.model_validate({**needed, **written})
+    assert isinstance(made, DriverOptions)
+    return made
+
+
+@pytest.mark.parametrize("driver", [pytest.param(driver, id=name) for name, driver in load_drivers().items()])
+def test_what_all_drivers_share_reaches_the_engine(driver: type[Driver]):
+    first, second = options(driver).source(), options(driver, unit=3, stratum=5, filter_length=4).source()
+    assert first.name.endswith("(0)")
+    assert second.name == first.name.replace("(0)", "(3)")
+    assert (second.stratum, second.filter_length) == (5, 4)
 
 
 def test_our_drivers_are_found_like_anybodys():

@@ -39,7 +39,7 @@ PPS = {
             DeviceReport("/dev/gps", active=True),
         ),
         (
-            json.dumps(PPS).encode(),
+            json.dumps({**PPS, "shm": "NTP1", "qErr": -1723}).encode(),
             TimeReport("/dev/ttyAMA0", True, WallNs(1771243200 * 10**9), HostNs(1771243199_999998000), -20),
         ),
     ],
