@@ -16,7 +16,7 @@ def test_a_simulated_clock_that_pretends_leads_the_daemon_to_stratum_1(start_dae
     with start_daemon("[simulated]\npretend = true\nahead_secs = 1.5\n") as station:
         station.wait_for_lock()
         system = station.status()["system"]
-        station.wait_for_log(r"SIMULATED\(0\): SIMULATED, there is no such clock; PRETENDS")
+        station.wait_for_log(r"SIM\(0\): SIMULATED, there is no such clock; PRETENDS")
     assert system["stratum"] == 1
     assert system["host_offset"] == pytest.approx(1.5, abs=1e-3)
 

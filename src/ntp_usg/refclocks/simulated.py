@@ -33,7 +33,7 @@ class SimulatedOptions(PretenceOptions):
 
     def source(self) -> ClockSettings:
         return ClockSettings(
-            name=self.numbered("SIMULATED"),
+            name=self.numbered("SIM"),
             driver="simulated",
             accuracy=self.accuracy_secs,
             offset=self.offset_secs,

@@ -46,7 +46,7 @@ def test_it_warns_of_its_pretence(recorder):
 def test_it_is_followed_only_where_its_table_says_pretend(options, noselect):
     source = SimulatedOptions(**options).source()
     assert source.noselect is noselect
-    assert (source.name, source.reference_id) == ("SIMULATED(0)", b"SIM")
+    assert (source.name, source.reference_id) == ("SIM(0)", b"SIM")
 
 
 def test_its_table_is_simulated():
