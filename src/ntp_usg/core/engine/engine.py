@@ -105,6 +105,7 @@ class Engine:
         """Take in an edge of a pulse line."""
         _, now = self._clock.read()
         line = self._lines[name]
+        line.stamped_within(pulse.uncertainty)
         edge_at = self._clock.raw(pulse.edge_at)
         return self._advance(line, line.pulse(edge_at, now, self._predicted(edge_at, now)))
 

@@ -40,6 +40,12 @@ class PulseLine(Source):
         self._present = False
         self._confirmed_at: MonoNs | None = None
         self._correction: PulseCorrection | None = None
+        self._uncertainties: deque[float] = deque([0.0], maxlen=self.RATE_WINDOW)
+
+    @property
+    def accuracy(self) -> float:
+        """Stamps that are uncertain may all be off to the same side: the worst of the latest ones counts."""
+        return self.settings.accuracy + max(self._uncertainties)
 
     def pulse(self, edge_at: RawNs, now: MonoNs, predicted_ns: int | None) -> Reason:
         """Take a pulse in; `predicted_ns` is true minus raw time as the clock holds it, where it is trusted.
@@ -62,7 +68,11 @@ class PulseLine(Source):
         if offset_ns is None:
             return self.reject(Reason.NOT_NUMBERED)
         offset_ns -= self._sawtooth_ns(WallNs(edge_at + offset_ns))
-        return self.measure(Sample(edge_at, offset_ns, self.settings.accuracy), now)
+        return self.measure(Sample(edge_at, offset_ns, self.accuracy), now)
+
+    def stamped_within(self, uncertainty: float) -> None:
+        """How far off, in seconds, the next stamp may be by the way in which it was taken."""
+        self._uncertainties.append(uncertainty)
 
     def correct(self, correction: PulseCorrection) -> None:
         """The receiver says how far off the next pulse will be: its clock can only strike on its own ticks."""

@@ -1,0 +1,32 @@
+"""What a line of pulses promises of itself."""
+
+import pytest
+
+from ntp_usg.core.algorithms.history import SampleHistory
+from ntp_usg.core.base.instants import MonoNs
+from ntp_usg.core.engine.pulse_line import PULSE_NOISE, PulseLine
+from ntp_usg.core.engine.settings import PulseSettings
+
+
+@pytest.fixture
+def line() -> PulseLine:
+    settings = PulseSettings(
+        name="PPS(0)", driver="pps", device="/dev/ttyS0", reference_id=b"PPS", timeout=2.0, accuracy=3e-6
+    )
+    return PulseLine(settings, SampleHistory(PULSE_NOISE), MonoNs(0))
+
+
+def test_exact_stamps_are_off_by_what_the_line_always_is(line: PulseLine):
+    assert line.accuracy == 3e-6
+
+
+def test_uncertain_stamps_may_all_be_off_to_the_same_side(line: PulseLine):
+    for uncertainty in (20e-6, 50e-6, 10e-6):
+        line.stamped_within(uncertainty)
+    assert line.accuracy == pytest.approx(53e-6)
+
+
+def test_an_uncertain_stamp_is_forgotten(line: PulseLine):
+    for uncertainty in (50e-6, *(1e-6,) * PulseLine.RATE_WINDOW):
+        line.stamped_within(uncertainty)
+    assert line.accuracy == pytest.approx(4e-6)
