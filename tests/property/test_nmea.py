@@ -4,12 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
-from ntp_usg.core.base.samples import Fix, FixQuality, TimeMessage
+from ntp_usg.core.base.samples import Fix, FixQuality, Position, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
-from ntp_usg.core.receivers.nmea import NmeaAssembler
+from ntp_usg.core.receivers.nmea import Event, NmeaAssembler
 from ntp_usg.simulate.sentences import Sky, build_burst
 
 FIRST, LAST = 1_767_225_600, 3_471_292_799  # 2026 to 2079: through the NTP era of 2036, to the end of two-digit years
+
+GREENWICH = Position(51 + 28.674 / 60, -0.0882 / 60, 46.9)
 
 seconds = st.integers(FIRST, LAST).map(lambda second: WallNs(second * NS_PER_SECOND))
 skies = st.builds(Sky, satellites=st.integers(1, 24), quality=st.sampled_from(FixQuality))
@@ -17,7 +19,7 @@ noise = st.binary(max_size=80) | st.text("$*,\r\nGPRMCZDA0123456789ABCDEF", max_
 chunks = st.lists(st.tuples(noise, st.integers(0, 10**9)), max_size=20)
 
 
-def assemble(*pieces: bytes) -> list[TimeMessage | Fix | Verdict]:
+def assemble(*pieces: bytes) -> list[Event]:
     assembler = NmeaAssembler()
     events = [event for piece in pieces for event in assembler.feed(piece, HostNs(0), MonoNs(0))]
     return events + assembler.flush()
@@ -34,17 +36,20 @@ def test_any_bytes_at_any_time_give_events_and_never_raise(pieces):
     for data, pause in pieces:
         now += pause
         assert all(
-            isinstance(event, TimeMessage | Fix | Verdict) for event in assembler.feed(data, HostNs(now), MonoNs(now))
+            isinstance(event, TimeMessage | Fix | Verdict | Reception)
+            for event in assembler.feed(data, HostNs(now), MonoNs(now))
         )
-    assert len(assembler.flush()) <= 1
+    assert len(assembler.flush()) <= 2
 
 
 @given(seconds, skies)
 def test_what_a_receiver_says_is_what_is_understood(second, sky):
     in_view = sky.used + 3
     hdop = round(6 / sky.used, 2) if sky.used else 99.99
-    fix = Fix(sky.quality, satellites_used=sky.used, satellites_in_view=in_view, hdop=hdop)
-    assert assemble(build_burst(second, sky)) == [TimeMessage(second, HostNs(0), fix)]
+    where, dimensions = (GREENWICH, 3) if sky.used else (None, None)
+    fix = Fix(sky.quality, sky.used, in_view, hdop, pdop=hdop, dimensions=dimensions, position=where)
+    arrivals = tuple((name, HostNs(0)) for name in ("RMC", "GGA", "GSA", "GSV", "GLL", "ZDA"))
+    assert assemble(build_burst(second, sky)) == [TimeMessage(second, HostNs(0), fix, arrivals=arrivals)]
 
 
 @given(seconds, skies, st.data())

@@ -20,7 +20,8 @@ from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, seconds
 from ntp_usg.core.base.samples import Fix, TimeMessage
 from ntp_usg.core.base.verdicts import Reason, Verdict
 from ntp_usg.core.receivers.framing import LineFramer
-from ntp_usg.core.receivers.nmea import ChecksumError, NmeaAssembler, parse_sentence
+from ntp_usg.core.receivers.nmea import Event, NmeaAssembler
+from ntp_usg.core.receivers.nmea_sentences import ChecksumError, parse_sentence
 from ntp_usg.core.receivers.sky import Satellite, parse_satellites
 from ntp_usg.refclocks.serial_line import SerialLine
 
@@ -90,7 +91,7 @@ class Portrait:
         self._sentences[address[1] if address and known else "others"] += 1
         self._sky |= {(each.system, each.number): (each, now) for each in parse_satellites(line)}
 
-    def _learn(self, events: list[TimeMessage | Fix | Verdict]) -> list[TimeMessage]:
+    def _learn(self, events: list[Event]) -> list[TimeMessage]:
         for event in events:
             match event:
                 case TimeMessage():

@@ -10,7 +10,9 @@ from pydantic import ValidationError
 from ntp_usg.core.base.instants import NS_PER_SECOND, WallNs
 from ntp_usg.core.base.samples import DeviceStatus, Fix, FixQuality
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
-from ntp_usg.core.receivers.nmea import BURST_SILENCE_NS, build_sentence
+from ntp_usg.core.receivers.nmea import BURST_SILENCE_NS
+from ntp_usg.core.receivers.nmea_sentences import build_sentence
+from ntp_usg.core.receivers.rollover import WEEK_NS
 from ntp_usg.refclocks.nmea import NmeaDriver, NmeaOptions
 from ntp_usg.simulate.sentences import Sky, build_burst
 
@@ -99,9 +101,44 @@ def test_a_message_is_reported_after_the_bursts_silence(recorder, line):
     before, after = asyncio.run(scenario())
     (message,) = recorder.messages
     assert message.second == SECOND
-    assert message.fix == Fix(FixQuality.GPS, satellites_used=7, satellites_in_view=10, hdop=0.86)
+    assert message.fix == Fix(FixQuality.GPS, 7, 10, 0.86, pdop=0.86, dimensions=3, position=message.fix.position)
+    assert [name for name, _ in message.arrivals] == ["RMC", "GGA", "GSA", "GSV", "GLL", "ZDA"]
     assert before < message.received_at < after - 0.9 * BURST_SILENCE_NS
     assert recorder.statuses == [connected(line)]
+
+
+def test_the_sentences_that_tell_the_time_can_be_chosen(recorder, line):
+    async def scenario():
+        async with recorder.watching(driver(line, sentences=("ZDA",))):
+            await asyncio.sleep(0.05)
+            line.say(build_burst(SECOND, Sky()))
+            await recorder.until(lambda: recorder.messages)
+
+    asyncio.run(scenario())
+    (message,) = recorder.messages
+    assert message.stamped_by == "ZDA"
+
+
+@pytest.mark.parametrize("wrong", [["GGA"], ["RMC", "GSV"], "RMC", ["rmc"]])
+def test_only_sentences_that_tell_time_and_date_can_be_chosen(wrong):
+    assert NmeaOptions.model_validate({"device": "x", "sentences": ["RMC", "GLL"]}).sentences == ("RMC", "GLL")
+    with pytest.raises(ValidationError, match="sentences"):
+        NmeaOptions.model_validate({"device": "x", "sentences": wrong})
+
+
+def test_a_date_that_rolled_over_is_part_of_the_lines_status(recorder, line):
+    async def scenario():
+        async with recorder.watching(driver(line)):
+            await asyncio.sleep(0.05)
+            line.say(build_burst(WallNs(SECOND - 1024 * WEEK_NS), Sky()))
+            await recorder.until(lambda: recorder.messages)
+
+    asyncio.run(scenario())
+    (message,) = recorder.messages
+    assert message.second == SECOND
+    said = "names 2006-07-03, taken for 2026-02-16"
+    assert [trouble.text for (trouble,) in (each.troubles for each in recorder.receptions)] == [said]
+    assert recorder.statuses == [DeviceStatus(connected=True, detail=f"{line.link} at 9600 baud, {said}")]
 
 
 def test_fixes_and_verdicts_are_passed_on(recorder, line):

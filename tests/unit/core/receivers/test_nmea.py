@@ -1,193 +1,74 @@
-"""Sentences are read strictly, and all that name one second become one message."""
+"""All sentences that name one second become one message."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import pytest
 
-from ntp_usg.core.base.errors import WireError
+from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.instants import HostNs, MonoNs, WallNs
-from ntp_usg.core.base.samples import Fix, FixQuality, TimeMessage
+from ntp_usg.core.base.samples import Fix, FixQuality, Position, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
-from ntp_usg.core.receivers.nmea import (
-    BURST_SILENCE_NS,
-    ChecksumError,
-    NmeaAssembler,
-    Sentence,
-    build_sentence,
-    parse_sentence,
-)
+from ntp_usg.core.receivers.nmea import BURST_SILENCE_NS, MOST_PARTS, Event, NmeaAssembler
+from ntp_usg.core.receivers.nmea_sentences import build_sentence
 
 SECOND = 10**9
-HALF_PAST_NOON = 45_000 * SECOND  # 12:30:00 as nanoseconds of the day
+MILLISECOND = 10**6
 
 RMC = "GPRMC,123000.00,A,5128.674,N,00000.088,W,0.012,,160626,,,A"
 GGA = "GPGGA,123000.00,5128.674,N,00000.088,W,1,08,0.9,46.9,M,45.5,M,,"
+GLL = "GPGLL,5128.674,N,00000.088,W,123000.00,A,A"
 ZDA = "GPZDA,123000.00,16,06,2026,00,00"
+GREENWICH = Position(51 + 28.674 / 60, -0.088 / 60)
+ON_THE_HILL = Position(GREENWICH.latitude_deg, GREENWICH.longitude_deg, 46.9)
 
 
 def unix(text: str) -> WallNs:
     return WallNs(round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * SECOND)
 
 
-def parse(body: str) -> Sentence:
-    return parse_sentence(build_sentence(body).rstrip())
-
-
 def rejected(reason: Reason) -> Verdict:
     return Verdict(Outcome.REJECTED, reason)
 
 
-def assemble(*bodies: str, assembler: NmeaAssembler | None = None) -> list[TimeMessage | Fix | Verdict]:
+def assemble(*bodies: str, assembler: NmeaAssembler | None = None) -> list[Event]:
     """The events of sentences that arrive one a millisecond, and of the silence after them."""
     assembler = assembler or NmeaAssembler()
     events = []
     for milliseconds, body in enumerate(bodies):
-        now = milliseconds * 1_000_000
+        now = milliseconds * MILLISECOND
         events += assembler.feed(build_sentence(body), HostNs(now), MonoNs(now))
     return events + assembler.flush()
 
 
-# Sentences
+def message_of(*bodies: str, assembler: NmeaAssembler | None = None) -> TimeMessage:
+    """The one message of a burst, beside which nothing else is news."""
+    (message,) = assemble(*bodies, assembler=assembler)
+    assert isinstance(message, TimeMessage)
+    return message
 
 
-def test_a_built_sentence_has_the_checksum_of_the_standards_example():
-    assert build_sentence("GPGLL,5300.97914,N,00259.98174,E,125926,A") == (
-        b"$GPGLL,5300.97914,N,00259.98174,E,125926,A*28\r\n"
-    )
-
-
-def test_gga_tells_time_and_fix_but_no_date():
-    assert parse(GGA) == Sentence(time_of_day_ns=HALF_PAST_NOON, fix=Fix(FixQuality.GPS, satellites_used=8, hdop=0.9))
-
-
-def test_rmc_tells_time_date_and_whether_it_is_valid():
-    assert parse(RMC) == Sentence(time_of_day_ns=HALF_PAST_NOON, day=date(2026, 6, 16), valid=True)
-    assert parse(RMC.replace(",A,51", ",V,51")).valid is False
-
-
-@pytest.mark.parametrize("mode", "EMNS")
-def test_rmc_without_satellites_behind_it_is_not_valid(mode):
-    assert parse(RMC[:-1] + mode).valid is False
-
-
-def test_rmc_of_old_receivers_has_no_mode_and_is_valid_all_the_same():
-    assert parse(RMC.removesuffix(",A")).valid is True
-
-
-@pytest.mark.parametrize(("written", "year"), [("79", 2079), ("80", 1980), ("99", 1999), ("00", 2000)])
-def test_the_two_digits_of_a_year_begin_with_1980(written, year):
-    day = parse(RMC.replace("160626", "1606" + written)).day
-    assert day is not None
-    assert day.year == year
-
-
-def test_zda_tells_time_and_date():
-    assert parse(ZDA) == Sentence(time_of_day_ns=HALF_PAST_NOON, day=date(2026, 6, 16))
-
-
-@pytest.mark.parametrize("talker", ["GP", "GN", "GL", "GA", "GB", "BD", "GQ", "QZ", "GI"])
-def test_every_satellite_system_may_talk(talker):
-    assert parse(talker + ZDA[2:]) == parse(ZDA)
-
-
-@pytest.mark.parametrize(
-    "body", ["GPVTG,,,,,,,,,N", "PUBX,00,123000.00", "GPTXT,01,01,02,ANTSTATUS=OK", "IIZDA,123000", "GP", ","]
-)
-def test_a_sentence_of_no_use_to_a_clock_says_nothing(body):
-    assert parse(body) == Sentence()
-
-
-def test_a_receiver_that_knows_nothing_yet_says_so():
-    assert parse("GPRMC,,V,,,,,,,,,,N") == Sentence(valid=False)
-    assert parse("GPGGA,,,,,,0,00,99.99,,,,,,") == Sentence(fix=Fix(FixQuality.NO_FIX, satellites_used=0, hdop=99.99))
-    assert parse("GPGGA") == Sentence(fix=Fix(FixQuality.NO_FIX))
-    assert parse("GPZDA,,,,,00,00") == Sentence()
-    assert parse("GPGSV") == Sentence()
-
-
-@pytest.mark.parametrize(
-    ("written", "nanoseconds"),
-    [
-        ("000000", 0),
-        ("235959.999", 86_399_999_000_000),
-        ("123000.5", HALF_PAST_NOON + SECOND // 2),
-        ("123000.", HALF_PAST_NOON),
-    ],
-)
-def test_fractions_of_a_second_are_kept(written, nanoseconds):
-    assert parse(f"GPZDA,{written},,,").time_of_day_ns == nanoseconds
-
-
-def test_second_60_is_read_as_the_day_it_belongs_to():
-    assert parse("GPZDA,235960.00,31,12,2028,00,00") == Sentence(time_of_day_ns=86_400 * SECOND, day=date(2028, 12, 31))
-
-
-@pytest.mark.parametrize(
-    "written", ["240000", "996199", "126000", "123060", "235961", "12300", "1230000", "12:30:00", "+12300", "123000.x"]
-)
-def test_a_time_that_cannot_be_raises_wire_error(written):
-    for body in (ZDA, RMC, GGA):
-        with pytest.raises(WireError):
-            parse(body.replace("123000.00", written))
-
-
-IMPOSSIBLE_DATES = "99,06,2026 31,06,2026 29,02,2027 16,13,2026 00,06,2026 16,06,26 16,06,0000 ,06,2026 1_,06,2026"
-
-
-@pytest.mark.parametrize("written", IMPOSSIBLE_DATES.split())
-def test_a_date_that_cannot_be_raises_wire_error(written):
-    with pytest.raises(WireError):
-        parse(ZDA.replace("16,06,2026", written))
-
-
-@pytest.mark.parametrize("written", ["990626", "310626", "161326", "000626", "1606", "16062026", "16 626"])
-def test_a_short_date_that_cannot_be_raises_wire_error(written):
-    with pytest.raises(WireError):
-        parse(RMC.replace("160626", written))
-
-
-@pytest.mark.parametrize(
-    ("good", "bad"),
-    [(",1,08,", ",9,08,"), (",1,08,", ",A,08,"), (",08,", ",8_8,"), (",0.9,", ",nan,"), (",0.9,", ",1e9,")],
-)
-def test_a_fix_that_cannot_be_raises_wire_error(good, bad):
-    with pytest.raises(WireError):
-        parse(GGA.replace(good, bad))
-
-
-WHOLE = build_sentence(ZDA).strip()
-CUT = [WHOLE[:-3], WHOLE[:-1], WHOLE[1:], WHOLE + b" ", WHOLE + WHOLE, WHOLE.replace(b"6,2", b"7,2")]
-NOISE = [b"", b"$", b"*", b"$*00", b"*47", b"$GPZDA*G0", "$GPZDA*48".encode("utf-16"), b"$\xff\xfe*0 1"]
-
-
-@pytest.mark.parametrize("line", CUT + NOISE)
-def test_a_line_without_its_right_checksum_raises_checksum_error(line):
-    with pytest.raises(ChecksumError):
-        parse_sentence(line)
-
-
-def test_a_checksum_may_be_written_in_small_letters():
-    line = build_sentence("GNZDA,123000.00,16,06,2026,00,00").strip()
-    assert line[-2:] != line[-2:].lower()
-    assert parse_sentence(line[:-2] + line[-2:].lower()) == parse(ZDA)
-
-
-# Bursts
+def fix_of(*bodies: str) -> Fix:
+    return message_of(*bodies).fix
 
 
 def test_the_sentences_of_a_second_become_one_message():
-    assert assemble(RMC, GGA, "GPGSV,3,1,11", "GLGSV,1,1,04", ZDA) == [
+    parts = ("RMC", "GGA", "GSV", "GLL", "ZDA")
+    fix = Fix(FixQuality.GPS, satellites_used=8, satellites_in_view=15, hdop=0.9, position=ON_THE_HILL)
+    assert assemble(RMC, GGA, "GPGSV,3,1,11", GLL, ZDA, "GLGSV,1,1,04") == [
         TimeMessage(
             unix("2026-06-16T12:30:00"),
             HostNs(0),
-            Fix(FixQuality.GPS, satellites_used=8, satellites_in_view=15, hdop=0.9),
+            fix,
+            arrivals=tuple((name, HostNs(number * MILLISECOND)) for number, name in enumerate(parts)),
         )
     ]
 
 
 @pytest.mark.parametrize("order", [(RMC, GGA, ZDA), (GGA, ZDA, RMC), (ZDA, RMC, GGA)])
 def test_the_order_of_sentences_does_not_matter(order):
-    assert assemble(*order) == assemble(RMC, GGA, ZDA)
+    message, usual = message_of(*order), message_of(RMC, GGA, ZDA)
+    assert (message.second, message.fix) == (usual.second, usual.fix)
+    assert message.stamped_by == order[0][2:5]
 
 
 def test_a_systems_signals_do_not_count_its_satellites_twice():
@@ -233,11 +114,10 @@ def test_the_stamp_is_of_the_bursts_first_byte_whatever_sentence_it_begins():
 
 
 def test_several_fixes_a_second_make_one_message_of_the_first():
-    assembler = NmeaAssembler()
     bodies = [body.replace("123000.00", f"123000.{tenths}0") for tenths in (0, 2, 4, 6, 8) for body in (RMC, GGA)]
-    assert assemble(*bodies, assembler=assembler) == [
-        TimeMessage(unix("2026-06-16T12:30:00"), HostNs(0), Fix(FixQuality.GPS, satellites_used=8, hdop=0.9))
-    ]
+    message = message_of(*bodies)
+    assert (message.second, message.received_at) == (unix("2026-06-16T12:30:00"), 0)
+    assert message.arrivals == (("RMC", 0), ("GGA", MILLISECOND))
 
 
 def test_a_second_that_is_repeated_is_stale():
@@ -263,19 +143,13 @@ def test_midnight_begins_a_new_burst():
     ]
 
 
-def fix_of(*bodies: str) -> Fix:
-    (message,) = assemble(*bodies)
-    assert isinstance(message, TimeMessage)
-    return message.fix
-
-
 def test_quality_is_ggas():
     assert fix_of(RMC, GGA.replace("W,1,", "W,4,")).quality is FixQuality.RTK
     assert fix_of(RMC, GGA.replace("W,1,", "W,0,")).quality is FixQuality.NO_FIX
 
 
 def test_without_gga_a_valid_rmc_is_a_fix_of_unknown_satellites():
-    assert fix_of(RMC) == Fix(FixQuality.GPS)
+    assert fix_of(RMC) == fix_of(GLL, ZDA) == Fix(FixQuality.GPS, position=GREENWICH)
 
 
 def test_a_date_alone_is_no_fix():
@@ -287,6 +161,41 @@ def test_a_void_rmc_overrules_ggas_fix_but_not_its_dead_reckoning():
     assert fix_of(void) == Fix(FixQuality.NO_FIX)
     assert fix_of(void, GGA).quality is FixQuality.NO_FIX
     assert fix_of(void, GGA.replace("W,1,", "W,6,")).quality is FixQuality.ESTIMATED
+    assert fix_of(RMC, GLL.replace(",A,A", ",V,N"), GGA).quality is FixQuality.NO_FIX
+    assert fix_of(GLL.replace(",A,A", ",V,N"), RMC, GGA).quality is FixQuality.NO_FIX
+
+
+def test_gsa_tells_dimensions_dilution_and_with_how_many_satellites_where_gga_is_silent():
+    gsa = "GNGSA,A,2,01,02,03,,,,,,,,,,2.5,1.2,2.2,1", "GNGSA,A,2,01,65,,,,,,,,,,,2.5,1.2,2.2,2"
+    assert fix_of(RMC, *gsa) == Fix(FixQuality.GPS, 5, None, 1.2, 2.5, dimensions=2, position=GREENWICH)
+    assert fix_of(RMC, GGA, *gsa) == Fix(FixQuality.GPS, 8, None, 0.9, 2.5, dimensions=2, position=ON_THE_HILL)
+
+
+def test_a_system_that_is_not_used_does_not_spoil_the_solution_of_the_others():
+    used, unused = "GPGSA,A,3,01,02,03,04,,,,,,,,,2.5,1.2,2.2", "GLGSA,A,1,,,,,,,,,,,,,,,"
+    for order in ((used, unused), (unused, used)):
+        assert fix_of(RMC, *order) == Fix(FixQuality.GPS, 4, None, 1.2, 2.5, dimensions=3, position=GREENWICH)
+
+
+def test_satellites_are_counted_once_and_not_without_end():
+    many = [
+        f"GNGSA,A,3,{','.join(f'{number:03d}' for number in range(first, first + 12))},1,1,1"
+        for first in range(0, 240, 12)
+    ]
+    assert fix_of(RMC, *many[:2], *many[:2]).satellites_used == 24
+    assert fix_of(RMC, *many).satellites_used == 99
+
+
+def test_where_only_rmc_tells_the_position_its_height_is_the_last_one_known():
+    assembler = NmeaAssembler()
+    message_of(RMC, GGA, assembler=assembler)
+    without_gga = message_of(RMC.replace("123000", "123001"), assembler=assembler)
+    assert without_gga.fix.position == ON_THE_HILL
+
+
+def test_without_a_fix_there_is_no_position():
+    assert fix_of(RMC, GGA.replace("W,1,", "W,0,")).position is None
+    assert fix_of(RMC.replace(",A,51", ",V,51"), GGA).position is None
 
 
 def test_time_without_a_date_is_rejected():
@@ -305,7 +214,76 @@ def test_sentences_without_time_or_fix_are_no_news():
 
 @pytest.mark.parametrize("day", ["160606", "061180", "311225"])
 def test_a_date_before_this_program_was_made_is_implausible(day):
-    assert assemble(RMC.replace("160626", day), GGA) == [rejected(Reason.IMPLAUSIBLE)]
+    assert assemble(RMC.replace("160626", day), GGA.replace("W,1,", "W,0,")) == [rejected(Reason.IMPLAUSIBLE)]
+
+
+def test_a_date_that_is_too_early_by_less_than_half_a_roll_over_is_implausible_with_a_fix_too():
+    assert assemble(RMC.replace("160626", "311225"), GGA) == [rejected(Reason.IMPLAUSIBLE)]
+
+
+def test_a_date_that_rolled_over_is_taken_for_what_it_means_and_that_is_said_once():
+    assembler = NmeaAssembler(earliest=lambda: unix("2026-06-01T00:00:00"))
+    said, message = assemble(RMC.replace("160626", "311006"), GGA, assembler=assembler)
+    assert said == Reception((Trouble(Doubt.ROLLOVER, "names 2006-10-31, taken for 2026-06-16"),))
+    assert isinstance(message, TimeMessage)
+    assert message.second == unix("2026-06-16T12:30:00")
+    following = message_of(RMC.replace("123000.00", "123001.00").replace("160626", "311006"), assembler=assembler)
+    assert following.second == unix("2026-06-16T12:30:01")
+
+
+@pytest.mark.parametrize(
+    ("text", "trouble"),
+    [("ANTSTATUS=OPEN", "antenna open"), ("ANTSTATUS=SHORT", "antenna shorted"), ("ANTENNA OPEN", "antenna open")],
+)
+def test_an_antenna_that_is_not_there_is_told_while_there_is_no_fix_either(text, trouble):
+    assembler = NmeaAssembler()
+    lost, message = assemble(RMC.replace(",A,51", ",V,51"), f"GPTXT,01,01,02,{text}", assembler=assembler)
+    assert lost == Reception((Trouble(Doubt.ANTENNA, trouble),))
+    assert isinstance(message, TimeMessage)
+    found, _ = assemble(RMC.replace("123000", "123001"), f"GPTXT,01,01,02,{text}", assembler=assembler)
+    assert found == Reception(())
+
+
+def test_an_antenna_that_is_back_is_told():
+    assembler = NmeaAssembler()
+    assemble("GPTXT,01,01,02,ANTSTATUS=OPEN", assembler=assembler)
+    assert assemble("GPTXT,01,01,02,ANTSTATUS=INIT", assembler=assembler) == []
+    assert assemble("GPTXT,01,01,02,ANTSTATUS=OK", assembler=assembler) == [Reception(())]
+
+
+# The choice of sentences
+
+
+def test_only_chosen_sentences_stamp_and_name_a_second_and_the_others_tell_of_the_fix():
+    gga = GGA.replace("123000", "122959")
+    message = message_of("GPGSV,1,1,11", gga, RMC, ZDA, assembler=NmeaAssembler({"ZDA"}))
+    assert (message.second, message.received_at) == (unix("2026-06-16T12:30:00"), 3 * MILLISECOND)
+    assert message.fix == Fix(FixQuality.GPS, 8, 11, 0.9, position=ON_THE_HILL)
+    assert message.arrivals == tuple((name, at * MILLISECOND) for at, name in enumerate(("GSV", "GGA", "RMC", "ZDA")))
+    assert message.stamped_by == "ZDA"
+
+
+def test_of_sentences_that_came_in_one_read_the_chosen_one_is_what_stamped_the_message():
+    assembler = NmeaAssembler({"ZDA"})
+    assembler.feed(build_sentence(RMC) + build_sentence(ZDA), HostNs(7), MonoNs(7))
+    (message,) = assembler.flush()
+    assert isinstance(message, TimeMessage)
+    assert message.stamped_by == "ZDA"
+
+
+def test_of_several_chosen_sentences_the_first_stamps():
+    assert message_of(GGA, RMC, ZDA, assembler=NmeaAssembler({"RMC", "ZDA"})).stamped_by == "RMC"
+
+
+def test_a_chosen_sentence_that_does_not_come_leaves_the_fix_but_no_time():
+    assert assemble(RMC, GGA, assembler=NmeaAssembler({"ZDA"})) == [
+        Fix(FixQuality.GPS, satellites_used=8, hdop=0.9, position=ON_THE_HILL)
+    ]
+
+
+def test_the_arrivals_of_a_burst_without_end_are_bounded():
+    bodies = [f"P{first}{second}" for first in "ABCDEFGH" for second in "ABCDEFGH"]
+    assert len(message_of(RMC, *bodies).arrivals) == MOST_PARTS
 
 
 @pytest.mark.parametrize(("year", "expected"), [("2036", "2036-02-08T12:30:00"), ("2104", "2104-02-08T12:30:00")])
