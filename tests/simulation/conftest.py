@@ -37,6 +37,28 @@ def run_client(
     return run_scenario(host=[host], server=named, link=links, **tables)
 
 
+def build_station(
+    *events: Table,
+    servers: str = "",
+    engine: Table | None = None,
+    pps: Table | None = None,
+    gps: Table | None = None,
+    **tables: Any,
+) -> Simulation:
+    """`station` with a receiver and its pulses, probed each second, before it has run."""
+    station = {
+        "name": "station",
+        "oscillator": {"offset": 1.5, "frequency_ppm": 20, "wander_ppb": 1},
+        "engine": engine or {},
+        "pps": [pps or {}],
+        "gps": [gps or {}],
+        "source": [{"name": name, "iburst": True} for name in servers],
+    }
+    links = [{"between": ("station", name), "jitter": 100e-6} for name in servers]
+    world = {"host": [station], "server": [{"name": name} for name in servers], "link": links, "event": list(events)}
+    return Simulation(Scenario.model_validate({"duration": 1000, "probe": 1, "knots": 1} | world | tables))
+
+
 def find_worst_error(simulation: Simulation, since: float, until: float, host: str = "client") -> float:
     """The largest error in seconds of a host's served time, between two times in seconds from the start."""
     (recorder,) = (each for each in simulation.recorders if each.host.name == host)
@@ -59,3 +81,9 @@ def follow() -> Callable[..., tuple[Figures, Simulation]]:
 def worst_error() -> Callable[..., float]:
     """`worst_error(simulation, since, until)`: of the served time, in seconds."""
     return find_worst_error
+
+
+@pytest.fixture(name="build_station", scope="session")
+def build_station_fixture() -> Callable[..., Simulation]:
+    """`simulation = build_station(event, ..., servers="abc", engine={...}, pps={...}, gps={...})`, not run yet."""
+    return build_station

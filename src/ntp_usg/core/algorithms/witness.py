@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from ntp_usg.core.base.doubts import Doubt
-from ntp_usg.core.base.instants import RawNs, seconds
+from ntp_usg.core.base.instants import RawNs, nanoseconds, seconds
 from ntp_usg.core.base.samples import Sample
 
 BLOCK = 16
@@ -23,7 +23,10 @@ MEMORY = 128
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """A source that has left the line: `size` in seconds of a jump, at least so many seconds per second of a ramp."""
+    """A source that has left the line: `size` in seconds of a jump, at least so many seconds per second of a ramp.
+
+    What the source said after `since` must not be used.
+    """
 
     doubt: Doubt
     size: float
@@ -101,13 +104,16 @@ class Witness:
         self._strays.append((at, error))
         if len(self._strays) < STRAYS:
             return None
-        since, first = self._strays[0]
+        assert self._origin is not None
+        at_first, first = self._strays[0]
         jumped = max(2 * abs(self._before), abs(error - first)) < abs(first)
-        ramp = error / (time - self._points[-1][0])
+        known = self._points[-1][0]
+        ramp = error / (time - known)
+        still_right = RawNs(self._origin.at + nanoseconds(known))
         self.restart()
         if jumped:
-            return Departure(Doubt.TIME_JUMP, (first + error) / 2, since)
-        return Departure(Doubt.FREQUENCY_JUMP, ramp, since)
+            return Departure(Doubt.TIME_JUMP, (first + error) / 2, at_first)
+        return Departure(Doubt.FREQUENCY_JUMP, ramp, still_right)
 
     def _learn(self, error: float) -> None:
         """The scatter of what the line does not foresee; a single glitch must not make it blind."""

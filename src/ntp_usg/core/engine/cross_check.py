@@ -15,6 +15,8 @@ LASTING = 30.0
 """Seconds that a source must contradict the servers: a route may change, and a clock be about to follow."""
 FEWEST = 2
 """A single server that disagrees is one word against another."""
+FADING = 86_400.0
+"""Seconds in which what was never explained is forgotten; until then it may have been before that it was right."""
 RATE_TOLERANCE = 0.2e-6
 """A frequency that is no nearer to the clock's own, in seconds per second, is still the one that gave rise to doubt."""
 
@@ -42,6 +44,8 @@ class CrossCheck:
         self._disagrees_since: MonoNs | None = None
         self._departure: Departure | None = None
         self._news: Departure | None = None
+        self._unexplained = 0.0
+        self._returned_at = MonoNs(0)
 
     @property
     def contested(self) -> bool:
@@ -59,14 +63,20 @@ class CrossCheck:
         news, self._news = self._news, None
         return news
 
+    def unexplained(self, now: MonoNs) -> float:
+        """Seconds between where the clock was and where the source went: one of the two was wrong by so much."""
+        return self._unexplained * max(0.0, 1 - seconds(now - self._returned_at) / FADING)
+
     def hold_against(
         self, source: Candidate, estimate: Estimate | None, majority: Interval | None, clock: Belief, now: MonoNs
     ) -> Sequence[Trouble]:
         """The doubts that stand; `source` and `majority` are relative to the served time, as the clock is."""
         disagreement = self._disagreement(source, majority, now)
-        if math.isinf(clock.bound) or (source.reachable and estimate and self._is_explained(source, estimate, clock)):
-            self._departure = None
         if self._departure is None:
+            return disagreement
+        if source.reachable and estimate and self._is_explained(source, estimate, clock):
+            self._unexplained, self._returned_at = max(self.unexplained(now), abs(source.offset)), now
+            self._departure = None
             return disagreement
         return [*disagreement, Trouble(self._departure.doubt, f"{self._departure}", severe=True)]
 
@@ -82,6 +92,8 @@ class CrossCheck:
 
     def _is_explained(self, source: Candidate, estimate: Estimate, clock: Belief) -> bool:
         """The clock may be off by so much itself by now, or has come to agree: nothing contradicts any more."""
+        if math.isinf(clock.bound):
+            return True
         near = abs(source.offset) <= clock.bound + source.distance
         apart = abs(estimate.rate - clock.rate) + estimate.rate_deviation
         return near and (not self.contested or apart <= RATE_TOLERANCE + clock.rate_bound)

@@ -109,10 +109,12 @@ class Source(ABC):
     def reference_id(self) -> bytes:
         return self.settings.reference_id
 
-    def distance(self, at: RawNs, now: MonoNs) -> float:  # noqa: ARG002 - what comes over a network ages
+    def distance(self, at: RawNs, now: MonoNs) -> float:
         """Half width in seconds of the interval around the estimate that must contain true time."""
         estimate = self.estimate(at)
-        return math.inf if estimate is None else self.accuracy + 3 * estimate.deviation + self._stray
+        if estimate is None:
+            return math.inf
+        return self.accuracy + 3 * estimate.deviation + self._stray + self.check.unexplained(now)
 
     def device(self, status: DeviceStatus) -> None:
         self._device = status

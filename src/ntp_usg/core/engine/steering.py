@@ -104,7 +104,7 @@ class Steering:
         if self.phase is SyncPhase.STARTING:
             self.phase = SyncPhase.LOCKING
         elif self.phase is SyncPhase.SYNCHRONISED:
-            return self._begin_holdover(raw, now, loss)
+            return self._begin_holdover(raw, current, now, loss)
         elif self.phase is SyncPhase.HOLDOVER:
             return self._hold_over(raw, current, now, loss, contested)
         return []
@@ -207,10 +207,12 @@ class Steering:
             self._learned_at = raw
             self._model.learn(raw, estimate.rate, estimate.rate_deviation, self.temperature)
 
-    def _begin_holdover(self, raw: RawNs, now: MonoNs, loss: str) -> list[Action]:
+    def _begin_holdover(self, raw: RawNs, current: ClockMapping, now: MonoNs, loss: str) -> list[Action]:
         budget = self._settings.holdover_budget
+        expected = self._expected(raw)
         self.phase, self._leapt_ns = SyncPhase.HOLDOVER, 0
-        self._model.begin(raw, self._expected(raw))
+        self._bound = self._root_dispersion(now) + abs(seconds(expected.offset_ns - current.correction_ns(raw)))
+        self._model.begin(raw, expected)
         self.holdover_left = self._model.budget_left(budget, raw)
         self._bound_at = now
         text = f"Holdover: the error may grow by {budget * 1e3:g}ms before the server declares itself unsynchronised"
