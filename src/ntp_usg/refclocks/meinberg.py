@@ -1,7 +1,7 @@
 """A radio clock that sends Meinberg's time telegrams over a serial line: GPS, DCF77, or an IRIG reader."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, FiniteFloat, model_validator
 
@@ -62,7 +62,7 @@ class MeinbergOptions(ReceiverOptions):
     the telegram says so; telegrams in UTC, and those that tell their offset, make no use of it."""
     trust_power_up: bool = False
     """Believe the clock although it has not been synchronised since it was switched on."""
-    min_satellites: Annotated[int, Field(ge=0, le=0)] = 0
+    min_satellites: Literal[0] = 0
     """No telegram tells how many there are."""
     offset_secs: FiniteFloat = 0.001
     """How late its news arrive, steadily: by the time that a first character takes. Positive = late."""

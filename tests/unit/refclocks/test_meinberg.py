@@ -100,9 +100,11 @@ def test_its_own_time_zone_is_taken_off_and_the_mode_explained(recorder, line):
 def test_a_line_without_telegrams_is_told_what_to_set(recorder, line):
     async def scenario():
         async with recorder.watching(MeinbergDriver(MeinbergOptions(device=str(line.link), timeout_secs=0.1))):
-            await recorder.until(lambda: recorder.statuses)
+            while not recorder.statuses:
+                line.say(b"D:16.02.26 12:00\r\n")
+                await asyncio.sleep(0.02)
 
     asyncio.run(scenario())
     assert not recorder.statuses[0].connected
-    assert "sends no Meinberg telegrams" in recorder.statuses[0].detail
+    assert "sends bytes, but no Meinberg telegrams at 9600 baud" in recorder.statuses[0].detail
     assert "It must be set to send one a second" in recorder.statuses[0].detail

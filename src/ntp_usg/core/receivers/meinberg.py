@@ -38,6 +38,7 @@ _ERLANGEN = re.compile(
     rb"(?P<free>[ #])(?P<star>[ *])(?P<zone>[ S])[ !](?P<leap>[ A])[ R](?:[ L]"
     rb"; *(?P<latitude>\d{1,3}\.\d{1,8}[NS]) +(?P<longitude>\d{1,3}\.\d{1,8}[EW]) +(?P<height>-?\d{1,5})m *)?"
 )
+_FORMATS = {"Standard": _STANDARD, "Uni Erlangen": _ERLANGEN}
 
 Event = TimeMessage | Verdict | Reception | Description
 
@@ -53,6 +54,7 @@ class Radio(StrEnum):
 class Telegram:
     """What one telegram says."""
 
+    format: str
     second: int
     """As it is named, in Unix seconds as if it were UTC; in a leap second that of the second after it."""
     leap_second: bool
@@ -77,7 +79,8 @@ def parse_telegram(data: bytes) -> Telegram:
     Raises WireError for anything else, and for a date that is none or does not fall on the day of the week named.
     """
     text = _without_parity(data)[1:-1]
-    match = _STANDARD.fullmatch(text) or _ERLANGEN.fullmatch(text)
+    matches = ((name, pattern.fullmatch(text)) for name, pattern in _FORMATS.items())
+    name, match = next((each for each in matches if each[1]), ("", None))
     if match is None:
         raise WireError(f"no known telegram: {text[:40]!r}")
     said = {name: (value or b"").decode("ascii") for name, value in match.groupdict().items()}
@@ -90,6 +93,7 @@ def parse_telegram(data: bytes) -> Telegram:
     if second > 60 or named.isoweekday() != int(said["weekday"]):
         raise WireError(f"{said['date']} {said['time']} on day {said['weekday']} of the week")
     return Telegram(
+        format=name,
         second=int(named.timestamp()) + (second == 60),
         leap_second=second == 60,
         ahead=_ahead(said),
@@ -203,7 +207,8 @@ class MeinbergAssembler:
         # Announced within its last hour only: silence before that is no word against a leap second. DCF77 has one word
         # for both kinds, and only inserted ones have ever been.
         announced = telegram.leap_announced and _in_last_hour_of_month(second)
-        return TimeMessage(second, received_at, fix, Leap.INSERT.value if announced else None)
+        leap = Leap.INSERT.value if announced else None
+        return TimeMessage(second, received_at, fix, leap, arrivals=((telegram.format, received_at),))
 
     def _find_troubles(self, telegram: Telegram) -> Iterator[Trouble]:
         if self._rollover.trouble:

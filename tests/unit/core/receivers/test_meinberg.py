@@ -43,8 +43,8 @@ def rejected(reason: Reason) -> Verdict:
     return Verdict(Outcome.REJECTED, reason)
 
 
-def message(second: WallNs, fix: Fix | None = None, leap: int | None = None, at: int = 0) -> TimeMessage:
-    return TimeMessage(second, HostNs(at), fix or Fix(FixQuality.GPS), leap)
+def message(second: WallNs, fix: Fix | None = None, leap: int | None = None, telegram: str = "Standard") -> TimeMessage:
+    return TimeMessage(second, HostNs(0), fix or Fix(FixQuality.GPS), leap, ((telegram, HostNs(0)),))
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,9 @@ def test_the_leap_second_itself_dates_no_pulse(telegram):
 
 def test_a_pzf_in_central_european_time_names_the_second_of_utc():
     for second in (NOON, BEFORE_LEAP):
-        assert assemble(build_erlangen_pzf(second, Sky()), radio=Radio.DCF77) == [message(second)]
+        assert assemble(build_erlangen_pzf(second, Sky()), radio=Radio.DCF77) == [
+            message(second, telegram="Uni Erlangen")
+        ]
 
 
 def test_a_remark_is_made_when_the_line_is_opened():
