@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from ntp_usg.core.receivers.pulse_latency import Latency, PulseInput, is_usb, pulse_input
@@ -36,3 +38,15 @@ def test_a_processor_that_is_kept_awake_is_never_later(kind: PulseInput):
 
 def test_a_latency_reads_as_a_sentence():
     assert str(Latency(12e-6, 3e-6)) == "12 us late, give or take 3 us"
+
+
+PAGE = Path(__file__).parents[4] / "docs/reference/refclocks/pps.md"
+
+
+@pytest.mark.parametrize("kind", PulseInput)
+def test_the_page_has_the_figures_that_are_used(kind: PulseInput):
+    free, awake = (
+        f"{latency.mean * 1e6:.0f} ± {latency.uncertainty * 1e6:.0f}"
+        for latency in (kind.latency(awake=False), kind.latency(awake=True))
+    )
+    assert f"| {kind} | {free} | {awake} |" in PAGE.read_text(encoding="utf-8")
