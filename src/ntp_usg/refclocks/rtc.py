@@ -45,6 +45,7 @@ class RtcOptions(DriverOptions):
         return ClockSettings(
             name=self.numbered("RTC"),
             driver="rtc",
+            standby=True,
             accuracy=self.accuracy_secs,
             offset=self.offset_secs,
             **self.shared(),

@@ -14,6 +14,7 @@ from ntp_usg.core.base.instants import MonoNs, RawNs, seconds
 from ntp_usg.core.base.ports import Clock
 from ntp_usg.core.base.snapshots import Tally
 from ntp_usg.core.engine.cross_check import majority_of
+from ntp_usg.core.engine.settings import ClockSettings
 from ntp_usg.core.engine.source import Source
 from ntp_usg.core.engine.steering import Lead, Steering
 
@@ -37,6 +38,7 @@ class Leadership:
         self._steering = steering
         self._selection = Selection({}, "No source has been heard yet.")
         self._fallbacks = {name for name, source in sources.items() if source.is_fallback}
+        self._standbys = {name for name, source in sources.items() if _stands_by(source)}
         self._orphan_stratum = min((each.stratum + 1 for each in sources.values() if each.is_orphaned), default=None)
         self._started_at = now
         self._first_ready_at: MonoNs | None = None
@@ -72,6 +74,9 @@ class Leadership:
         trusts = ((each, self._sources[each.name].trust) for each in candidates)
         candidates = [replace(each, distrust=trust.objection(now)) if trust.lost else each for each, trust in trusts]
         voters = [each for each in candidates if each.name not in self._fallbacks and not self._orphan(each.name)]
+        watched = [each for each in voters if each.name not in self._standbys]
+        if any(each.reachable and not (each.noselect or each.distrust or each.pulse) for each in watched):
+            voters = watched
         if self._fallbacks and self._lonely(voters, now):
             elders = [each for each in candidates if self._orphan(each.name) and self._sources[each.name].is_elder]
             anybody = [each for each in elders if each.reachable]
@@ -172,3 +177,7 @@ class Leadership:
             if seconds(now - self._first_ready_at) < SETTLING:
                 awaited += [name for name, source in self._sources.items() if source.about_to_vote]
         return f"Awaited: {', '.join(awaited)}." if awaited else ""
+
+
+def _stands_by(source: Source) -> bool:
+    return isinstance(source.settings, ClockSettings) and source.settings.standby

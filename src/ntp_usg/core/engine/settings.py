@@ -65,6 +65,8 @@ class ClockSettings(SourceSettings):
 
     offset: float = 0.0
     """How late its news are, steadily."""
+    standby: bool = False
+    """A clock that drifts and that nobody watches: it has a vote only while no other source can be heard."""
     orphan: bool = False
     """Of a fallback: one of a group that keeps one time among themselves when they have lost every other."""
     fallback: bool = False
