@@ -181,7 +181,7 @@ def _advice(path: str, error: OSError) -> str:
 _NO_PPS = 'is not a PPS device; for a modem line of a serial port set `line` too, as in line = "dcd"'
 _ADVICE = {
     errno.ENOENT: "does not exist: load the pulse line's driver (Raspberry Pi: `dtoverlay=pps-gpio,gpiopin=18` in "
-    "config.txt; serial port: `ldattach PPS /dev/ttyS0`)",
+    'config.txt; serial port: name that as the device, and set `line` too, as in line = "dcd")',
     errno.EACCES: "may not be opened by this user: give it to a group that the user is in, with a udev rule such as "
     '`KERNEL=="pps0", GROUP="dialout", MODE="0660"`',
     errno.EPERM: "may only be set to capture other edges with CAP_SYS_TIME",

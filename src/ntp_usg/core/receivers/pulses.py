@@ -35,7 +35,8 @@ class EdgeCounter:
 
     def __init__(self, *, active: bool) -> None:
         self._active = active
-        self.edges = Edges()
+        # A line that is active has asserted once, nobody knows when: its end does not mark a second (see EdgePicker).
+        self.edges = Edges(Pulse(HostNs(0), 1)) if active else Edges()
 
     def changed(self, at: HostNs, *, active: bool) -> Edges:
         """The line has changed; where its level is the old one, it has done so twice, for a short pulse."""

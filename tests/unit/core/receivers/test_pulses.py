@@ -80,6 +80,13 @@ def test_a_line_that_is_active_at_first_clears_first():
     assert edges_of(True, (100, False), (200, True)) == [(0, 100), (200, 100)]
 
 
+def test_the_end_of_a_pulse_that_had_begun_before_marks_no_second():
+    counter = EdgeCounter(active=True)
+    picker = EdgePicker(CaptureMode.BOTH, *counter.edges)
+    assert picker.receive(*counter.changed(HostNs(100), active=False)) is None
+    assert picker.receive(*counter.changed(HostNs(200), active=True)) == Pulse(HostNs(200), 2)
+
+
 def test_sequences_count_edges_of_their_kind():
     counter = EdgeCounter(active=False)
     for at, level in ((1, True), (2, False), (3, False)):
