@@ -7,9 +7,12 @@ import pytest
 from pydantic import ValidationError
 
 from ntp_usg.core.algorithms.kalman import KalmanEstimator
-from ntp_usg.core.base.instants import NS_PER_SECOND, RawNs, nanoseconds
+from ntp_usg.core.algorithms.selection import Choice
+from ntp_usg.core.base.instants import NS_PER_SECOND, MonoNs, RawNs, nanoseconds
+from ntp_usg.core.base.mapping import IDENTITY
 from ntp_usg.core.base.samples import Sample
-from ntp_usg.core.engine.pulse_line import PULSE_NOISE
+from ntp_usg.core.base.snapshots import Tally
+from ntp_usg.core.engine.pulse_line import PULSE_NOISE, PulseLine
 from ntp_usg.refclocks.atomic import AtomicDriver, AtomicOptions
 from ntp_usg.refclocks.driver import load_drivers
 from ntp_usg.refclocks.pps import PpsDriver
@@ -26,6 +29,15 @@ def test_its_table_is_atomic_and_its_source_a_pulse_line():
 def test_its_offset_must_be_said():
     with pytest.raises(ValidationError, match="offset_secs"):
         AtomicOptions.model_validate({"device": "/dev/pps1"})
+
+
+@pytest.mark.parametrize(("offset_secs", "shown"), [(0.0, -0.003), (0.003, 0.0)])
+def test_the_offset_that_the_status_shows_is_the_one_to_write_with_the_other_sign(offset_secs, shown):
+    settings = AtomicOptions(device="/dev/pps1", offset_secs=offset_secs).source()
+    line = PulseLine(settings, KalmanEstimator(PULSE_NOISE), MonoNs(0))
+    for second in range(10):
+        line.pulse(RawNs(second * NS_PER_SECOND + 3_000_000), MonoNs(second * NS_PER_SECOND), 0)
+    assert line.snapshot(MonoNs(9 * NS_PER_SECOND), IDENTITY, Choice(Tally.REJECTED, "")).offset == shown
 
 
 def error_after_an_hour(wander: float) -> float:
