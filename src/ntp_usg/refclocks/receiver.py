@@ -118,12 +118,6 @@ class Assembler(Protocol):
     def flush(self) -> Sequence[Event]: ...
 
 
-class Line(Protocol):
-    """Where the bytes come from; a read that is cancelled loses none."""
-
-    async def read(self) -> tuple[bytes, HostNs]: ...
-
-
 class ReceiverDriver:
     """Reports one time message a second, from a line that may be silent, noisy or gone at any time."""
 
@@ -188,7 +182,7 @@ class ReceiverDriver:
                 report(connected=True, detail=", ".join((where, *described, *troubles)))
             if _now() >= search.deadline:
                 return
-            events = await next_events(line, assembler, search)
+            events = await _next_events(line, assembler, search)
 
     def _complaint(self, search: SpeedSearch, form: CharacterFormat) -> str:
         if not search.noise:
@@ -215,7 +209,7 @@ def deliver(event: Event, context: Context) -> None:
             context.verdict(event)
 
 
-async def next_events(line: SerialLine, assembler: Assembler, search: SpeedSearch) -> Sequence[Event]:
+async def _next_events(line: SerialLine, assembler: Assembler, search: SpeedSearch) -> Sequence[Event]:
     due = assembler.deadline()
     until = search.deadline if due is None else min(due, search.deadline)
     try:
