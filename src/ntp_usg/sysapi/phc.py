@@ -138,7 +138,9 @@ class PhcDevice:
         """Those that have come since; does not wait."""
         # The kernel's read waits whatever it is told; where another program reads the same card's edges (before
         # Linux 6.7), it may come first, and then we wait for the next one.
-        if not select.select([self._descriptor], [], [], 0)[0]:
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        if not poll.poll(0):
             return []
         try:
             data = os.read(self._descriptor, EVENT.size * 16)
