@@ -108,13 +108,20 @@ def station(port: str) -> dict[str, object]:
     gps = Path(os.environ["TMPDIR"]) / "gps"
     receiver = [sys.executable, "-m", "ntp_usg.simulate", "--link", str(gps), "--offset", "0.7", "--drift-ppm", "0"]
     pulses = f'device = "{port}"\nline = "cts"\ncapture = "poll"\n'
-    with subprocess.Popen(receiver, stdout=subprocess.DEVNULL) as process:
+    arguments = ["pps", "test", port, "--line", "cts", "--capture", "poll", "--count", "2", "--json"]
+    tool = [sys.executable, "-c", "from ntp_usg.cli.main import app; app()", *arguments]
+    with (
+        subprocess.Popen(receiver, stdout=subprocess.DEVNULL) as process,
+        subprocess.Popen(tool, stdout=subprocess.PIPE, text=True) as test,
+    ):
         daemon = Daemon("station", f'[gps]\ndevice = "{gps}"\n[pps]\n{pulses}', 12300)
         locked = daemon.wait_until(lambda status: status["system"]["selected"] == "PPS(0)")
         status = daemon.status() if locked else {}
         code = daemon.stop()
         process.terminate()
-    return {"system": status.get("system"), "exit_code": code, "log": daemon.log}
+        document, _ = test.communicate()
+    tested = {"exit_code": test.returncode, **json.loads(document)}
+    return {"system": status.get("system"), "exit_code": code, "log": daemon.log, "tool": tested}
 
 
 def modem_lines() -> dict[str, object]:
