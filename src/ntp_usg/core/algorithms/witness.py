@@ -57,8 +57,11 @@ class Witness:
         self.stray = 0.0
         """Seconds that the latest sample is off the line beyond the usual scatter: an error not yet explained."""
 
-    def see(self, sample: Sample) -> Departure | None:
-        """Hold a sample against the line; when it was left, begin with a new one."""
+    def see(self, sample: Sample, *, usual: bool = True) -> Departure | None:
+        """Hold a sample against the line; when it was left, begin with a new one.
+
+        One that the estimator has refused is not `usual`: it says nothing of where samples lie.
+        """
         if self._origin is None:
             self._origin = sample
         time = seconds(sample.at - self._origin.at)
@@ -66,13 +69,15 @@ class Witness:
         if len(self._points) == 2:
             error = offset - self._expected(time)
             noise = SCATTER * math.sqrt(self._mean_square)
-            self._learn(error)
+            if usual:
+                self._learn(error)
             self.stray = max(0.0, abs(error) - noise)
             if self.stray > self._accuracy + self._possible(time):
                 return self._stray(sample.at, time, error)
             self._before = error
         self._strays.clear()
-        self._collect(time, offset)
+        if usual:
+            self._collect(time, offset)
         return None
 
     def shift(self, offset_ns: int) -> None:
@@ -116,7 +121,7 @@ class Witness:
         return Departure(Doubt.FREQUENCY_JUMP, ramp, still_right)
 
     def _learn(self, error: float) -> None:
-        """The scatter of what the line does not foresee; a single glitch must not make it blind."""
+        """The scatter of what the line does not foresee; one wild sample must not make it blind."""
         square = min(error * error, 9 * self._mean_square)
         self._count = min(self._count + 1, MEMORY)
         self._mean_square += (square - self._mean_square) / self._count

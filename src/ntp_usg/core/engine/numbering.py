@@ -9,8 +9,10 @@ from ntp_usg.core.base.instants import NS_PER_SECOND, RawNs, WallNs, nanoseconds
 
 TOLERANCE = 0.35
 """Messages of one receiver come within so many seconds of each other; what differs by more is news."""
-EARLY = 0.02
+EARLY = 0.002
 """A message cannot come before its second, but its stamp and the pulse's may be off by so much against each other."""
+SPILT = 0.06
+"""Messages that seem to come so soon may belong to the pulse before: more of them must show that none came sooner."""
 LATEST = 2.5
 """A message that is later than this is no message of the second that it names."""
 WHOLE = 0.1
@@ -119,9 +121,13 @@ class Numbering:
 
     def _number(self, teller: _Teller, told_ns: int, latency: float) -> Pairing:
         """The first numbers, when enough messages in a row have named them."""
-        if teller.tell(told_ns) < AGREE or self._edge is None:
+        count = teller.tell(told_ns)
+        if count < AGREE or self._edge is None:
             return Pairing(Agreement.UNPAIRED)
-        return Pairing(Agreement.NUMBERED, self._count_from(teller, latency))
+        offset_ns, least = self._count(teller, self._edge, latency)
+        if least < SPILT and not latency and count < DISPUTE:
+            return Pairing(Agreement.UNPAIRED)
+        return self._adopt(Agreement.NUMBERED, offset_ns, least)
 
     def _settle(
         self, teller: _Teller, measured: float, usual: float | None, latency: float, *, trusted: bool
@@ -132,19 +138,22 @@ class Numbering:
             teller.latencies.clear()
             teller.agree(measured)
             return Pairing(Agreement.DELAYED, measured)
-        if not trusted:
+        if not trusted or self._edge is None:
             return Pairing(Agreement.DISPUTED)
-        return Pairing(Agreement.RENUMBERED, self._count_from(teller, latency))
+        return self._adopt(Agreement.RENUMBERED, *self._count(teller, self._edge, latency))
 
-    def _count_from(self, teller: _Teller, latency: float) -> float:
-        """Number the latest pulse by the soonest message, which came within a second of its own; its latency."""
-        assert self._edge is not None
-        soonest_ns = max(teller.told)
-        told = self._edge + soonest_ns  # the pulse's second, less the message's latency
-        second = nearest_second(told + nanoseconds(latency)) if latency else _next_second(told - nanoseconds(EARLY))
-        self._offset_ns = second - self._edge
+    def _adopt(self, agreement: Agreement, offset_ns: int, latency: float) -> Pairing:
+        self._offset_ns = offset_ns
         self._tellers.clear()
-        return seconds(self._offset_ns - soonest_ns)
+        return Pairing(agreement, latency)
+
+    @staticmethod
+    def _count(teller: _Teller, edge: RawNs, latency: float) -> tuple[int, float]:
+        """True minus raw time at an edge, and the latency of the soonest message, which came within its own second."""
+        soonest_ns = max(teller.told)
+        told = edge + soonest_ns  # the pulse's second, less the message's latency
+        second = nearest_second(told + nanoseconds(latency)) if latency else _next_second(told - nanoseconds(EARLY))
+        return second - edge, seconds(second - edge - soonest_ns)
 
 
 def _next_second(instant_ns: int) -> int:

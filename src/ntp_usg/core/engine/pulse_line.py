@@ -61,12 +61,15 @@ class PulseLine(Source):
         estimate = self.estimate(edge_at)
         if estimate is None and doubled:
             return self.reject(Reason.DOUBLED)
-        if estimate is not None and predicted_ns is not None and _is_another_second(estimate.offset_ns - predicted_ns):
-            self.restart()
-            estimate = None
-        offset_ns = self.numbering.edge(edge_at, predicted_ns if estimate is None else estimate.offset_ns)
+        expected_ns = predicted_ns if estimate is None else estimate.offset_ns
+        if predicted_ns is not None and expected_ns is not None and _is_another_second(expected_ns - predicted_ns):
+            expected_ns = predicted_ns
+        offset_ns = self.numbering.edge(edge_at, expected_ns)
         if offset_ns is None:
             return self.reject(Reason.NOT_NUMBERED)
+        latest = self.estimator.latest
+        if latest is not None and _is_another_second(offset_ns - latest.offset_ns):
+            self.restart()
         offset_ns -= self._sawtooth_ns(WallNs(edge_at + offset_ns))
         return self.measure(Sample(edge_at, offset_ns, self.accuracy), now)
 

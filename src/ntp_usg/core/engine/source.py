@@ -136,18 +136,22 @@ class Source(ABC):
         """Offer a sample to the estimator; the source counts as heard only when it was taken in."""
         combined = self._filter.add(sample)
         if combined is not None:
-            self._hear_witness(combined)
-            if (reason := self.estimator.add(combined)) is not Reason.USED:
+            reason = self.estimator.add(combined)
+            self._hear_witness(combined, used=reason is Reason.USED)
+            if reason is not Reason.USED:
                 return self.reject(reason)
-            self._stray = self._witness.stray if self._witness else 0.0
         self.judge(Verdict(Outcome.ACCEPTED, Reason.USED))
         self._accepted_at = now
         self._heard_since_poll = True
         return Reason.USED
 
-    def _hear_witness(self, sample: Sample) -> None:
+    def _hear_witness(self, sample: Sample, *, used: bool) -> None:
         """A source that the oscillator contradicts is measured anew where it went, to see whether it comes back."""
-        departure = self._witness.see(sample) if self._witness else None
+        if self._witness is None:
+            return
+        departure = self._witness.see(sample, usual=used)
+        if used:
+            self._stray = self._witness.stray
         if departure is not None:
             self.check.depart(departure)
             self.estimator.restart()
