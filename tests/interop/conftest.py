@@ -120,10 +120,8 @@ class Station:
         self.wait_until(lambda: re.search(pattern, self.log) is not None, f"log line {pattern}", timeout)
 
 
-@pytest.fixture(scope="session")
-def host(require_peer: Callable[[str], Path]) -> Iterator[Host]:
-    """One namespace for all: its ports are free again when a test's daemon has ended."""
-    require_peer("ip")
+@contextmanager
+def _new_host() -> Iterator[Host]:
     own_user = [] if os.geteuid() == 0 else ["--map-root-user"]
     command = ["unshare", *own_user, "--net", "--ipc", "sh", "-c", "ip link set lo up && echo ready && exec cat"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
@@ -133,6 +131,21 @@ def host(require_peer: Callable[[str], Path]) -> Iterator[Host]:
             pytest.skip("no network namespace to be had: run as root, or allow unprivileged user namespaces")
         yield Host(holder.pid)
         holder.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def host(require_peer: Callable[[str], Path]) -> Iterator[Host]:
+    """One namespace for all: its ports are free again when a test's daemon has ended."""
+    require_peer("ip")
+    with _new_host() as host:
+        yield host
+
+
+@pytest.fixture
+def another_host(host: Host) -> Iterator[Host]:
+    """For a daemon that runs beside the first."""
+    with _new_host() as another:
+        yield another
 
 
 @pytest.fixture(scope="session")
@@ -167,14 +180,14 @@ def start_station(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Calla
 
 @pytest.fixture(scope="session")
 def start_daemon(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    """Starts a daemon without a receiver: `with start_daemon(extra_toml) as station`."""
+    """Starts a daemon without a receiver: `with start_daemon(extra_toml) as station`, perhaps `on` another host."""
 
     @contextmanager
-    def start(extra: str) -> Iterator[Station]:
+    def start(extra: str, on: Host = host) -> Iterator[Station]:
         folder = tmp_path_factory.mktemp("daemon")
-        station = Station(host, folder)
+        station = Station(on, folder)
         (folder / "server.toml").write_text(_configuration(folder) + extra)
-        with host.running(*_daemon_command(folder), log=station.log_file) as station.daemon:
+        with on.running(*_daemon_command(folder), log=station.log_file) as station.daemon:
             yield station
 
     return start

@@ -13,7 +13,7 @@ class Sawtooth:
 
     half_width_ns: float
     """Half a tick, so the most that a pulse can miss its second by."""
-    slip_ps: int = 2_718
+    slip_ps: int = 14_142
     """How far the ticks move past the seconds in a second."""
 
     def error_ps(self, second: WallNs) -> int:

@@ -119,11 +119,12 @@ def test_a_line_with_nmea_only_is_told_what_is_missing(recorder, line, configure
 @pytest.mark.parametrize("position", [[91.0, 0.0, 0.0], [0.0, 181.0, 0.0], [0.0, 0.0, 1e5], [0.0, 0.0], "here"])
 def test_a_place_that_is_not_on_earth_is_refused(position):
     with pytest.raises(ValidationError):
-        UbxOptions(device="/dev/ttyACM0", position=position)
+        UbxOptions.model_validate({"device": "/dev/ttyACM0", "position": position})
 
 
 def test_a_place_may_be_given_in_whole_numbers():
-    options = UbxOptions(device="/dev/ttyACM0", position=[51, 0, 46], survey_in_accuracy_m=1)
+    table = {"device": "/dev/ttyACM0", "position": [51, 0, 46], "survey_in_accuracy_m": 1}
+    options = UbxOptions.model_validate(table)
     assert options.placement == Placement(3600, 1.0, Position(51.0, 0.0, 46.0))
 
 

@@ -74,7 +74,7 @@ class UbxAssembler:
         self._gps_ahead_ms: int | None = None
         self._in_view: int | None = None
         self._in_view_at = MonoNs(0)
-        self._milestone = ""
+        self._milestone: int | None = None
         self._troubles: Troubles = {}
 
     def deadline(self) -> MonoNs | None:
@@ -177,10 +177,10 @@ class UbxAssembler:
         return Reception(tuple(filter(None, self._troubles.values())))
 
     def _survey(self, survey: Survey | None) -> Troubles:
-        """Told now and then only: its figures change each second."""
+        """Told when it has taken twice as long as last time: its figures change each second."""
         if survey is None:
             return {}
-        milestone = f"{survey.duration:.0e}" if survey.running else ""
+        milestone = survey.duration.bit_length() if survey.running else None
         if milestone == self._milestone:
             return {}
         self._milestone = milestone

@@ -15,7 +15,8 @@ from ntp_usg.simulate.ubx_receiver import MODELS, UbxReceiver
 
 SECOND = WallNs(1_771_243_200 * NS_PER_SECOND)
 SURVEY = Placement(survey_in_secs=600, accuracy_m=2.0)
-GREENWICH = Placement(0, 0.5, Position(51.4779, -0.0015, 92.4))
+PLACE = Position(51.4779, -0.0015, 92.4)
+GREENWICH = Placement(0, 0.5, PLACE)
 ALL = "timing messages on, one pulse a second on UTC, 1 Hz, stationary"
 
 
@@ -36,6 +37,10 @@ def talk(receiver, placement=SURVEY, limit=200):
         for frame in frames_of(receiver.hear(event.data)):
             events += setup.receive(frame, MonoNs(0))
     pytest.fail("it never comes to an end")
+
+
+def commands(events):
+    return [event for event in events if isinstance(event, Command)]
 
 
 def changes(receiver):
@@ -104,9 +109,7 @@ def test_a_position_that_is_given_is_told_in_centimetres_from_the_earths_centre(
     talk(receiver, GREENWICH)
     (payload,) = (payload for changed, payload in changes(receiver) if changed == kind)
     assert payload[2 if model == "8P" else 0] == 2
-    assert struct.unpack_from("<3i", payload, at) == tuple(
-        round(axis * 100) for axis in earth_centred(GREENWICH.position)
-    )
+    assert struct.unpack_from("<3i", payload, at) == tuple(round(axis * 100) for axis in earth_centred(PLACE))
 
 
 def test_places_on_the_ellipsoid_are_where_the_textbooks_have_them():
@@ -190,8 +193,8 @@ def test_one_that_is_silent_is_asked_some_times_and_then_left_alone():
 
 def test_a_lost_answer_is_asked_for_again():
     receiver, setup = UbxReceiver(MODELS["8T"]), UbxSetup(SURVEY)
-    (question,) = setup.start(MonoNs(0))
-    (again,) = setup.timer(MonoNs(ANSWER_WITHIN_NS))
+    (question,) = commands(setup.start(MonoNs(0)))
+    (again,) = commands(setup.timer(MonoNs(ANSWER_WITHIN_NS)))
     assert again == question
     (frame,) = frames_of(receiver.hear(again.data))
     (following,) = setup.receive(frame, MonoNs(ANSWER_WITHIN_NS))
@@ -203,8 +206,8 @@ def test_a_late_answer_to_an_earlier_question_is_not_taken_for_this_ones():
     setup, receiver = UbxSetup(SURVEY), UbxReceiver(MODELS["8T"])
     now = MonoNs(0)
     events = setup.start(now)
-    while events[-1].data[2:4] != b"\x06\x01":  # until it asks for a message's rate
-        events = [event for frame in frames_of(receiver.hear(events[-1].data)) for event in setup.receive(frame, now)]
+    while (question := commands(events)[-1].data)[2:4] != b"\x06\x01":  # until it asks for a message's rate
+        events = [event for frame in frames_of(receiver.hear(question)) for event in setup.receive(frame, now)]
     another = build_frame(Kind.CFG_MSG, b"\x01\x02" + bytes(6))
     (answer,) = frames_of(another)
     assert setup.receive(answer, now) == events  # the same question once more
