@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ntp_usg.core.base.instants import WallNs
 from ntp_usg.simulate.meinberg import FORMATS
+from ntp_usg.simulate.oncore import Oncore
 from ntp_usg.simulate.sawtooth import Sawtooth
 from ntp_usg.simulate.sentences import Sky, build_burst
 from ntp_usg.simulate.tsip import Thunderbolt, build_palisade_burst
@@ -47,6 +48,8 @@ DEVICES: dict[str, Callable[[Sawtooth], Device]] = {
     **{name: _talker(say) for name, say in FORMATS.items()},
     "tsip": lambda _: Thunderbolt(),
     "palisade": _talker(build_palisade_burst),
+    "oncore": Oncore,
+    "oncore-8": partial(Oncore, channels=8),
     "both": _talker(lambda second, sky: build_ubx_burst(second, sky) + build_burst(second, sky)),
 }
 """By the name of the protocol; each is told what its pulses miss, so that it can say so."""
