@@ -24,7 +24,7 @@ class OncoreOptions(ReceiverOptions):
     """The configuration table [oncore]."""
 
     configure: bool = True
-    """Set the receiver up for timing. Without, the driver only listens, and nothing below takes effect."""
+    """Set the receiver up for timing. Without, the driver only listens, and of what follows only `sawtooth` counts."""
     mode: Literal["survey", "position hold", "navigate"] = "survey"
     """`survey` finds the antenna's position, then holds it; `position hold` takes `position` for it; `navigate` is for
     an antenna that moves."""
@@ -65,7 +65,7 @@ class OncoreOptions(ReceiverOptions):
         """What the receiver is to be told."""
         return OncoreSettings(
             configure=self.configure,
-            mode=Mode(self.mode),
+            mode=Mode(self.mode) if self.configure else Mode.NAVIGATE,
             position=Position(*self.position) if self.position else None,
             survey_fixes=self.survey_fixes,
             cable_delay_ns=self.cable_delay_ns,

@@ -61,6 +61,10 @@ def test_the_table_says_what_the_receiver_is_told():
     )
 
 
+def test_a_receiver_that_may_not_be_configured_is_not_surveyed():
+    assert OncoreOptions(device="/dev/ttyS0", configure=False).settings().mode is Mode.NAVIGATE
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

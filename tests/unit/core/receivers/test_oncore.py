@@ -290,6 +290,17 @@ def test_a_receiver_without_a_memory_is_set_up(channels):
 
 
 @pytest.mark.parametrize("channels", [8, 12])
+def test_pulses_that_fall_on_ticks_are_put_on_their_seconds(channels):
+    sawtooth = Sawtooth(50)
+    talk = Conversation(OncoreSettings(mode=Mode.NAVIGATE), Oncore(sawtooth, channels))
+    talk.run(60)
+    corrections = talk.told(PulseCorrection)
+    assert len(corrections) > 50
+    assert max(abs(sawtooth.error_ps(each.second)) for each in corrections) > 40_000
+    assert max(abs(sawtooth.error_ps(each.second) + each.correction_ps) for each in corrections) <= 500
+
+
+@pytest.mark.parametrize("channels", [8, 12])
 def test_a_survey_ends_in_position_hold(channels):
     talk = Conversation(OncoreSettings(survey_fixes=100), Oncore(Sawtooth(0), channels))
     assert talk.told(Reception) == [Reception((Trouble(Doubt.SURVEY, "site survey 0 %"),))]
