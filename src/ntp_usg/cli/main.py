@@ -6,6 +6,7 @@ import typer
 
 from ntp_usg import __version__
 from ntp_usg.cli.demo import demo
+from ntp_usg.cli.explain import explain
 from ntp_usg.cli.gps_monitor import monitor
 from ntp_usg.cli.gps_recording import record, replay
 from ntp_usg.cli.pps import pps_test
@@ -16,6 +17,7 @@ from ntp_usg.cli.status import status
 EPILOG = """
 Examples:\n
   ntp_usg demo\n
+  ntp_usg explain 'PPS(0)'\n
   ntp_usg gps monitor /dev/ttyAMA0\n
   ntp_usg pps test /dev/pps0\n
   ntp_usg query 127.0.0.1:11123 [::1]:11123\n
@@ -59,6 +61,7 @@ gps.command()(record)
 gps.command()(replay)
 
 app.command()(demo)
+app.command()(explain)
 app.add_typer(gps, name="gps", help="Look at a receiver's serial line; no other program may have it open.")
 app.add_typer(pps, name="pps", help="Look at a pulse line.")
 app.command()(query)

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ntp_usg.core.base.samples import FixQuality
 from ntp_usg.core.base.snapshots import Tally
+from ntp_usg.core.engine.trust import ENOUGH
 from ntp_usg.observe.units import format_interval
 
 Document = Mapping[str, Any]
@@ -74,7 +75,13 @@ def _sources(sources: Sequence[Document]) -> Iterator[RenderableType]:
         table.add_row(*map(Text, _figures(source)))
     yield table
     for source in sources:
-        yield Text(f"{source['name']}: {source['reason']}", style="green" if source["healthy"] else "red")
+        used = source["healthy"] and source["trust"] >= ENOUGH
+        yield Text(f"{source['name']}: {source['reason']}", style="green" if used else "red")
+        if source["doubts"]:
+            doubts = "; ".join(trouble["text"] for trouble in source["doubts"])
+            yield Text(
+                f"{source['name']}: trusted to {source['trust']:.0%}: {doubts}", style="yellow" if used else "red"
+            )
 
 
 def _figures(source: Document) -> tuple[str, ...]:

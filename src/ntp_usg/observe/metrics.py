@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from ntp_usg.core.base.doubts import Doubt
 from ntp_usg.core.base.instants import seconds
 from ntp_usg.core.base.snapshots import SourceSnapshot, SystemSnapshot
 from ntp_usg.observe.view import DaemonView
@@ -106,6 +107,11 @@ _SOURCES: tuple[_Gauge[SourceSnapshot], ...] = (
         lambda source: source.last_heard_age,
     ),
     _Gauge(
+        "ntp_usg_source_trust",
+        "How far the source is believed: 1 fully, below 0.5 it is only watched; `ntp_usg explain` says why.",
+        lambda source: source.trust,
+    ),
+    _Gauge(
         "ntp_usg_gps_fix_quality",
         "Field 6 of GGA: 0 none, 1 GPS, 2 differential, 3 PPS, 4 RTK, 5 float RTK, 6 dead reckoning, 7 manual.",
         lambda source: source.fix.quality if source.fix else None,
@@ -151,6 +157,7 @@ _DAEMON: tuple[_Gauge[DaemonView], ...] = (
 
 _BUILD = ("ntp_usg_build", "What runs here.")
 _QUERIES = ("ntp_usg_queries", "Requests by how they ended.")
+_DOUBT = ("ntp_usg_source_doubt", "1 while there is a doubt of this kind about the source, 0 while there is none.")
 _SAMPLES = ("ntp_usg_reference_clock_samples", "Messages and pulses of reference clocks by how they ended.")
 
 
@@ -160,6 +167,7 @@ def metric_families() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
     yield from ((gauge.name, "gauge", (), gauge.help) for gauge in _SYSTEM)
     yield from ((gauge.name, "gauge", (), gauge.help) for gauge in _DAEMON)
     yield from ((gauge.name, "gauge", ("source",), gauge.help) for gauge in _SOURCES)
+    yield _DOUBT[0], "gauge", ("source", "doubt"), _DOUBT[1]
     yield f"{_QUERIES[0]}_total", "counter", ("outcome", "reason"), _QUERIES[1]
     yield f"{_SAMPLES[0]}_total", "counter", ("source", "outcome", "reason"), _SAMPLES[1]
 
@@ -183,6 +191,7 @@ class _ViewCollector(Collector):
         yield from _gauges(_SYSTEM, snapshot)
         yield from _gauges(_DAEMON, view)
         yield from _source_gauges(snapshot.sources)
+        yield _doubts(snapshot.sources)
         yield _verdicts(*_QUERIES, [], [([], view.verdicts())])
         yield _verdicts(
             *_SAMPLES,
@@ -205,6 +214,16 @@ def _source_gauges(sources: Iterable[SourceSnapshot]) -> Iterator[Metric]:
                 family.add_metric([source.name], value)
         if family.samples:
             yield family
+
+
+def _doubts(sources: Iterable[SourceSnapshot]) -> Metric:
+    """All kinds for each source, so that an alert sees a doubt end."""
+    family = GaugeMetricFamily(*_DOUBT, labels=["source", "doubt"])
+    for source in sources:
+        present = {trouble.doubt for trouble in source.doubts}
+        for doubt in Doubt:
+            family.add_metric([source.name, doubt], doubt in present)
+    return family
 
 
 def _verdicts(

@@ -93,6 +93,8 @@ class ReceiverOptions(DriverOptions):
         WithJsonSchema({"enum": list(_QUALITIES)}),
     ] = FixQuality.GPS
     """The worst fix whose time is believed; `DifferentialGps` is another word for `DGps`. Case does not matter."""
+    mobile: bool = False
+    """The receiver is in a vehicle: that its position moves is no reason to distrust it."""
     accuracy_secs: Annotated[FiniteFloat, Field(gt=0)] = 0.2
     """How far a message's arrival may be off, once `offset_secs` is taken off: half the width of an honest bound."""
 
@@ -105,6 +107,7 @@ class ReceiverOptions(DriverOptions):
             min_satellites=self.min_satellites,
             min_quality=self.min_quality,
             latency=self.offset_secs,
+            mobile=self.mobile,
             **self.shared(),
         )
 

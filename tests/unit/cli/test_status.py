@@ -17,6 +17,7 @@ from ntp_usg.cli.main import app
 from ntp_usg.cli.status import DEFAULT_SOCKET, _advice
 from ntp_usg.cli.tables import status_table
 from ntp_usg.config.models import ServerSettings
+from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.instants import MonoNs
 from ntp_usg.core.base.samples import Fix, FixQuality
 from ntp_usg.core.base.snapshots import ServingState, SyncPhase, SystemSnapshot, Tally
@@ -109,6 +110,11 @@ def test_what_is_not_known_is_a_dash_and_the_reason_is_there(view_of: ViewOf, lo
         "   GPS_NMEA(0)  GPS    000       -       -  never  -",
         "GPS_NMEA(0): /dev/ttyAMA0 does not exist: is the receiver plugged in?",
     ]
+
+
+def test_doubts_are_shown_with_what_they_leave_of_the_trust(view_of: ViewOf, locked_snapshot: SystemSnapshot):
+    gps = replace(locked_snapshot.sources[0], trust=0.8, doubts=(Trouble(Doubt.GEOMETRY, "PDOP 12.0"),))
+    assert "GPS_NMEA(0): trusted to 80%: PDOP 12.0" in rendered(view_of(replace(locked_snapshot, sources=(gps,))))
 
 
 def test_holdover_is_shown_with_its_age(view_of: ViewOf, locked_snapshot: SystemSnapshot):

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.snapshots import ServingState, SyncPhase
 from ntp_usg.observe.metrics import metric_families, render_metrics
 from ntp_usg.observe.view import DaemonView
@@ -37,6 +38,8 @@ def samples(view: DaemonView) -> dict[tuple[str, ...], float]:
         (("ntp_usg_reference_clock_jitter_seconds", "GPS_NMEA(0)"), 1.5e-6),
         (("ntp_usg_reference_clock_dispersion_seconds", "GPS_NMEA(0)"), 0.2),
         (("ntp_usg_reference_clock_last_heard_age_seconds", "PPS(0)"), 0.5),
+        (("ntp_usg_source_trust", "GPS_NMEA(0)"), 1),
+        (("ntp_usg_source_doubt", "moved", "GPS_NMEA(0)"), 0),
         (("ntp_usg_gps_fix_quality", "GPS_NMEA(0)"), 1),
         (("ntp_usg_gps_satellites_used", "GPS_NMEA(0)"), 8),
         (("ntp_usg_gps_satellites_in_view", "GPS_NMEA(0)"), 12),
@@ -87,3 +90,11 @@ def test_the_reference_knows_every_metric_with_its_type_labels_and_help(view: Da
             kind, labels, text = known[sample.name]
             assert (set(labels), text) == (set(sample.labels), family.documentation)
             assert kind == family.type or (kind, family.type) == ("info", "gauge")  # this format has no type for it
+
+
+def test_a_doubt_is_seen_in_the_metrics_by_its_kind(view_of, locked_snapshot):
+    gps = replace(locked_snapshot.sources[0], trust=0.4, doubts=(Trouble(Doubt.MOVED, "moved by 312 m", severe=True),))
+    seen = samples(view_of(replace(locked_snapshot, sources=(gps,))))
+    assert seen["ntp_usg_source_trust", "GPS_NMEA(0)"] == 0.4
+    assert seen["ntp_usg_source_doubt", "moved", "GPS_NMEA(0)"] == 1
+    assert seen["ntp_usg_source_doubt", "spoofing", "GPS_NMEA(0)"] == 0

@@ -4,7 +4,8 @@ from math import inf, nan
 
 import pytest
 
-from ntp_usg.core.base.samples import Fix, FixQuality
+from ntp_usg.core.base.doubts import Doubt, Trouble
+from ntp_usg.core.base.samples import FixQuality, Position
 from ntp_usg.core.base.snapshots import ServingState, SyncPhase
 from ntp_usg.observe.status import describe_status, plain
 from ntp_usg.observe.view import DaemonView
@@ -60,10 +61,21 @@ def test_the_document_holds_everything_there_is_to_see(view: DaemonView):
         "delay": 0.0,
         "jitter": 1.5e-6,
         "dispersion": 0.2,
-        "fix": {"quality": "gps", "satellites_used": 8, "satellites_in_view": 12, "hdop": 0.9},
+        "fix": {
+            "quality": "gps",
+            "satellites_used": 8,
+            "satellites_in_view": 12,
+            "hdop": 0.9,
+            "pdop": None,
+            "tdop": None,
+            "dimensions": None,
+            "position": None,
+        },
         "pulse_rate_hz": None,
         "message_latency": 0.125,
         "verdicts": {"accepted/used": 100, "rejected/bad_checksum": 3, "rejected/stale": 2},
+        "trust": 1.0,
+        "doubts": [],
     }
 
 
@@ -87,7 +99,8 @@ def test_a_daemon_that_knows_nothing_yet_still_has_a_document(view: DaemonView):
         ((1, "a", None), [1, "a", None]),
         ({"k": inf}, {"k": None}),
         (FixQuality.FLOAT_RTK, "float_rtk"),
-        (Fix(FixQuality.GPS), {"quality": "gps", "satellites_used": None, "satellites_in_view": None, "hdop": None}),
+        (Position(1.0, 2.0), {"latitude_deg": 1.0, "longitude_deg": 2.0, "height_m": 0.0}),
+        ((Trouble(Doubt.MOVED, "by 3 m"),), [{"doubt": "moved", "text": "by 3 m", "severe": False}]),
     ],
 )
 def test_values_become_types_of_json(value: object, expected: object):
