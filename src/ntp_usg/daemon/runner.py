@@ -98,7 +98,7 @@ class SourceContext:
         self._runner.perform(self._runner.engine.pulse(self._name, pulse))
 
     def correction(self, correction: PulseCorrection) -> None:
-        self._runner.engine.correction(correction)
+        self._runner.engine.correction(self._name, correction)
 
     def sample(self, measurement: Measurement) -> None:
         self._runner.perform(self._runner.engine.sample(self._name, measurement))

@@ -109,10 +109,11 @@ class Engine:
         edge_at = self._clock.raw(pulse.edge_at)
         return self._advance(line, line.pulse(edge_at, now, self._predicted(edge_at, now)))
 
-    def correction(self, correction: PulseCorrection) -> None:
+    def correction(self, name: str, correction: PulseCorrection) -> None:
         """Take in a receiver's word on its next pulse."""
         for line in self._lines.values():
-            line.correct(correction)
+            if line.belongs_to(name):
+                line.correct(correction)
 
     def sample(self, name: str, measurement: Measurement) -> list[Action]:
         """Take in a reading of a clock that tells the whole time."""

@@ -77,6 +77,10 @@ class PulseLine(Source):
         """How far off, in seconds, the next stamp may be by the way in which it was taken."""
         self._uncertainties.append(uncertainty)
 
+    def belongs_to(self, receiver: str) -> bool:
+        """Whether a receiver's word on its pulses means these: those of the same unit, but never a standard's own."""
+        return self.settings.driver != "atomic" and _unit(self.settings.name) == _unit(receiver)
+
     def correct(self, correction: PulseCorrection) -> None:
         """The receiver says how far off the next pulse will be: its clock can only strike on its own ticks."""
         self._correction = correction
@@ -147,3 +151,7 @@ class PulseLine(Source):
 
 def _is_another_second(difference_ns: int) -> bool:
     return abs(seconds(difference_ns)) > DOUBLE
+
+
+def _unit(name: str) -> str:
+    return name.rpartition("(")[2]

@@ -476,7 +476,7 @@ def jitter_behind_a_coarse_receiver(*, corrected: bool) -> float:
         phase = (phase + 7.3) % TICK_NS
         late_ns = round(phase - TICK_NS / 2 + bench.random.gauss(0, 2))
         if corrected:
-            bench.engine.correction(PulseCorrection(second, -round((phase - TICK_NS / 2) * 1000)))
+            bench.engine.correction(GPS.name, PulseCorrection(second, -round((phase - TICK_NS / 2) * 1000)))
         bench.at(second + 50_000)
         bench.perform(bench.engine.pulse("PPS(0)", Pulse(bench.clock.host_at(second + late_ns), bench.second)))
         bench.run(1)

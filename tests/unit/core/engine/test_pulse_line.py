@@ -8,12 +8,16 @@ from ntp_usg.core.engine.pulse_line import PULSE_NOISE, PulseLine
 from ntp_usg.core.engine.settings import PulseSettings
 
 
-@pytest.fixture
-def line() -> PulseLine:
+def build_line(name: str, driver: str) -> PulseLine:
     settings = PulseSettings(
-        name="PPS(0)", driver="pps", device="/dev/ttyS0", reference_id=b"PPS", timeout=2.0, accuracy=3e-6
+        name=name, driver=driver, device="/dev/ttyS0", reference_id=b"PPS", timeout=2.0, accuracy=3e-6
     )
     return PulseLine(settings, SampleHistory(PULSE_NOISE), MonoNs(0))
+
+
+@pytest.fixture
+def line() -> PulseLine:
+    return build_line("PPS(0)", "pps")
 
 
 def test_exact_stamps_are_off_by_what_the_line_always_is(line: PulseLine):
@@ -30,3 +34,10 @@ def test_an_uncertain_stamp_is_forgotten(line: PulseLine):
     for uncertainty in (50e-6, *(1e-6,) * PulseLine.RATE_WINDOW):
         line.stamped_within(uncertainty)
     assert line.accuracy == pytest.approx(4e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "driver", "belongs"), [("PPS(1)", "pps", True), ("PPS(0)", "pps", False), ("ATOM(1)", "atomic", False)]
+)
+def test_a_receivers_word_on_its_pulses_is_for_the_line_of_its_unit(name, driver, belongs):
+    assert build_line(name, driver).belongs_to("GPS_UBX(1)") is belongs
