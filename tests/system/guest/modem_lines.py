@@ -110,17 +110,14 @@ def station(port: str) -> dict[str, object]:
     pulses = f'device = "{port}"\nline = "cts"\ncapture = "poll"\n'
     arguments = ["pps", "test", port, "--line", "cts", "--capture", "poll", "--count", "2", "--json"]
     tool = [sys.executable, "-c", "from ntp_usg.cli.main import app; app()", *arguments]
-    with (
-        subprocess.Popen(receiver, stdout=subprocess.DEVNULL) as process,
-        subprocess.Popen(tool, stdout=subprocess.PIPE, text=True) as test,
-    ):
+    test = subprocess.run(tool, stdout=subprocess.PIPE, text=True, check=False)
+    with subprocess.Popen(receiver, stdout=subprocess.DEVNULL) as process:
         daemon = Daemon("station", f'[gps]\ndevice = "{gps}"\n[pps]\n{pulses}', 12300)
         locked = daemon.wait_until(lambda status: status["system"]["selected"] == "PPS(0)")
         status = daemon.status() if locked else {}
         code = daemon.stop()
         process.terminate()
-        document, _ = test.communicate()
-    tested = {"exit_code": test.returncode, **json.loads(document)}
+    tested = {"exit_code": test.returncode, **json.loads(test.stdout)}
     return {"system": status.get("system"), "exit_code": code, "log": daemon.log, "tool": tested}
 
 
