@@ -15,6 +15,7 @@ from ntp_usg.core.base.samples import FixQuality
 from ntp_usg.simulate.device import DEVICES
 from ntp_usg.simulate.receiver import SimulatedReceiver
 from ntp_usg.simulate.sawtooth import Sawtooth
+from ntp_usg.simulate.sentences import ANTENNAS
 from ntp_usg.simulate.truth import Truth
 
 
@@ -26,6 +27,14 @@ def _set_quality(receiver: SimulatedReceiver, value: str) -> None:
     receiver.sky.quality = FixQuality[value.upper()]
 
 
+def _set_antenna(receiver: SimulatedReceiver, value: str) -> None:
+    receiver.sky.antenna = {state[0]: state for state in ANTENNAS}[value[:1]]
+
+
+def _toggle(name: str) -> Callable[[SimulatedReceiver, str], None]:
+    return lambda receiver, _: setattr(receiver.sky, name, not getattr(receiver.sky, name))
+
+
 # No two begin with the same letter: one letter will do.
 _COMMANDS: dict[str, tuple[str, Callable[[SimulatedReceiver, str], None]]] = {
     "lose": ("the antenna sees nothing any more", lambda receiver, _: receiver.lose_fix()),
@@ -35,6 +44,9 @@ _COMMANDS: dict[str, tuple[str, Callable[[SimulatedReceiver, str], None]]] = {
     "hush": ("no more pulses", lambda receiver, _: receiver.stop_pulses()),
     "beat": ("pulses again", lambda receiver, _: receiver.start_pulses()),
     "garbage": ("noise on the line", lambda receiver, _: receiver.garbage()),
+    "antenna": (f"STATE: one of {' '.join(ANTENNAS)}", _set_antenna),
+    "jam": ("the receiver hears a jammer, or no more", _toggle("jammed")),
+    "forge": ("it suspects that its signals are forged, or no more", _toggle("forged")),
     "satellites": ("N: so many are used for the fix, 0 to 24", _set_satellites),
     "quality": (f"NAME: one of {' '.join(quality.name for quality in FixQuality)}", _set_quality),
 }

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 from ntp_usg.core.base.instants import NS_PER_SECOND, WallNs
 from ntp_usg.core.base.samples import FixQuality
@@ -24,6 +24,10 @@ _RMC_MODES = {
 }
 
 
+Antenna = Literal["fine", "shorted", "open"]
+ANTENNAS: tuple[Antenna, ...] = get_args(Antenna)
+
+
 @dataclass(slots=True)
 class Sky:
     """What the antenna sees; may be changed at any time."""
@@ -31,7 +35,7 @@ class Sky:
     satellites: int = 9
     """Used for the fix, when there is one."""
     quality: FixQuality = FixQuality.GPS
-    antenna: Literal["fine", "shorted", "open"] = "fine"
+    antenna: Antenna = "fine"
     jammed: bool = False
     forged: bool = False
     """Whether the receiver suspects that the signals are; it tells the time all the same."""

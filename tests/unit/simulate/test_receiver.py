@@ -45,10 +45,14 @@ def test_it_obeys_words_and_letters(tmp_path, truth):
     assert obey(receiver, "lose") == "done: lose"
     assert receiver.sky == Sky(5, FixQuality.NO_FIX)
     assert obey(receiver, "regain") == "done: regain"
-    assert receiver.sky == Sky(5, FixQuality.DGPS)
+    assert obey(receiver, "antenna open") == "done: antenna open"
+    assert obey(receiver, "jam") == "done: jam"
+    assert obey(receiver, "forge") == "done: forge"
+    assert obey(receiver, "forge") == "done: forge"
+    assert receiver.sky == Sky(5, FixQuality.DGPS, "open", jammed=True, forged=False)
 
 
-@pytest.mark.parametrize("line", ["", "s", "s many", "quality excellent", "explode"])
+@pytest.mark.parametrize("line", ["", "s", "s many", "quality excellent", "antenna gone", "explode"])
 def test_it_answers_what_it_does_not_understand(tmp_path, truth, line):
     assert "done" not in obey(SimulatedReceiver(truth, tmp_path / "gps"), line)
 

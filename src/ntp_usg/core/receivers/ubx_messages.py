@@ -171,7 +171,7 @@ def _satellites(payload: bytes, count: int, used: Iterable[int]) -> Report:
 
 def _parse_tp(payload: bytes) -> Report:
     time_of_week, _sub, correction, week, flags, reference = _TP.unpack(payload)
-    utc, utc_known, invalid = flags & 1, flags & 2, flags & 16
+    utc, utc_known, invalid = flags & 1, flags & 2, flags & 0b11_0000  # no figure, or no lock
     # A GNSS other than GPS (the low four bits) counts weeks of its own.
     if invalid or (not utc_known if utc else reference & 15):
         return Report()

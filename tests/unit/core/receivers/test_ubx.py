@@ -300,7 +300,9 @@ def test_a_correction_across_the_end_of_the_gps_week_names_its_second():
 
 
 @pytest.mark.parametrize(
-    ("position", "value"), [(14, b"\x1b"), (14, b"\x01"), (14, b"\x02\x01")], ids=["invalid", "no UTC", "GLONASS"]
+    ("position", "value"),
+    [(14, b"\x1b"), (14, b"\x01"), (14, b"\x02\x01"), (14, b"\x2b")],
+    ids=["invalid", "no UTC", "GLONASS", "no lock"],
 )
 def test_a_correction_that_cannot_be_used_is_not_told(position, value):
     assert assemble(build_pvt(SECOND, SKY), patched(build_pulse(NEXT), position, value)) == assemble(
