@@ -84,7 +84,8 @@ class CrossCheck:
         if majority is None or not source.reachable or source.trust or source.interval.meets(majority):
             self._disagrees_since = None
             return []
-        self._disagrees_since = self._disagrees_since or now
+        if self._disagrees_since is None:
+            self._disagrees_since = now
         if seconds(now - self._disagrees_since) < LASTING:
             return []
         apart = source.offset - majority.middle

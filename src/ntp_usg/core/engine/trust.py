@@ -105,7 +105,7 @@ class Trust:
             return ""
         if self.accused:
             return f"Not trusted: {'; '.join(trouble.text for trouble in self.doubts)}."
-        quiet = seconds(now - (self._quiet_since or now))
+        quiet = 0.0 if self._quiet_since is None else seconds(now - self._quiet_since)
         return f"Not trusted again yet: nothing has been wrong with it for {quiet:.0f} s, {QUIET:.0f} s are asked for."
 
     def review(self, now: MonoNs) -> list[Action]:
@@ -130,7 +130,8 @@ class Trust:
                 self._lost = True
                 yield Note(Level.WARNING, f"{self._name}: {self.objection(now)}")
         elif self._lost:
-            self._quiet_since = self._quiet_since or now
+            if self._quiet_since is None:
+                self._quiet_since = now
             if seconds(now - self._quiet_since) >= QUIET:
                 self._lost = False
                 yield Note(Level.INFO, f"{self._name}: trusted again after {QUIET:.0f} s without a doubt that weighs")
