@@ -15,10 +15,7 @@ EARLIEST_DATE = date(2026, 1, 1)
 
 DAY_NS = 86_400 * NS_PER_SECOND
 WEEK_NS = 7 * DAY_NS
-GPS_EPOCH = WallNs(315_964_800 * NS_PER_SECOND)
-"""1980-01-06: week 0."""
-
-_ERA_WEEKS = 1024
+_ERA_NS = 1024 * WEEK_NS
 _UNIX_DAY = date(1970, 1, 1).toordinal()
 
 
@@ -37,17 +34,8 @@ def unroll(named: WallNs, floor: WallNs) -> WallNs:
 
     What is half an era behind goes forward by eras of 1024 weeks; what is less far behind is wrong for other reasons.
     """
-    return WallNs(_forward(named, floor - DAY_NS, _ERA_WEEKS * WEEK_NS))
-
-
-def unroll_week(week: int, floor: WallNs) -> int:
-    """The same for the number of a GPS week, complete or modulo 1024."""
-    return _forward(week, (floor - DAY_NS - GPS_EPOCH) // WEEK_NS, _ERA_WEEKS)
-
-
-def _forward(named: int, lowest: int, era: int) -> int:
-    behind = lowest - named
-    return named + -(-behind // era) * era if behind > era // 2 else named
+    behind = floor - DAY_NS - named
+    return WallNs(named + -(-behind // _ERA_NS) * _ERA_NS) if behind > _ERA_NS // 2 else named
 
 
 class Rollover:

@@ -7,17 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ntp_usg.core.base.doubts import Doubt, Trouble
-from ntp_usg.core.base.instants import WallNs
 from ntp_usg.core.receivers.rollover import (
     DAY_NS,
     EARLIEST_DATE,
-    GPS_EPOCH,
     WEEK_NS,
     Rollover,
     build_floor,
     midnight,
     unroll,
-    unroll_week,
 )
 
 ERA = timedelta(weeks=1024)
@@ -54,22 +51,6 @@ def test_the_day_before_the_floor_is_possible_because_the_floor_may_come_from_a_
     assert unrolled(FLOOR - timedelta(days=2) - ERA) == FLOOR - timedelta(days=2) + ERA
 
 
-@pytest.mark.parametrize(("named", "meant"), [(351, 2399), (1023, 3071), (0, 3072), (350, 3422)])
-def test_ten_bits_of_a_week_are_completed(named, meant):
-    assert unroll_week(named, midnight(date(2026, 1, 1))) == meant
-
-
-@pytest.mark.parametrize("week", [2398, 2399, 3000, 8191, 9000])
-def test_a_complete_week_is_what_it_says(week):
-    assert unroll_week(week, midnight(date(2026, 1, 1))) == week
-
-
-def test_the_week_in_which_the_floor_lies_is_possible():
-    floor = WallNs(GPS_EPOCH + 2400 * WEEK_NS + 3 * DAY_NS)
-    assert unroll_week(2400 % 1024, floor) == 2400
-    assert unroll_week(2399 % 1024, floor) == 2399 + 1024
-
-
 @given(dates, dates)
 def test_a_date_only_goes_forward_by_whole_eras_and_never_far_beyond_the_floor(day, floor):
     meant = unrolled(day, floor)
@@ -78,20 +59,11 @@ def test_a_date_only_goes_forward_by_whole_eras_and_never_far_beyond_the_floor(d
     assert meant == day or floor - timedelta(days=1) <= meant < floor - timedelta(days=1) + ERA
 
 
-@given(dates, dates)
-def test_a_week_and_an_instant_in_it_agree_but_for_the_week_of_the_floor(day, floor):
-    instant = midnight(day)
-    week = (instant - GPS_EPOCH) // WEEK_NS
-    by_instant = (unroll(instant, midnight(floor)) - GPS_EPOCH) // WEEK_NS
-    assert unroll_week(week, midnight(floor)) - by_instant in {-1024, 0, 1024}
-
-
-@given(dates, st.integers(0, 1023))
-def test_any_week_within_an_era_of_the_floor_survives_the_loss_of_its_upper_bits(floor, ahead):
-    week = (midnight(floor) - GPS_EPOCH) // WEEK_NS + ahead
-    lowest = (midnight(floor) - DAY_NS - GPS_EPOCH) // WEEK_NS
-    if week < lowest + 1024 and lowest > 1023 + 512:
-        assert unroll_week(week % 1024, midnight(floor)) == week
+@given(dates, st.integers(0, 3583))
+def test_any_date_within_half_an_era_of_the_floor_survives_the_loss_of_any_number_of_eras(floor, days_ahead):
+    day = floor - timedelta(days=1) + timedelta(days=days_ahead)
+    for eras in range((day - date(1, 1, 1)) // ERA + 1):
+        assert unrolled(day - eras * ERA, floor) == day
 
 
 def test_what_was_taken_for_what_is_said_once_and_not_anew_every_day():
