@@ -21,6 +21,8 @@ Event = TimeMessage | Fix | Verdict | PulseCorrection | Reception | Command | De
 _USUAL, _NOTHING_SURVEYED = OncoreSettings(), Survey()
 _POLL_EVERY = 60
 _PS_PER_NS = 1000
+_SETTLING = 2
+"""So many messages may still be in GPS time when the leap seconds have become known: ntpd has seen them."""
 
 
 class OncoreAssembler:
@@ -48,6 +50,8 @@ class OncoreAssembler:
         self._second: WallNs | None = None
         """What the latest message names, if it is believed: the next pulse is the one after."""
         self._utc_offset = 0
+        self._utc_known: bool | None = None
+        self._settling = 0
         self._leap: LeapReport | None = None
         self._troubles: dict[str, Trouble | None] = {}
 
@@ -124,14 +128,21 @@ class OncoreAssembler:
         instant = report.instant
         if isinstance(instant, Reason):
             return instant
-        utc_known = self._utc_offset != 0 if report.utc_known is None else report.utc_known
-        if not utc_known:
+        if not self._is_utc(report):
             return Reason.NO_DATE
         if fix.quality.rank:
             instant = self._rollover.unroll(instant)
         if instant < build_floor():
             return Reason.IMPLAUSIBLE
         return Reason.STALE if instant == self._last else instant
+
+    def _is_utc(self, report: PositionReport) -> bool:
+        known = self._utc_offset != 0 if report.utc_known is None else report.utc_known
+        if known and self._utc_known is False:
+            self._settling = _SETTLING
+        self._utc_known = known
+        self._settling, is_settling = max(self._settling - 1, 0), self._settling > 0
+        return known and not is_settling
 
     def _correct(self, report: RaimReport) -> list[Event]:
         events = self._reception({"raim": report.alarm})

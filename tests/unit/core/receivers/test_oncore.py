@@ -105,6 +105,16 @@ def test_time_is_not_believed_before_the_leap_seconds_are_known():
     assert assemble(UTC_KNOWN, build_position_8(SECOND, SKY, status=1))[0] == rejected(Reason.NO_DATE)  # no almanac
 
 
+def test_when_the_leap_seconds_become_known_two_more_messages_are_not_believed():
+    def position(number, **options):
+        return build_position_12(WallNs(SECOND + number * NS_PER_SECOND), SKY, **options)
+
+    events = assemble(position(0, known=False), *map(position, range(1, 5)))
+    told = [event for event in events if not isinstance(event, Fix)]
+    assert told[:3] == [rejected(Reason.NO_DATE)] * 3
+    assert [message.second for message in told[3:]] == [SECOND + 3 * NS_PER_SECOND, SECOND + 4 * NS_PER_SECOND]
+
+
 @pytest.mark.parametrize("build", [build_position_8, build_position_12])
 def test_a_receiver_that_holds_its_position_computes_time_alone(build):
     (message,) = assemble(UTC_KNOWN, build(SECOND, SKY, held=True))
@@ -277,7 +287,7 @@ def test_a_receiver_without_a_memory_is_set_up(channels):
     device = Oncore(Sawtooth(0), channels)
     settings = OncoreSettings(mode=Mode.POSITION_HOLD, position=GREENWICH, cable_delay_ns=250, mask_angle_deg=15)
     talk = Conversation(settings, device)
-    talk.run(3)
+    talk.run(6)
     assert device.settings[Kind.TIME_MODE] == b"\x01"
     assert device.settings[Kind.CABLE_DELAY] == (250).to_bytes(4, "big")
     assert device.settings[Kind.MASK_ANGLE] == b"\x0f"
@@ -285,7 +295,7 @@ def test_a_receiver_without_a_memory_is_set_up(channels):
     assert device.settings[Kind.HOLD_12 if channels == 12 else Kind.HOLD] == b"\x01"
     assert talk.told(TimeMessage)[-1].fix.dimensions == 1
     assert talk.told(TimeMessage)[-1].leap == 0
-    assert len(talk.told(PulseCorrection)) == 2
+    assert len(talk.told(PulseCorrection)) == (3 if channels == 8 else 5)
     assert talk.told(Description) == [Description("P283T12T11" if channels == 12 else "R5122U1115")]
 
 
