@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from ntp_usg.core.server.clients import MAPPED_PREFIX
 from ntp_usg.core.server.responder import MAX_REQUEST_LENGTH, Responder, unusable
 from ntp_usg.net.addresses import SocketAddress
 from ntp_usg.net.counters import VerdictCounters
-from ntp_usg.sysapi.datagram_batch import DatagramBatch
+from ntp_usg.sysapi.datagram_batch import Datagram, DatagramBatch
 from ntp_usg.sysapi.timestamping import LocalAddress, packet_info_control
 
 OnRequest = Callable[[bytes, bytes, Callable[[bytes], object]], None]
@@ -71,7 +71,7 @@ class Service:
         self._ports: list[int] = [endpoint.getsockname()[1] for endpoint in endpoints]
         self._batches = [DatagramBatch(endpoint, BATCH, MAX_REQUEST_LENGTH) for endpoint in endpoints]
         self._many = BatchResponder(responder)
-        self._pace = Pace()
+        self._alone, self._together = Pace(), BatchPace()
         self._newest_state = newest_state
         self._hand_up = hand_up
 
@@ -82,18 +82,11 @@ class Service:
         if not count:
             return 0
         state, host, now = self._look()
-        stamps = batch.stamps[:count]
-        untimely = (host - stamps).view(np.uint64) > _OLDEST_STAMP_NS  # one from the future is negative, thus huge
-        if np.count_nonzero(untimely):
-            stamps[untimely] = host
-        alone: Sequence[int] = range(count)
-        if suspects := self._suspects(batch, count, self._ports[endpoint]):
-            self.counters.count(_BAD_SOURCE, len(suspects))
-            alone = [row for row in alone if row not in suspects]
-        elif count >= FEW:
-            alone = self._serve_many(batch, count, state, now)
-        if alone:
-            self._serve_alone(endpoint, alone, state, now)
+        alone: Iterable[int] = range(count)
+        if count >= FEW and batch.read_all(count):
+            alone = self._serve_many(endpoint, count, state, host, now)
+        for row in alone:
+            self.counters.count(self._serve(endpoint, row, state, host, now))
         self.counters.clients = len(self.responder.clients)
         return count
 
@@ -105,68 +98,60 @@ class Service:
             return False
         return True
 
-    def _suspects(self, batch: DatagramBatch, count: int, port: int) -> set[int]:
-        """Rows that claim to come from nowhere, or from the very address and port of ours that was asked.
+    def _serve(self, endpoint: int, row: int, state: ServingState, host: HostNs, now: MonoNs) -> Verdict:
+        """One datagram."""
+        batch = self._batches[endpoint]
+        datagram = batch.read(row)
+        if datagram.port in (0, self._ports[endpoint]) and _comes_from_ourselves_or_nowhere(datagram):
+            return _BAD_SOURCE
+        stamp = datagram.stamp if 0 <= host - datagram.stamp <= _OLDEST_STAMP_NS else host
+        wall = state.mapping.wall
+        reply = self.responder.respond(datagram.data, datagram.packed_source, wall(HostNs(stamp)), state, now)
+        if reply.packet is None:
+            if reply.verdict.outcome is Outcome.HANDED_UP:
+                route = Route(endpoint, datagram.asked, batch.source(row))
+                return reply.verdict if self._hand_up(route, datagram.data) else _QUEUE_FULL
+            return reply.verdict
+        departure = self._alone.departure()
+        sent = batch.answer(row, reply.depart(wall(HostNs(departure))))
+        self._alone.left()
+        return reply.verdict if sent else _SEND_FAILED
 
-        An answer to the latter would come back as a request.
-        """
-        ports = batch.ports[:count]
-        candidates = np.flatnonzero((ports == 0) | (ports == port)).tolist()
-        suspects = set()
-        for row in candidates:
-            asked = batch.asked(row)
-            if batch.ports[row] == 0 or (asked is not None and asked.packed == batch.packed_source(row)):
-                suspects.add(row)
-        return suspects
-
-    def _serve_many(self, batch: DatagramBatch, count: int, state: ServingState, now: MonoNs) -> list[int]:
+    def _serve_many(self, endpoint: int, count: int, state: ServingState, host: HostNs, now: MonoNs) -> Iterable[int]:
         """Answer the plain requests of a batch; the rows of the others."""
+        batch, port = self._batches[endpoint], self._ports[endpoint]
+        stamps, ports = batch.stamps[:count], batch.ports[:count]
+        untimely = (host - stamps).view(np.uint64) > _OLDEST_STAMP_NS  # one from the future is negative, thus huge
+        if np.count_nonzero(untimely):
+            stamps[untimely] = host
+        lengths = batch.lengths[:count]
+        suspect = (ports == 0) | (ports == port)
+        if np.count_nonzero(suspect):
+            same = batch.asked[:count] == batch.sources[:count]
+            suspect &= (ports == 0) | (same if same.ndim == 1 else same.all(1))
+            lengths = np.where(suspect, np.uint32(0), lengths)  # of no length for a request: looked at alone
         sources = batch.sources[:count].astype(np.uint64)
-        ipv6 = sources.ndim == 2
         requests = Requests(
             heads=batch.heads[:count],
-            lengths=batch.lengths[:count],
-            address_high=sources[:, 0] if ipv6 else None,
-            address_low=sources[:, 1] if ipv6 else sources | _MAPPED,
-            receive_times=wall_many(state.mapping, batch.stamps[:count]),
+            lengths=lengths,
+            address_high=sources[:, 0] if sources.ndim == 2 else None,
+            address_low=sources[:, 1] if sources.ndim == 2 else sources | _MAPPED,
+            receive_times=wall_many(state.mapping, stamps),
         )
         answers = self._many.respond(requests, state, now)
-        departures = self._pace.departures(len(answers.rows))
+        departures = self._together.departures(len(answers.rows))
         self._many.depart(requests.heads, answers, wall_many(state.mapping, departures))
-        failed = self._pace.send(batch, answers.rows)
-        ends = np.bincount(answers.codes, minlength=256)
+        self._together.begins()
+        failed = batch.answer_many(answers.rows)
+        self._together.ended(len(answers.rows))
+        ends = np.bincount(answers.codes, minlength=UNDECIDED + 1)
         for row in failed:
             self.counters.count(_SEND_FAILED)
             ends[answers.codes[row]] -= 1
         for end, number in zip(ENDS, ends.tolist(), strict=False):
             if number:
                 self.counters.count(end, number)
-        return np.flatnonzero(answers.codes == UNDECIDED).tolist() if ends[UNDECIDED] else []
-
-    def _serve_alone(self, endpoint: int, rows: Sequence[int], state: ServingState, now: MonoNs) -> None:
-        """Answer some rows one by one."""
-        batch, responder, wall = self._batches[endpoint], self.responder, state.mapping.wall
-        replies = []
-        for row in rows:
-            data = batch.data(row)
-            reply = responder.respond(
-                data, batch.packed_source(row), wall(HostNs(batch.stamps[row].item())), state, now
-            )
-            if reply.packet is not None:
-                replies.append((row, reply))
-            elif reply.verdict.outcome is Outcome.HANDED_UP:
-                route = Route(endpoint, batch.asked(row), batch.source(row))
-                self.counters.count(reply.verdict if self._hand_up(route, data) else _QUEUE_FULL)
-            else:
-                self.counters.count(reply.verdict)
-        if not replies:
-            return
-        departures = self._pace.departures(len(replies)).tolist()
-        for (row, reply), departure in zip(replies, departures, strict=True):
-            batch.heads[row] = memoryview(reply.depart(wall(HostNs(departure))))
-        failed = self._pace.send(batch, np.array([row for row, _ in replies])).tolist()
-        for row, reply in replies:
-            self.counters.count(_SEND_FAILED if row in failed else reply.verdict)
+        return np.flatnonzero(answers.codes == UNDECIDED).tolist() if ends[UNDECIDED] else ()
 
     def _look(self) -> tuple[ServingState, HostNs, MonoNs]:
         """The state to answer by and the clocks; unusable where somebody has moved the host's clock since it was made.
@@ -181,13 +166,36 @@ class Service:
         return unusable(state, b"INIT"), HostNs(host), MonoNs(now)
 
 
+def _comes_from_ourselves_or_nowhere(datagram: Datagram) -> bool:
+    """Whether it claims to come from the very address of ours that was asked: to answer would be to ask ourselves."""
+    asked = datagram.asked
+    return datagram.port == 0 or (asked is not None and asked.packed == datagram.packed_source)
+
+
 class Pace:
-    """When each answer of a batch will leave: the clock is read once, and how long sending takes has been watched."""
+    """When an answer will leave: after the clock is read there is still work to do, and its usual length is known."""
+
+    def __init__(self) -> None:
+        self._usual_ns = 3_000.0
+        self._read_at = 0
+
+    def departure(self) -> int:
+        """By the host's clock; to be called just before an answer is stamped and sent."""
+        self._read_at = time.time_ns()
+        return self._read_at + round(self._usual_ns)
+
+    def left(self) -> None:
+        """The answer is on its way: half of what has passed since was before its leaving, as far as we can know."""
+        self._usual_ns = _learn(self._usual_ns, (time.time_ns() - self._read_at) / 2)
+
+
+class BatchPace:
+    """The same for a batch, whose answers leave one after the other."""
 
     def __init__(self) -> None:
         self._preparing_ns = 10_000.0
         self._sending_ns = 2_500.0
-        self._read_at = 0
+        self._read_at = self._begun_at = 0
 
     def departures(self, count: int) -> NDArray[np.int64]:
         """By the host's clock; to be called just before the answers are stamped and sent."""
@@ -195,17 +203,17 @@ class Pace:
         first = self._read_at + round(self._preparing_ns)
         return first + np.arange(count, dtype=np.int64) * round(self._sending_ns)
 
-    def send(self, batch: DatagramBatch, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Send rows, and learn how long it took."""
-        started = time.time_ns()
-        failed = batch.send(rows)
-        if len(rows):
-            ended = time.time_ns()
-            self._preparing_ns = _learn(self._preparing_ns, started - self._read_at)
-            self._sending_ns = _learn(self._sending_ns, (ended - started) / len(rows))
-        return failed
+    def begins(self) -> None:
+        """The answers are stamped, and the kernel gets them now."""
+        self._begun_at = time.time_ns()
+        self._preparing_ns = _learn(self._preparing_ns, self._begun_at - self._read_at)
+
+    def ended(self, count: int) -> None:
+        """All of them are on their way."""
+        if count:
+            self._sending_ns = _learn(self._sending_ns, (time.time_ns() - self._begun_at) / count)
 
 
-def _learn(average: float, latest: float) -> float:
-    """Follows what is usual, and an interruption no further than by a part of what was usual before."""
-    return average + (min(max(latest, 0.0), 2 * average + 100) - average) / 8
+def _learn(usual: float, latest: float) -> float:
+    """Follows the median, of which interruptions, however long, are not a part."""
+    return usual * (1.03 if latest > usual else 0.97)

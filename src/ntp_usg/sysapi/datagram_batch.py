@@ -1,12 +1,14 @@
 """Many datagrams of a socket in one system call, in arrays that are laid over what the kernel reads and writes.
 
-recvmmsg(2), sendmmsg(2), cmsg(3); the layouts are those of `struct mmsghdr` and its parts on any Linux.
+recvmmsg(2), sendmmsg(2), cmsg(3); the layouts are those of `struct mmsghdr` and its parts on any Linux. There are two
+ways to look at what came: arrays for many, `read` for one row, which is sooner done than preparing arrays.
 """
 
 import ctypes
 import errno
 import socket
 from dataclasses import dataclass
+from struct import Struct
 from typing import Any
 
 import numpy as np
@@ -34,13 +36,22 @@ _MSGHDR = np.dtype(
 )
 _MMSGHDR = np.dtype([("message", _MSGHDR), ("length", np.uint32)], align=True)
 _CMSG = np.dtype([("length", np.uintp), ("level", np.int32), ("kind", np.int32)], align=True)
+_CMSG_HEADER = Struct("@Nii")
+_CONTROL_LENGTH_AT = _MSGHDR.fields["control_length"][1]  # type: ignore[index]
+_LENGTH_AT = _MMSGHDR.fields["length"][1]  # type: ignore[index]
+_CONTROL_LENGTH, _LENGTH, _INTERFACE, _PORT = Struct("@N"), Struct("@I"), Struct("@i"), Struct("!H")
 _CONTROL = 128
 """Octets for a receive stamp and the packet information."""
 _NAME = 32
 """A little more than sizeof(struct sockaddr_in6)."""
+_ALIGNMENT = ctypes.sizeof(ctypes.c_size_t)
 _MSG_DONTWAIT = 0x40
+_SPECIAL = 0xFE
+"""From this first octet on IPv6 addresses are link-local or multicast ones, whose answers want care."""
 
-Octets = NDArray[np.uint8]
+_recvmmsg, _sendmmsg = LIBC.recvmmsg, LIBC.sendmmsg
+_recvmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p]
+_sendmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,59 +60,138 @@ class _Layout:
 
     length: int
     stamp_at: int
-    stamp_type: str
-    info_at: int
+    stamp: Struct
+    information_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """One row, in plain values."""
+
+    data: bytes
+    """Of a datagram that is too long, one octet more than allowed."""
+    packed_source: bytes
+    port: int
+    stamp: int
+    """When the kernel took it in, nanoseconds of the host's clock; 0 = unknown."""
+    asked: LocalAddress | None
+    """Which of our addresses was asked; None where the kernel has not said, or a multicast group was."""
 
 
 class DatagramBatch:
     """Up to `size` datagrams that came in on one non-blocking UDP socket, and the answers that take their places.
 
-    Rows below what `receive` returned are valid. `heads`: (size, 48) octets; `lengths`; `stamps`: when the kernel took
-    each in, nanoseconds, 0 = unknown; `ports`: the sources', like `sources` big-endian. A row's answer goes back where
-    its request came from, from the address of ours that was asked.
+    Rows below what `receive` returned are valid. A row's answer goes back where its request came from, from the address
+    of ours that was asked. For many rows, once `read_all` has said yes: `heads` (size, 48) octets; `lengths`; `stamps`;
+    `ports`; `sources` and `asked`, addresses: (size,) IPv4 ones or (size, 2) halves of IPv6 ones, all big-endian.
     """
 
     def __init__(self, endpoint: socket.socket, size: int, longest: int) -> None:
         self._descriptor = endpoint.fileno()
         self._ipv6 = endpoint.family == socket.AF_INET6
+        self._information = IN6_PKTINFO if self._ipv6 else IN_PKTINFO
         self.size = size
         self.heads = np.zeros((size, HEAD), np.uint8)
         self._tails = np.zeros((size, longest + 1 - HEAD), np.uint8)
         self._names = np.zeros((size, _NAME), np.uint8)
         self._control = np.zeros((size, _CONTROL), np.uint8)
-        self._head_parts = _iovecs(self.heads)
-        self._parts = np.stack([self._head_parts, _iovecs(self._tails)], axis=1)
-        self._received = self._headers(self._parts, name_length=_NAME)
+        head_parts = _iovecs(self.heads)
+        self._parts = head_parts[:, None], np.stack([head_parts, _iovecs(self._tails)], axis=1)
+        self._answers = self._headers(self._parts[0], name_length=28 if self._ipv6 else 16)
+        self._received = self._headers(self._parts[1], name_length=_NAME)
         self._received["message"]["control"] = _rows(self._control)
-        self._answers = self._headers(self._head_parts[:, None], name_length=28 if self._ipv6 else 16)
         self._picked = self._answers.copy()
         self._received_at, self._answers_at = self._received.ctypes.data, self._answers.ctypes.data
         self._picked_at, self._control_at = self._picked.ctypes.data, self._control.ctypes.data
+        self._octets = {
+            "heads": _octets(self.heads),
+            "names": _octets(self._names),
+            "control": _octets(self._control),
+            "received": _octets(self._received),
+        }
+        self._control_lengths = self._received["message"]["control_length"]
         self._layout: _Layout | None = None
-        self._regular = False
+        self._usual = False
         self.lengths: NDArray[np.uint32] = self._received["length"]
         self.stamps = np.zeros(size, np.int64)
         self.ports = self._names[:, 2:4].view(">u2")[:, 0]
         self.sources = self._names[:, 8:24].view(">u8") if self._ipv6 else self._names[:, 4:8].view(">u4")[:, 0]
-        """Addresses: (size, 2) halves of IPv6 ones, (size,) IPv4 ones."""
+        self.asked: NDArray[Any] = self.sources
 
     def receive(self) -> int:
         """Take in what waits, without waiting; how many that was. News of earlier answers (ICMP errors) are dropped."""
-        self._received["message"]["control_length"] = _CONTROL
+        self._control_lengths[:] = _CONTROL
         while True:
             count: int = _recvmmsg(self._descriptor, self._received_at, self.size, _MSG_DONTWAIT, None)
             if count >= 0:
-                self._look_at_control(count)
                 return count
             if ctypes.get_errno() in {errno.EAGAIN, errno.EINTR}:
                 return 0
 
-    def send(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Send the heads of these rows as answers; those that the kernel did not take are returned."""
+    def read_all(self, count: int) -> bool:
+        """Prepare the arrays; False where some row is unusual, so that they must be read one by one."""
+        layout = self._layout
+        if layout is None or np.count_nonzero(self._control_lengths[:count] != layout.length):
+            return False
+        if not self._usual:
+            self._expect(layout)
+        if self._ipv6 and np.count_nonzero(self._asked_first[:count] >= _SPECIAL):
+            return False
+        self._interfaces[:count] = 0  # the routes decide; see `_answer_from`
+        seconds, nanoseconds = self._stamp_parts
+        np.multiply(seconds[:count], NS_PER_SECOND, out=self.stamps[:count])
+        self.stamps[:count] += nanoseconds[:count]
+        return True
+
+    def read(self, row: int) -> Datagram:
+        """One row, and its answer set on its way."""
+        received, names = self._octets["received"], self._octets["names"]
+        (length,) = _LENGTH.unpack_from(received, row * _MMSGHDR.itemsize + _LENGTH_AT)
+        (control_length,) = _CONTROL_LENGTH.unpack_from(received, row * _MMSGHDR.itemsize + _CONTROL_LENGTH_AT)
+        layout = self._layout
+        if layout is None or control_length != layout.length:
+            layout = self._search(row, control_length)
+        elif not self._usual:
+            self._expect(layout)
+        stamp = 0
+        if layout.stamp_at >= 0:
+            seconds, nanoseconds = layout.stamp.unpack_from(self._octets["control"], row * _CONTROL + layout.stamp_at)
+            stamp = seconds * NS_PER_SECOND + nanoseconds if seconds else 0
+        if self._ipv6 or layout is not self._layout:
+            asked = self._answer_from(row, layout.information_at)
+        else:
+            at = row * _CONTROL + layout.information_at + _CMSG.itemsize
+            _INTERFACE.pack_into(self._octets["control"], at, 0)
+            asked = LocalAddress(bytes(self._octets["control"][at + 4 : at + 8]), 0)  # as _answer_from, but sooner
+        name = row * _NAME
+        data = bytes(self._octets["heads"][row * HEAD : row * HEAD + min(length, HEAD)])
+        return Datagram(
+            data if length <= HEAD else data + self._tails[row, : length - HEAD].tobytes(),
+            bytes(names[name + 8 : name + 24] if self._ipv6 else names[name + 4 : name + 8]),
+            _PORT.unpack_from(names, name + 2)[0],
+            stamp,
+            asked,
+        )
+
+    def source(self, row: int) -> tuple[str, int] | tuple[str, int, int, int]:
+        """A row's source as the socket module writes it."""
+        port = int(self.ports[row])
+        if not self._ipv6:
+            return socket.inet_ntoa(self._names[row, 4:8].tobytes()), port
+        flow, scope = int(self._names[row, 4:8].view(">u4")[0]), int(self._names[row, 24:28].view(np.uint32)[0])
+        return socket.inet_ntop(socket.AF_INET6, self._names[row, 8:24].tobytes()), port, flow, scope
+
+    def answer(self, row: int, packet: bytes | bytearray) -> bool:
+        """Send 48 octets as a row's answer; whether the kernel took them."""
+        self._octets["heads"][row * HEAD : row * HEAD + HEAD] = packet
+        sent: int = _sendmmsg(self._descriptor, self._answers_at + row * _MMSGHDR.itemsize, 1, _MSG_DONTWAIT)
+        return sent == 1
+
+    def answer_many(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Send the heads of these rows, which rise, as their answers; those that the kernel did not take."""
         total, done = len(rows), 0
-        sent: int
-        messages_at = self._answers_at
-        if total and int(rows[-1]) != total - 1:  # rows rise: these are not the first ones without a gap
+        messages_at, sent = self._answers_at, 0
+        if total and int(rows[-1]) != total - 1:  # not simply the first ones
             self._picked[:total] = self._answers[rows]
             messages_at = self._picked_at
         failed = []
@@ -112,34 +202,6 @@ class DatagramBatch:
             done += max(sent, 1)
         return np.array(failed, np.int64)
 
-    def data(self, row: int) -> bytes:
-        """A whole datagram; of one that is too long, one octet more than allowed."""
-        length = int(self.lengths[row])
-        return self.heads[row, :length].tobytes() + self._tails[row, : max(0, length - HEAD)].tobytes()
-
-    def packed_source(self, row: int) -> bytes:
-        """The source's address, 4 or 16 octets."""
-        return self._names[row, 8:24].tobytes() if self._ipv6 else self._names[row, 4:8].tobytes()
-
-    def source(self, row: int) -> tuple[str, int] | tuple[str, int, int, int]:
-        """The source's address as the socket module writes it."""
-        port = int(self.ports[row])
-        if not self._ipv6:
-            return socket.inet_ntoa(self.packed_source(row)), port
-        flow, scope = int(self._names[row, 4:8].view(">u4")[0]), int(self._names[row, 24:28].view(np.uint32)[0])
-        return socket.inet_ntop(socket.AF_INET6, self.packed_source(row)), port, flow, scope
-
-    def asked(self, row: int) -> LocalAddress | None:
-        """Which of our addresses was asked; None where the kernel has not said or a multicast group was."""
-        message = self._answers[row]["message"]
-        if not message["control"]:
-            return None
-        at = int(message["control"]) - self._control_at - row * _CONTROL + _CMSG.itemsize
-        data = self._control[row, at:].tobytes()
-        if self._ipv6:
-            return LocalAddress(*IN6_PKTINFO.unpack_from(data))
-        return LocalAddress(IN_PKTINFO.unpack_from(data)[1], 0)
-
     def _headers(self, parts: NDArray[Any], name_length: int) -> NDArray[Any]:
         headers = np.zeros(self.size, _MMSGHDR)
         message = headers["message"]
@@ -147,100 +209,64 @@ class DatagramBatch:
         message["parts"], message["part_count"] = _rows(parts), parts.shape[1]
         return headers
 
-    def _look_at_control(self, count: int) -> None:
-        """Find stamps and packet information: at once where all is where it was last time, else one by one."""
-        lengths = self._received["message"]["control_length"][:count]
-        if self._layout is None or np.count_nonzero(lengths != self._layout.length):
-            self._regular = False
-            for row in range(count):
-                self._search(row, int(lengths[row]))
-            return
-        layout = self._layout
-        if not self._regular:
-            self._place_information(layout)
-        seconds, nanoseconds = self._stamp_parts
-        np.multiply(seconds[:count], NS_PER_SECOND, out=self.stamps[:count])
-        self.stamps[:count] += nanoseconds[:count]
-        if self._ipv6:
-            special = np.flatnonzero(self._asked_first[:count] >= 0xFE)
-            interfaces = self._interfaces[special]
-            self._interfaces[:count] = 0
-            if special.size:
-                self._interfaces[special] = interfaces
-                self._regular = False
-                for row in special.tolist():
-                    self._search(row, layout.length)
-        else:
-            self._interfaces[:count] = 0
-
-    def _place_information(self, layout: _Layout) -> None:
+    def _expect(self, layout: _Layout) -> None:
         """Views of what is at the usual places, and answers that point there."""
-        stamps = np.ndarray(
-            (2, self.size),
-            layout.stamp_type,
-            self._control,
-            layout.stamp_at,
-            (np.dtype(layout.stamp_type).itemsize, _CONTROL),
-        )
+        stamp_type = "i8" if layout.stamp.size == 16 else "i4"
+        steps = np.dtype(stamp_type).itemsize, _CONTROL
+        stamps: NDArray[Any] = np.ndarray((2, self.size), stamp_type, self._control, layout.stamp_at, steps)
         self._stamp_parts = stamps[0], stamps[1]
-        data_at = layout.info_at + _CMSG.itemsize
+        data_at = layout.information_at + _CMSG.itemsize
         self._asked_first = self._control[:, data_at]
-        self._interfaces = np.ndarray(
-            (self.size,), np.int32, self._control, data_at + (16 if self._ipv6 else 0), (_CONTROL,)
-        )
+        interface_at = data_at + (16 if self._ipv6 else 0)
+        self._interfaces: NDArray[Any] = np.ndarray((self.size,), np.int32, self._control, interface_at, (_CONTROL,))
+        if self._ipv6:
+            self.asked = np.ndarray((self.size, 2), ">u8", self._control, data_at, (_CONTROL, 8))
+        else:
+            self.asked = np.ndarray((self.size,), ">u4", self._control, data_at + 4, (_CONTROL,))
         message = self._answers["message"]
-        message["control"] = _rows(self._control) + np.uintp(layout.info_at)
-        message["control_length"] = self._information_length
-        self._regular = True
+        message["control"] = _rows(self._control) + np.uintp(layout.information_at)
+        message["control_length"] = _CMSG.itemsize + self._information.size
+        self._usual = True
 
-    @property
-    def _information_length(self) -> int:
-        return _CMSG.itemsize + (IN6_PKTINFO if self._ipv6 else IN_PKTINFO).size
-
-    def _search(self, row: int, length: int) -> None:
-        """Walk one datagram's control data; what is found becomes the usual layout."""
-        at, self.stamps[row] = 0, 0
-        stamp_at, stamp_type, info_at = -1, "", -1
+    def _search(self, row: int, length: int) -> _Layout:
+        """Walk one datagram's control data; where all is found, it is where the next ones will be looked for."""
         wanted = (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO) if self._ipv6 else (socket.IPPROTO_IP, IP_PKTINFO)
+        at, stamp_at, stamp, information_at = 0, -1, Struct("=qq"), -1
         while at + _CMSG.itemsize <= length:
-            header = self._control[row, at : at + _CMSG.itemsize].view(_CMSG)[0]
-            step, level, kind = int(header["length"]), int(header["level"]), int(header["kind"])
+            step, level, kind = _CMSG_HEADER.unpack_from(self._octets["control"], row * _CONTROL + at)
             if step < _CMSG.itemsize or at + step > length:
                 break
             if level == socket.SOL_SOCKET and kind in STAMPS:
-                stamp_at, stamp_type = at + _CMSG.itemsize, "i8" if STAMPS[kind].size == 16 else "i4"
-                seconds, nanoseconds = STAMPS[kind].unpack_from(self._control[row, stamp_at:].tobytes())
-                self.stamps[row] = seconds * NS_PER_SECOND + nanoseconds if seconds else 0
+                stamp_at, stamp = at + _CMSG.itemsize, STAMPS[kind]
             elif (level, kind) == wanted:
-                info_at = at
+                information_at = at
             at += -(-step // _ALIGNMENT) * _ALIGNMENT
-        if stamp_at >= 0 and info_at >= 0:
-            self._layout = _Layout(length, stamp_at, stamp_type, info_at)
-        self._answer_from(row, info_at)
+        layout = _Layout(length, stamp_at, stamp, information_at)
+        if stamp_at >= 0 and information_at >= 0:
+            self._layout = layout
+            self._expect(layout)
+        return layout
 
-    def _answer_from(self, row: int, info_at: int) -> None:
+    def _answer_from(self, row: int, information_at: int) -> LocalAddress | None:
         """Let the answer leave from the address that was asked, by whatever interface the routes say."""
+        at = row * _CONTROL + information_at + _CMSG.itemsize
+        packed, interface = b"\xff", 0
+        if information_at >= 0:
+            fields = self._information.unpack_from(self._octets["control"], at)
+            packed, interface = fields if self._ipv6 else (fields[1], 0)
         message = self._answers["message"]
-        message["control"][row] = message["control_length"][row] = 0
-        if info_at < 0:
-            return
-        data_at = info_at + _CMSG.itemsize
-        if self._ipv6:
-            packed = self._control[row, data_at : data_at + 16].tobytes()
-            if packed[0] == 0xFF:
-                return
-            if not is_link_local(packed):
-                self._control[row, data_at + 16 : data_at + 20] = 0
-        else:
-            self._control[row, data_at : data_at + 4] = 0
-        message["control"][row] = self._control_at + row * _CONTROL + info_at
-        message["control_length"][row] = self._information_length
-
-
-_ALIGNMENT = ctypes.sizeof(ctypes.c_size_t)
-_recvmmsg, _sendmmsg = LIBC.recvmmsg, LIBC.sendmmsg
-_recvmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p]
-_sendmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
+        if information_at < 0 or (self._ipv6 and packed[0] == 0xFF):
+            message["control"][row] = message["control_length"][row] = 0
+            self._usual = False
+            return None
+        if not (self._ipv6 and is_link_local(packed)):
+            interface = 0
+            _INTERFACE.pack_into(self._octets["control"], at + (16 if self._ipv6 else 0), 0)
+        if not self._layout or information_at != self._layout.information_at:
+            message["control"][row] = self._control_at + row * _CONTROL + information_at
+            message["control_length"][row] = _CMSG.itemsize + self._information.size
+            self._usual = False
+        return LocalAddress(packed, interface)
 
 
 def _rows(array: NDArray[Any]) -> NDArray[np.uintp]:
@@ -252,3 +278,7 @@ def _iovecs(array: NDArray[Any]) -> NDArray[Any]:
     iovecs = np.zeros(len(array), _IOVEC)
     iovecs["base"], iovecs["length"] = _rows(array), array.shape[1]
     return iovecs
+
+
+def _octets(array: NDArray[Any]) -> memoryview:
+    return memoryview(array.view(np.uint8).data).cast("B")

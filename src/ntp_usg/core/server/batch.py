@@ -89,7 +89,7 @@ class BatchResponder:
         responder, clients, heads = self._responder, self._responder.clients, requests.heads
         asking = _PLAIN[heads[:, 0]] & (requests.lengths == HEADER_LENGTH)
         codes = np.where(asking, self._access.judge(requests.address_high, requests.address_low), _UNDECIDED)
-        rows = np.flatnonzero(codes == ADMITTED)
+        rows = (codes == ADMITTED).nonzero()[0]
         high = None if requests.address_high is None else requests.address_high[rows]
         places, earlier = clients.visit_many(high, requests.address_low[rows], now)
         remembers = responder.policy.interleaved and is_usable(state)

@@ -115,7 +115,7 @@ class ClientTable:
         buckets = ((fingerprints >> _HALF) * np.uint64(self._buckets) >> _HALF).view(np.int64)
         found = self._fingerprints[buckets] == fingerprints[:, None]
         places: Places = buckets * WAYS + found.argmax(1)
-        pending = np.flatnonzero(self.columns["fingerprint"][places] != fingerprints)
+        pending = (self.columns["fingerprint"][places] != fingerprints).nonzero()[0]
         while pending.size:
             # One newcomer of each bucket a round: the next may be the same client again.
             crowded, first = np.unique(buckets[pending], return_index=True)
@@ -138,7 +138,7 @@ class ClientTable:
     def records(self) -> Iterator[ClientRecord]:
         """Everybody, the latest first."""
         columns = self.columns
-        present = np.flatnonzero(columns["fingerprint"])
+        present = (columns["fingerprint"]).nonzero()[0]
         for place in present[np.argsort(-columns["last_seen"][present].view(np.int64), kind="stable")]:
             high, low = int(columns["address_high"][place]), int(columns["address_low"][place])
             is_ipv4 = high == 0 and low >> 32 == MAPPED_PREFIX >> 32
@@ -183,10 +183,14 @@ class ClientTable:
 
 def _occurrences(places: Places) -> Places:
     """How often each value has occurred before."""
-    ordered = np.sort(places)
+    ordered = places.copy()
+    ordered.sort()
     repeats = ordered[1:] == ordered[:-1]
-    if not np.count_nonzero(repeats):
+    repeated = np.count_nonzero(repeats)
+    if not repeated:
         return np.zeros_like(places)
+    if repeated == len(places) - 1:
+        return np.arange(len(places))
     order = np.argsort(places, kind="stable")
     indexes = np.arange(len(places))
     begins = np.ones(len(places), np.bool_)
