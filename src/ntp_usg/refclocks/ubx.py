@@ -1,8 +1,8 @@
 """A u-blox receiver that speaks UBX, with or without NMEA, over a serial line."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat
+from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat, model_validator
 
 from ntp_usg.core.base.samples import Position
 from ntp_usg.core.engine.settings import ReceiverSettings
@@ -43,9 +43,15 @@ class UbxOptions(ReceiverOptions):
 
     @property
     def placement(self) -> Placement:
-        """The same for the receiver."""
+        """The same for the receiver; one in a vehicle is to be told nothing."""
         position = Position(*self.position) if self.position else None
-        return Placement(self.survey_in_secs, self.survey_in_accuracy_m, position)
+        return Placement(0 if self.mobile else self.survey_in_secs, self.survey_in_accuracy_m, position)
+
+    @model_validator(mode="after")
+    def _stands_somewhere(self) -> Self:
+        if self.mobile and self.position:
+            raise ValueError("`position` is of an antenna that stands still, and `mobile` is on")
+        return self
 
 
 class UbxDriver(ReceiverDriver):

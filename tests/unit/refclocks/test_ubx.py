@@ -128,6 +128,12 @@ def test_a_place_may_be_given_in_whole_numbers():
     assert options.placement == Placement(3600, 1.0, Position(51.0, 0.0, 46.0))
 
 
+def test_a_receiver_in_a_vehicle_is_neither_surveyed_nor_held():
+    assert UbxOptions(device="/dev/ttyACM0", mobile=True).placement == Placement(0, 5.0)
+    with pytest.raises(ValidationError, match="stands still"):
+        UbxOptions(device="/dev/ttyACM0", mobile=True, position=(51.0, 0.0, 46.0))
+
+
 def test_the_simulated_receiver_is_heard_to_tell_the_truth(recorder, tmp_path):
     truth = Truth(HostNs(time.time_ns()), offset=1.5)
     receiver = SimulatedReceiver(truth, tmp_path / "gps", baud_rate=115_200, say=build_ubx_burst)
