@@ -114,6 +114,24 @@ class TimeMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageLatency:
+    """How late one part of a receiver's bursts comes after its second. Seconds."""
+
+    median: float
+    spread: float
+    """As of a normal distribution: two thirds of the messages lie so near to the median, 99.7 % within three of it."""
+    uncertainty: float
+    """Of the median, one standard deviation."""
+    count: int
+    """So many messages were measured."""
+
+    @property
+    def bound(self) -> float:
+        """Half width of what one message may be off by, once the median is taken off."""
+        return 3 * (self.spread + self.uncertainty)
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """A reading of a clock that tells the whole time: how far it was ahead of the host's clock, and when."""
 
