@@ -124,3 +124,12 @@ def test_a_fault_is_seen_in_time_and_the_promise_is_kept(build_station, table, f
     assert outcome.violations == 0
     assert outcome.phases == fault.phase
     assert outcome.leaps <= {Leap.NONE}
+
+
+def test_when_the_forgery_has_ended_the_station_comes_back_without_a_step(build_station):
+    simulation = build_station(event("spoof", ramp=1e-6, **{"for": 120}), duration=END)
+    (figures,) = simulation.run()
+    snapshot = simulation.host("station").engine.snapshot()
+    assert (snapshot.phase, snapshot.selected, figures.steps) == ("synchronised", "PPS(0)", 1)
+    assert figures.bound_violated == 0
+    assert abs(simulation.recorders[0].errors[-1]) < 1e-6

@@ -202,8 +202,10 @@ class Spoof(_Event):
         self._set(parts, HONEST)
 
     def _set(self, parts: Parts, deceit: Deceit) -> None:
-        for each in (*parts.pulses(self.host), *parts.messages(self.host)):
-            each.deceit = deceit
+        for line in parts.pulses(self.host):
+            line.deceit = deceit
+        for receiver in parts.messages(self.host):
+            receiver.deceit = deceit
 
 
 class Freeze(_Event):
