@@ -1,74 +1,102 @@
-"""Asks a server on this machine for the time, from many addresses and as fast as wanted, and checks what comes back.
+"""Asks a server for the time, from many addresses and as fast as wanted, and checks what comes back.
 
-A program of its own, so that it can be pinned to a core: `python generator.py --help`. Prints one line of JSON.
+A program of its own, so that it can be pinned to a core; prints one line of JSON. It never sleeps: what it measures must
+not wait for it to wake up.
 """
 
 import argparse
+import contextlib
 import json
 import random
 import socket
 import time
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ntp_usg.net.udp import RECEIVE_BUFFER
-from ntp_usg.sysapi.datagram_batch import DatagramBatch
+from ntp_usg.sysapi.datagram_batch import HEAD, DatagramBatch
 from ntp_usg.sysapi.timestamping import IP_PKTINFO, enable_packet_info, enable_receive_timestamps
 
+Integers = NDArray[np.int64]
+Words = NDArray[np.uint64]
+
 BATCH = 64
-SO_RCVBUFFORCE = 33
-LOOPBACK = 127 << 24
-STALLED = 0.05
-"""Seconds without any answer after which what is outstanding counts as lost."""
+LONGEST = 90
+SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
+STALLED_NS = 200_000_000
+"""Without any answer for so long, what is outstanding counts as lost."""
+LINGER_NS = 50_000_000
+"""How long answers may still come after the last request."""
 UNIX_EPOCH = 2_208_988_800
+SLOT = np.uint64(0xFFFFFFFF)
+"""The part of a token that says whose it is; the other is random."""
 
 
-class Requester(DatagramBatch):
-    """A socket that asks one server; its rows are requests on the way out and answers on the way in."""
+class Questions(DatagramBatch):
+    """Requests to one server, each from an address of its own; only what differs is written anew."""
+
+    def __init__(self, endpoint: socket.socket, server: tuple[str, int]) -> None:
+        super().__init__(endpoint, BATCH, HEAD)
+        self.heads[:, 0] = 0o43  # version 4, client
+        self._tokens = self.heads.view(np.uint64)[:, 5]
+        address = socket.inet_aton(server[0])
+        name = socket.AF_INET.to_bytes(2, "little") + server[1].to_bytes(2, "big") + address
+        self._names[:, : len(name)] = np.frombuffer(name, np.uint8)
+        control = np.zeros((BATCH, 8), np.uint32)  # struct cmsghdr and in_pktinfo of each
+        control[:, 0], control[:, 3] = 28, IP_PKTINFO
+        self._control_out = control
+        self._sources = control[:, 5]
+        message = self._answers["message"]
+        message["control"] = np.uintp(control.ctypes.data) + np.arange(BATCH, dtype=np.uintp) * np.uintp(32)
+        message["control_length"] = 28
+        self._rows = np.arange(BATCH)
+
+    def send(self, tokens: Words, sources: Words) -> int:
+        """How many the kernel took."""
+        count = len(tokens)
+        self._tokens[:count] = tokens.byteswap()
+        self._sources[:count] = sources.astype(np.uint32).byteswap()
+        return count - len(self.answer_many(self._rows[:count]))
+
+
+class Requester:
+    """A socket with some slots, each of which has at most one request under way."""
 
     def __init__(self, server: tuple[str, int], slots: int) -> None:
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, RECEIVE_BUFFER)
-        enable_receive_timestamps(self.socket)
-        enable_packet_info(self.socket)
-        self.socket.bind(("0.0.0.0", 0))
-        super().__init__(self.socket, BATCH, 90)
-        self._server = np.frombuffer(
-            socket.AF_INET.to_bytes(2, "little") + server[1].to_bytes(2, "big") + socket.inet_aton(server[0]), np.uint8
-        )
-        self._sources_out = np.zeros((BATCH, 32), np.uint8)  # struct cmsghdr and in_pktinfo of each request
-        self._sources_out[:, :16] = np.frombuffer(
-            (28).to_bytes(8, "little") + (0).to_bytes(4, "little") + IP_PKTINFO.to_bytes(4, "little"), np.uint8
-        )
-        self._control_out = np.uintp(self._sources_out.ctypes.data) + np.arange(BATCH, dtype=np.uintp) * np.uintp(32)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        with contextlib.suppress(PermissionError):
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, RECEIVE_BUFFER)
+        enable_receive_timestamps(self._socket)
+        enable_packet_info(self._socket)
+        self._socket.bind(("0.0.0.0", 0))
+        self._questions = Questions(self._socket, server)
+        self.answers = DatagramBatch(self._socket, BATCH, LONGEST)
         self.slots = slots
         self.tokens = np.zeros(slots, np.uint64)
+        """Of what is under way; 0 = nothing."""
+        self.given_up = np.zeros(slots, np.uint64)
         self.sent_at = np.zeros(slots, np.int64)
 
-    def ask(self, slots: NDArray[np.int64], sources: NDArray[np.uint64], random_: np.random.Generator) -> int:
-        """Send one request for each slot (at most BATCH), from these addresses; how many the kernel took."""
-        count = len(slots)
-        tokens = random_.integers(1, 2**31, count, np.uint64) << np.uint64(32) | slots.view(np.uint64)
-        self.heads[:count] = 0
-        self.heads[:count, 0] = 0x23
-        self.heads[:count].view(np.uint64)[:, 5] = tokens.byteswap()
-        self._names[:count, :8] = self._server
-        self._sources_out[:count, 20:24] = sources.astype(">u4").view(np.uint8).reshape(-1, 4)
-        message = self._answers["message"]
-        message["control"][:count], message["control_length"][:count] = self._control_out[:count], 28
-        self._usual = False
-        self.tokens[slots], self.sent_at[slots] = tokens, time.time_ns()
-        return count - len(self.answer_many(np.arange(count)))
+    def ask(self, slots: Integers, clients: "Clients") -> int:
+        """Send a request for each of these slots (at most BATCH); how many the kernel took."""
+        random_bits = clients.random.integers(1, 2**31, len(slots), np.uint64) << np.uint64(32)
+        tokens = random_bits | slots.view(np.uint64)
+        sources = clients.take(len(slots))
+        self.given_up[slots] = self.tokens[slots]
+        self.tokens[slots] = tokens
+        self.sent_at[slots] = time.time_ns()
+        return self._questions.send(tokens, sources)
 
     def take_in(self) -> int:
-        """What has come; the stamps are valid."""
-        count = self.receive()
-        if count and not self.read_all(count):
+        """How many answers have come; their stamps are valid."""
+        count = self.answers.receive()
+        if count and not self.answers.read_all(count):
             for row in range(count):
-                self.stamps[row] = self.read(row).stamp
+                self.answers.stamps[row] = self.answers.read(row).stamp
         return count
 
 
@@ -78,145 +106,169 @@ class Findings:
 
     sent: int = 0
     answered: int = 0
+    late: int = 0
+    """Right, but after it was given up."""
     invalid: int = 0
     unsynchronised: int = 0
+    """Of those answered: leap indicator 3, or a kiss-o'-death."""
     lost: int = 0
-    response: list[NDArray[np.int64]] = field(default_factory=list)
-    arrival: list[NDArray[np.int64]] = field(default_factory=list)
+    idle_ns: int = 0
+    """How long there was nothing to do but to wait for the server."""
+    response: list[Integers] = field(default_factory=list)
+    arrival: list[Integers] = field(default_factory=list)
     """T2 minus the time just before the request was sent."""
-    return_: list[NDArray[np.int64]] = field(default_factory=list)
+    age: list[Integers] = field(default_factory=list)
     """When the answer came minus T3."""
 
-    def take(self, requester: Requester, count: int) -> NDArray[np.int64]:
+    def take(self, requester: Requester, count: int) -> Integers:
         """Check `count` answers; the slots of those that are right."""
-        heads = requester.heads[:count]
+        heads, stamps = requester.answers.heads[:count], requester.answers.stamps[:count]
         words = heads.view(np.uint64).byteswap()
-        slots = (words[:, 3] & np.uint64(0xFFFFFFFF)).view(np.int64)
-        known = slots < requester.slots
-        slots = np.where(known, slots, 0)
-        right = known & (requester.tokens[slots] == words[:, 3]) & (requester.lengths[:count] == 48)
-        right &= (heads[:, 0] & 0x3F) == 0x24
+        tokens, received, transmitted = words[:, 3], words[:, 4], words[:, 5]
+        slots = (tokens & SLOT).view(np.int64)
+        proper = (requester.answers.lengths[:count] == HEAD) & (heads[:, 0] & 0o77 == 0o44)
+        proper &= (slots < requester.slots) & (tokens != 0) & (received <= transmitted)
+        slots = np.where(proper, slots, 0)
+        right = proper & (requester.tokens[slots] == tokens)
         good = slots[right]
         self.answered += len(good)
-        self.invalid += count - len(good)
+        if len(good) < count:
+            late = int(np.count_nonzero(proper & ~right & (requester.given_up[slots] == tokens)))
+            self.late += late
+            self.invalid += count - len(good) - late
         self.unsynchronised += int(np.count_nonzero((heads[right, 0] >> 6 == 3) | (heads[right, 1] == 0)))
-        sent, arrived = requester.sent_at[good], requester.stamps[:count][right]
+        sent, arrived = requester.sent_at[good], stamps[right]
         self.response.append(arrived - sent)
-        self.arrival.append(to_unix(words[right, 4]) - sent)
-        self.return_.append(arrived - to_unix(words[right, 5]))
+        self.arrival.append(to_unix(received[right]) - sent)
+        self.age.append(arrived - to_unix(transmitted[right]))
         requester.tokens[good] = 0
         return good
 
-    def summary(self, seconds: float) -> dict[str, object]:
+    def summary(self, nanoseconds: int) -> dict[str, object]:
         """For JSON: counts, rate, and percentiles in microseconds."""
+        counts = ("sent", "answered", "late", "invalid", "unsynchronised", "lost")
         return {
-            "seconds": seconds,
-            "answers_per_second": self.answered / seconds,
-            **{name: getattr(self, name) for name in ("sent", "answered", "invalid", "unsynchronised", "lost")},
-            **{name: percentiles(getattr(self, name)) for name in ("response", "arrival", "return_")},
+            "seconds": nanoseconds / 1e9,
+            "busy": 1 - self.idle_ns / nanoseconds,
+            **{name: getattr(self, name) for name in counts},
+            **{name: percentiles(getattr(self, name)) for name in ("response", "arrival", "age")},
         }
 
 
-def percentiles(parts: list[NDArray[np.int64]]) -> dict[str, float]:
-    """50th and 99th, in microseconds."""
-    values = np.concatenate(parts) if parts else np.zeros(1)
-    return {"p50": float(np.percentile(values, 50)) / 1e3, "p99": float(np.percentile(values, 99)) / 1e3}
+def percentiles(parts: list[Integers]) -> dict[str, float]:
+    """In microseconds."""
+    values = np.concatenate([*parts, np.zeros(0, np.int64)])
+    if not len(values):
+        return {}
+    return {f"p{part}": float(np.percentile(values, part)) / 1e3 for part in (1, 50, 99)}
 
 
-def to_unix(timestamps: NDArray[np.uint64]) -> NDArray[np.int64]:
+def to_unix(timestamps: Words) -> Integers:
     """NTP timestamps of this era as Unix nanoseconds."""
     whole = (timestamps >> np.uint64(32)).view(np.int64) - UNIX_EPOCH
     parts = ((timestamps & np.uint64(0xFFFFFFFF)) * np.uint64(1_000_000_000)) >> np.uint64(32)
-    nanoseconds: NDArray[np.int64] = whole * 1_000_000_000 + parts.view(np.int64)
-    return nanoseconds
+    return whole * 1_000_000_000 + parts.view(np.int64)
 
 
 class Clients:
-    """The addresses that ask, each in its turn."""
+    """The addresses that ask, in an order that no cache likes; all of them before any does so again."""
 
-    def __init__(self, number: int, seed: int) -> None:
+    def __init__(self, first: str, number: int, seed: int) -> None:
         self.random = np.random.default_rng(seed)
-        self._addresses = (LOOPBACK + 0x10000 + self.random.permutation(number)).astype(np.uint64)
+        self._addresses = (int(IPv4Address(first)) + self.random.permutation(number)).astype(np.uint64)
         self._next = 0
 
-    def take(self, count: int) -> NDArray[np.uint64]:
-        indexes = (self._next + np.arange(count)) % len(self._addresses)
+    def take(self, count: int) -> Words:
+        indexes = np.arange(self._next, self._next + count)
         self._next = (self._next + count) % len(self._addresses)
-        return self._addresses[indexes]
+        return self._addresses.take(indexes, mode="wrap")
 
 
-def saturate(requesters: list[Requester], clients: Clients, window: int, seconds: float) -> dict[str, object]:
-    """Keep `window` requests under way on each socket."""
+def saturate(
+    requesters: list[Requester], clients: Clients, window: int, seconds: float, requests: float
+) -> dict[str, object]:
+    """Keep `window` requests under way on each socket, until so much time is over or so many requests are sent."""
     findings = Findings()
-    started = last = time.monotonic()
-    for requester in requesters:
-        for first in range(0, window, BATCH):
-            slots = np.arange(first, min(window, first + BATCH))
-            findings.sent += requester.ask(slots, clients.take(len(slots)), clients.random)
-    while (now := time.monotonic()) < started + seconds:
-        for requester in requesters:
-            if count := requester.take_in():
-                last = now
-                slots = findings.take(requester, count)
-                if len(slots):
-                    findings.sent += requester.ask(slots, clients.take(len(slots)), clients.random)
-        if now - last > STALLED:
+    waiting = [np.arange(window) for _ in requesters]
+    started = last = now = time.monotonic_ns()
+    while now < started + seconds * 1e9 and findings.sent < requests:
+        fruitless = True
+        for index, requester in enumerate(requesters):
+            if len(slots := waiting[index]):
+                findings.sent += requester.ask(slots[:BATCH], clients)
+                waiting[index] = slots[BATCH:]
+                fruitless = False
+            elif count := requester.take_in():
+                waiting[index] = findings.take(requester, count)
+                fruitless = False
+        before, now = now, time.monotonic_ns()
+        if not fruitless:
             last = now
-            for requester in requesters:
-                lost = np.flatnonzero(requester.tokens[:window])
-                findings.lost += len(lost)
-                for first in range(0, len(lost), BATCH):
-                    slots = lost[first : first + BATCH]
-                    findings.sent += requester.ask(slots, clients.take(len(slots)), clients.random)
-    return findings.summary(time.monotonic() - started)
+            continue
+        findings.idle_ns += now - before
+        if now - last > STALLED_NS:
+            last = now
+            waiting = [np.flatnonzero(requester.tokens) for requester in requesters]
+            findings.lost += sum(map(len, waiting))
+    linger(requesters, findings)
+    return findings.summary(now - started)
 
 
-def pace(requesters: list[Requester], clients: Clients, rate: float, seconds: float) -> dict[str, object]:
+def pace(requester: Requester, clients: Clients, rate: float, seconds: float) -> dict[str, object]:
     """Ask `rate` times a second at random moments, whatever comes back."""
     findings = Findings()
     gaps = random.Random(1)
-    started = time.monotonic()
-    due = started
-    slot = 0
-    while (now := time.monotonic()) < started + seconds:
-        requester = requesters[0]
+    started = now = time.monotonic_ns()
+    due, slot = float(started), 0
+    while now < started + seconds * 1e9:
         number = 0
         while due <= now and number < BATCH:
-            due += gaps.expovariate(rate)
+            due += gaps.expovariate(rate) * 1e9
             number += 1
         if number:
-            slots = np.arange(slot, slot + number) % requester.slots
+            findings.sent += requester.ask(np.arange(slot, slot + number) % requester.slots, clients)
             slot += number
-            findings.sent += requester.ask(slots, clients.take(number), clients.random)
-        while count := requester.take_in():
+        count = requester.take_in()
+        if count:
             findings.take(requester, count)
-    end = time.monotonic() + STALLED
-    while time.monotonic() < end:
-        if count := requesters[0].take_in():
-            findings.take(requesters[0], count)
-    findings.lost = findings.sent - findings.answered
-    return findings.summary(seconds)
+        before, now = now, time.monotonic_ns()
+        if not (number or count):
+            findings.idle_ns += now - before
+    linger([requester], findings)
+    findings.lost = findings.sent - findings.answered - findings.late
+    return findings.summary(now - started)
+
+
+def linger(requesters: list[Requester], findings: Findings) -> None:
+    """Take in what is still under way."""
+    end = time.monotonic_ns() + LINGER_NS
+    while time.monotonic_ns() < end and any(np.count_nonzero(requester.tokens) for requester in requesters):
+        for requester in requesters:
+            if count := requester.take_in():
+                findings.take(requester, count)
 
 
 def main() -> None:
     """Ask, and print what was found."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("server", help="address:port, on this machine")
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.load.generator", description=__doc__)
+    parser.add_argument("server", help="address:port")
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rate", type=float, help="requests a second; without it as many as are answered")
+    parser.add_argument("--requests", type=float, default=float("inf"), help="end after so many, where no rate is given")
     parser.add_argument("--sockets", type=int, default=8)
     parser.add_argument("--window", type=int, default=32, help="requests under way on each socket")
-    parser.add_argument("--clients", type=int, default=256, help="addresses that ask, of 127.0.0.0/8")
+    parser.add_argument("--clients", type=int, default=256, help="addresses that ask")
+    parser.add_argument("--first-client", default="127.1.0.0", help="the first of them; all must be this machine's own")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     host, _, port = options.server.rpartition(":")
-    slots = max(options.window, 1 << 16 if options.rate else 1)
-    requesters = [Requester((host, int(port)), slots) for _ in range(1 if options.rate else options.sockets)]
-    clients = Clients(options.clients, options.seed)
+    clients = Clients(options.first_client, options.clients, options.seed)
+    where = host, int(port)
     if options.rate:
-        result = pace(requesters, clients, options.rate, options.seconds)
+        result = pace(Requester(where, 1 << 16), clients, options.rate, options.seconds)
     else:
-        result = saturate(requesters, clients, options.window, options.seconds)
+        requesters = [Requester(where, options.window) for _ in range(options.sockets)]
+        result = saturate(requesters, clients, options.window, options.seconds, options.requests)
     print(json.dumps(result))
 
 

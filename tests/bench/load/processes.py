@@ -1,0 +1,99 @@
+"""What the operating system knows of processes: whose CPU time it was, their memory, and who else was at work."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+_TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+_IDLE = (3, 4)
+"""Which fields of a `cpu` line are no work: idle and waiting for input."""
+
+
+def tree(process: int) -> list[int]:
+    """A process and all that came from it."""
+    found = [process]
+    for each in found:
+        for task in (PROC / str(each) / "task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                found += map(int, task.read_text().split())
+    return found
+
+
+def cpu_ns(process: int) -> int:
+    """CPU time of all its threads that still run, with the softirq work that was done in them."""
+    total = 0
+    for task in (PROC / str(process) / "task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):
+            total += int(task.read_text().split()[0])
+    return total
+
+
+def memory(processes: Iterable[int]) -> int:
+    """Octets that they use; what several share is counted once (proportional set size)."""
+    total = 0
+    for process in processes:
+        lines = (PROC / str(process) / "smaps_rollup").read_text().splitlines()
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024
+    return total
+
+
+def kernel_threads(prefix: str) -> list[int]:
+    """Kernel threads by the beginning of their name."""
+    found = []
+    for folder in PROC.iterdir():
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if folder.name.isdecimal() and (folder / "comm").read_text().startswith(prefix):
+                found.append(int(folder.name))
+    return found
+
+
+def machine_busy_ns() -> tuple[int, int]:
+    """CPU time of everybody on all cores, and what the host of a virtual machine has withheld; in ticks of 10 ms."""
+    fields = [int(word) for word in (PROC / "stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return sum(each for index, each in enumerate(fields) if index not in _IDLE) * _TICK_NS, fields[7] * _TICK_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """CPU time within a while, in nanoseconds."""
+
+    elapsed: int
+    by_process: dict[int, int]
+    machine: int
+    stolen: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.by_process.values())
+
+
+class Meter:
+    """Counts from its making on."""
+
+    def __init__(self, processes: Iterable[int]) -> None:
+        self._before = {process: cpu_ns(process) for process in processes}
+        self._machine, self._stolen = machine_busy_ns()
+        self._started = time.monotonic_ns()
+
+    def read(self) -> Usage:
+        elapsed = time.monotonic_ns() - self._started
+        machine, stolen = machine_busy_ns()
+        used = {process: cpu_ns(process) - before for process, before in self._before.items()}
+        return Usage(elapsed, used, machine - self._machine, stolen - self._stolen)
+
+
+def wait_until_quiet(share: float, patience: float) -> bool:
+    """Wait until all of the machine uses less than this share of a core; False when it did not within `patience` s."""
+    deadline = time.monotonic() + patience
+    while True:
+        meter = Meter([])
+        time.sleep(0.4)
+        usage = meter.read()
+        if usage.machine < share * usage.elapsed:
+            return True
+        if time.monotonic() > deadline:
+            return False
