@@ -63,7 +63,7 @@ class NetworkSet:
         return None
 
 
-_IMPOSSIBLE = ("0.0.0.0/8", "224.0.0.0/4", "255.255.255.255", "::", "ff00::/8")
+IMPOSSIBLE = ("0.0.0.0/8", "224.0.0.0/4", "255.255.255.255", "::", "ff00::/8")
 """No host may send from these (RFC 1122 section 3.2.1.3, RFC 4291 section 2.7): an answer would hit many or none."""
 
 
@@ -71,7 +71,7 @@ class Access:
     """The lists of a policy, ready for look-ups. Raises ValueError at a network that can't be parsed."""
 
     def __init__(self, policy: ServerPolicy) -> None:
-        self._deny = NetworkSet((*policy.deny, *_IMPOSSIBLE))
+        self._deny = NetworkSet((*policy.deny, *IMPOSSIBLE))
         self._allow = None if policy.allow is None else NetworkSet(policy.allow)
         self._monitor = NetworkSet(policy.monitor)
 
@@ -83,7 +83,7 @@ class Access:
         """Why the client with this packed, unmapped address gets no answer; None if it gets one."""
         denied = self._deny.match(address)
         if denied is not None:
-            return Reason.BAD_SOURCE if denied in _IMPOSSIBLE else Reason.ACCESS_DENIED
+            return Reason.BAD_SOURCE if denied in IMPOSSIBLE else Reason.ACCESS_DENIED
         if self._allow is not None and self._allow.match(address) is None:
             return Reason.NOT_ALLOWED
         if monitoring and self._monitor.match(address) is None:

@@ -22,13 +22,13 @@ class RateLimit:
     def __init__(self, packets_per_second: float, burst_size: int) -> None:
         if not packets_per_second > 0 or burst_size < 1:
             raise ValueError(f"a rate of {packets_per_second} a second in bursts of {burst_size} would admit nobody")
-        self._interval_ns = round(min(NS_PER_SECOND / packets_per_second, _LONGEST_NS / 1024))
-        self._tolerance_ns = min(self._interval_ns * (burst_size - 1), _LONGEST_NS)
+        self.interval_ns = round(min(NS_PER_SECOND / packets_per_second, _LONGEST_NS / 1024))
+        self.tolerance_ns = min(self.interval_ns * (burst_size - 1), _LONGEST_NS)
 
     def admit(self, due: int, now: MonoNs) -> int | None:
         """The client's `due` after one more request; None if it is refused. A new client, `due` 0, always may."""
         due = max(due, now)
-        return None if due - now > self._tolerance_ns else due + self._interval_ns
+        return None if due - now > self.tolerance_ns else due + self.interval_ns
 
     def admit_many(
         self, due: NDArray[np.int64], now: MonoNs, earlier: NDArray[np.int64]
@@ -38,8 +38,8 @@ class RateLimit:
         `earlier` counts the requests of the same client before it that came at the same time: once one is refused, so
         are all after it.
         """
-        due = np.maximum(due, now) + earlier * self._interval_ns
-        return due - now <= self._tolerance_ns, due + self._interval_ns
+        due = np.maximum(due, now) + earlier * self.interval_ns
+        return due - now <= self.tolerance_ns, due + self.interval_ns
 
 
 def may_kiss(next_kiss: int, now: MonoNs) -> bool:
