@@ -8,8 +8,16 @@ from pathlib import Path
 import pytest
 
 from ntp_usg.core.base.instants import MonoNs, WallNs
-from ntp_usg.core.base.samples import Fix, FixQuality
-from ntp_usg.core.base.snapshots import Leap, ServingState, SourceSnapshot, SyncPhase, SystemSnapshot, Tally
+from ntp_usg.core.base.samples import Fix, FixQuality, MessageLatency
+from ntp_usg.core.base.snapshots import (
+    LatencyOrigin,
+    Leap,
+    ServingState,
+    SourceSnapshot,
+    SyncPhase,
+    SystemSnapshot,
+    Tally,
+)
 
 PEERS = Path(__file__).parents[1] / ".peers"  # where `script/setup --system` unpacks Debian's time daemons
 
@@ -67,6 +75,8 @@ def locked_snapshot() -> SystemSnapshot:
         dispersion=0.2,
         fix=Fix(FixQuality.GPS, satellites_used=8, satellites_in_view=12, hdop=0.9),
         message_latency=0.125,
+        latency_origin=LatencyOrigin.PULSES,
+        latencies={"RMC": MessageLatency(0.125, spread=0.004, uncertainty=0.0005, count=600)},
         verdicts={"accepted/used": 100, "rejected/bad_checksum": 3, "rejected/stale": 2},
     )
     pps = SourceSnapshot(

@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from ntp_usg.core.base.doubts import Doubt
 from ntp_usg.core.base.instants import seconds
+from ntp_usg.core.base.samples import MessageLatency
 from ntp_usg.core.base.snapshots import SourceSnapshot, SystemSnapshot
 from ntp_usg.observe.view import DaemonView
 
@@ -128,7 +129,7 @@ _SOURCES: tuple[_Gauge[SourceSnapshot], ...] = (
     ),
     _Gauge(
         "ntp_usg_gps_message_latency_seconds",
-        "How long after its second a message arrives, where a pulse has shown it.",
+        "How long after its second a message arrives, by pulses, configuration or memory; it is taken off.",
         lambda source: source.message_latency,
     ),
     _Gauge(
@@ -161,6 +162,25 @@ _DOUBT = ("ntp_usg_source_doubt", "1 while there is a doubt of this kind about t
 _SAMPLES = ("ntp_usg_reference_clock_samples", "Messages and pulses of reference clocks by how they ended.")
 
 
+_LATENCIES: tuple[_Gauge[MessageLatency], ...] = (
+    _Gauge(
+        "ntp_usg_message_latency_seconds",
+        "How long after its second each part of a receiver's burst comes, as pulses show. Below 0.4; steady is good.",
+        lambda latency: latency.median,
+    ),
+    _Gauge(
+        "ntp_usg_message_latency_spread_seconds",
+        "How far single messages stray from that, one standard deviation.",
+        lambda latency: latency.spread,
+    ),
+    _Gauge(
+        "ntp_usg_message_latency_uncertainty_seconds",
+        "How far that itself may be off, one standard deviation.",
+        lambda latency: latency.uncertainty,
+    ),
+)
+
+
 def metric_families() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
     """Every metric there can be, as name, type, labels and help: for the reference documentation."""
     yield f"{_BUILD[0]}_info", "info", ("version", "clock"), _BUILD[1]
@@ -168,6 +188,7 @@ def metric_families() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
     yield from ((gauge.name, "gauge", (), gauge.help) for gauge in _DAEMON)
     yield from ((gauge.name, "gauge", ("source",), gauge.help) for gauge in _SOURCES)
     yield _DOUBT[0], "gauge", ("source", "doubt"), _DOUBT[1]
+    yield from ((gauge.name, "gauge", ("source", "part"), gauge.help) for gauge in _LATENCIES)
     yield f"{_QUERIES[0]}_total", "counter", ("outcome", "reason"), _QUERIES[1]
     yield f"{_SAMPLES[0]}_total", "counter", ("source", "outcome", "reason"), _SAMPLES[1]
 
@@ -192,6 +213,7 @@ class _ViewCollector(Collector):
         yield from _gauges(_DAEMON, view)
         yield from _source_gauges(snapshot.sources)
         yield _doubts(snapshot.sources)
+        yield from _latency_gauges(snapshot.sources)
         yield _verdicts(*_QUERIES, [], [([], view.verdicts())])
         yield _verdicts(
             *_SAMPLES,
@@ -224,6 +246,16 @@ def _doubts(sources: Iterable[SourceSnapshot]) -> Metric:
         for doubt in Doubt:
             family.add_metric([source.name, doubt], doubt in present)
     return family
+
+
+def _latency_gauges(sources: Iterable[SourceSnapshot]) -> Iterator[Metric]:
+    for gauge in _LATENCIES:
+        family = GaugeMetricFamily(gauge.name, gauge.help, labels=["source", "part"])
+        for source in sources:
+            for part, latency in source.latencies.items():
+                family.add_metric([source.name, part], gauge.read(latency))
+        if family.samples:
+            yield family
 
 
 def _verdicts(

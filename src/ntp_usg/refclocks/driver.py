@@ -144,8 +144,8 @@ class Reporter:
         self._context = context
         self._last: DeviceStatus | None = None
 
-    def __call__(self, *, connected: bool, detail: str) -> None:
-        status = DeviceStatus(connected, detail)
+    def __call__(self, *, connected: bool, detail: str, identity: str = "") -> None:
+        status = DeviceStatus(connected, detail, identity)
         if status != self._last:
             self._context.status(status)
         self._last = status

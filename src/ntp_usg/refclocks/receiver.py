@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, ClassVar, Final, Literal, Protocol
 
 from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat, PlainSerializer, WithJsonSchema
 
 from ntp_usg.core.base.aliases import Alias, absent
+from ntp_usg.core.base.doubts import Trouble
 from ntp_usg.core.base.errors import DeviceError
 from ntp_usg.core.base.instants import HostNs, MonoNs, WallNs, seconds
 from ntp_usg.core.base.samples import Fix, FixQuality, PulseCorrection, Reception, TimeMessage
@@ -121,6 +123,30 @@ class Assembler(Protocol):
     def flush(self) -> Sequence[Event]: ...
 
 
+@dataclass(slots=True)
+class _Portrait:
+    """What is known of the device at the other end, for people, and what it is known again by."""
+
+    where: str
+    speed: str
+    description: Description = Description("")
+    troubles: tuple[Trouble, ...] = ()
+
+    def learn(self, event: Event) -> None:
+        if isinstance(event, Description):
+            self.description = event
+        if isinstance(event, Reception):
+            self.troubles = event.troubles
+
+    @property
+    def detail(self) -> str:
+        return ", ".join(filter(None, (self.where, self.description.text, *(each.text for each in self.troubles))))
+
+    @property
+    def identity(self) -> str:
+        return ", ".join(filter(None, (self.speed, self.description.model)))
+
+
 class ReceiverDriver:
     """Reports one time message a second, from a line that may be silent, noisy or gone at any time."""
 
@@ -150,8 +176,9 @@ class ReceiverDriver:
         with SerialLine(options.device, USUAL_RATES[0], context.now, form) as line:
             while (baud_rate := search.next_rate(_now())) is not None:
                 line.set_speed(baud_rate)
-                how = f"found at {baud_rate} baud" if options.baud_rate == AUTO else f"at {baud_rate} baud"
-                await self._hear(line, search, context, report, f"{options.device} {how}")
+                speed = f"{baud_rate} baud"
+                how = f"found at {speed}" if options.baud_rate == AUTO else f"at {speed}"
+                await self._hear(line, search, context, report, _Portrait(f"{options.device} {how}", speed))
         self._found = search.found or self._found
         # Opening it anew also undoes what another program may have done to the line's settings.
         raise DeviceError(f"{options.device} {self._complaint(search, form)}{self.hint}")
@@ -164,25 +191,20 @@ class ReceiverDriver:
         return SpeedSearch([self._options.baud_rate], patience=timeout, timeout=timeout)
 
     async def _hear(
-        self, line: SerialLine, search: SpeedSearch, context: Context, report: Reporter, where: str
+        self, line: SerialLine, search: SpeedSearch, context: Context, report: Reporter, device: _Portrait
     ) -> None:
         """Report what comes at one speed, until it is to be given up."""
         assembler = self.assemble()
-        described: tuple[str, ...] = ()
-        troubles: tuple[str, ...] = ()
         events = assembler.opened(_now())
         while True:
             for event in events:
                 if isinstance(event, Command):
                     await line.write(event.data)
                 deliver(event, context)
-                if isinstance(event, Description):
-                    described = (event.text,)
-                if isinstance(event, Reception):
-                    troubles = tuple(trouble.text for trouble in event.troubles)
+                device.learn(event)
             if any(event != _NOISE and not isinstance(event, Command | Description) for event in events):
                 search.understand(_now())
-                report(connected=True, detail=", ".join((where, *described, *troubles)))
+                report(connected=True, detail=device.detail, identity=device.identity)
             if _now() >= search.deadline:
                 return
             events = await _next_events(line, assembler, search)

@@ -44,6 +44,8 @@ def samples(view: DaemonView) -> dict[tuple[str, ...], float]:
         (("ntp_usg_gps_satellites_used", "GPS_NMEA(0)"), 8),
         (("ntp_usg_gps_satellites_in_view", "GPS_NMEA(0)"), 12),
         (("ntp_usg_gps_message_latency_seconds", "GPS_NMEA(0)"), 0.125),
+        (("ntp_usg_message_latency_seconds", "RMC", "GPS_NMEA(0)"), 0.125),
+        (("ntp_usg_message_latency_uncertainty_seconds", "RMC", "GPS_NMEA(0)"), 0.0005),
         (("ntp_usg_pps_pulse_rate_hz", "PPS(0)"), 1),
         (("ntp_usg_queries_total", "answered", "basic"), 1000),
         (("ntp_usg_queries_total", "dropped", "rate_limited"), 7),

@@ -73,6 +73,8 @@ def test_the_document_holds_everything_there_is_to_see(view: DaemonView):
         },
         "pulse_rate_hz": None,
         "message_latency": 0.125,
+        "latency_origin": "pulses",
+        "latencies": {"RMC": {"median": 0.125, "spread": 0.004, "uncertainty": 0.0005, "count": 600}},
         "verdicts": {"accepted/used": 100, "rejected/bad_checksum": 3, "rejected/stale": 2},
         "trust": 1.0,
         "doubts": [],

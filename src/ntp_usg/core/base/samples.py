@@ -4,7 +4,7 @@ The sign of an offset is defined here, once: positive means that the source is a
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from ntp_usg.core.base.doubts import Trouble
@@ -149,6 +149,9 @@ class DeviceStatus:
 
     connected: bool
     detail: str
+    identity: str = field(default="", compare=False)
+    """What tells it from another device under the same name, and from itself at another speed, where that is known; by
+    itself it is no news, because the detail says it too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from enum import IntEnum, StrEnum
 from ntp_usg.core.base.doubts import Trouble
 from ntp_usg.core.base.instants import MonoNs, WallNs
 from ntp_usg.core.base.mapping import IDENTITY, ClockMapping
-from ntp_usg.core.base.samples import Fix
+from ntp_usg.core.base.samples import Fix, MessageLatency
 
 
 class Leap(IntEnum):
@@ -83,6 +83,15 @@ class SyncPhase(StrEnum):
     UNSYNCHRONISED = "unsynchronised"
 
 
+class LatencyOrigin(StrEnum):
+    """Whose word a receiver's latency is."""
+
+    PULSES = "pulses"
+    CONFIGURED = "configured"
+    SAVED = "saved"
+    UNKNOWN = ""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceSnapshot:
     """One reference clock as people and monitors see it. Offsets and jitters in seconds, ages in seconds."""
@@ -109,7 +118,11 @@ class SourceSnapshot:
     fix: Fix | None = None
     pulse_rate_hz: float | None = None
     message_latency: float | None = None
-    """How long after its second a message arrives, where a pulse has shown it."""
+    """How long after its second a message arrives, where that is known; it is taken off."""
+    latency_origin: LatencyOrigin = LatencyOrigin.UNKNOWN
+    """Where that is known from: pulses that showed it in this run, the configuration, or an earlier run."""
+    latencies: Mapping[str, MessageLatency] = field(default_factory=dict)
+    """The same of each part of a burst that pulses have shown, the soonest first."""
     verdicts: Mapping[str, int] = field(default_factory=dict)
     """Counts by `outcome/reason`."""
     trust: float = 1.0

@@ -1,7 +1,7 @@
 """What sources report goes in, clock commands and snapshots come out. The only writer of system state."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ntp_usg.core.algorithms.clock_filter import LoopEstimator
 from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
@@ -12,7 +12,16 @@ from ntp_usg.core.base.actions import Action, HostClockMoved, Level, Note, Publi
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.ports import Clock
-from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, Reception, TimeMessage
+from ntp_usg.core.base.samples import (
+    DeviceStatus,
+    Fix,
+    Measurement,
+    MessageLatency,
+    Pulse,
+    PulseCorrection,
+    Reception,
+    TimeMessage,
+)
 from ntp_usg.core.base.snapshots import ServingState, SystemSnapshot
 from ntp_usg.core.base.verdicts import Reason, Verdict
 from ntp_usg.core.engine.leadership import Leadership
@@ -51,6 +60,8 @@ class Learned:
     rate: float
     deviation: float
     holdover: Mapping[str, object]
+    latencies: Mapping[str, Mapping[str, MessageLatency]] = field(default_factory=dict)
+    """How late the parts of receivers' bursts come, by `Receiver.key`: those that pulses have shown in this run."""
 
 
 class Engine:
@@ -71,7 +82,10 @@ class Engine:
         learn = ESTIMATORS[settings.algorithm]
         self._settings = settings
         self._clock = clock
-        self._receivers = {each.name: Receiver(each, learn(MESSAGE_NOISE), now) for each in settings.receivers}
+        self._receivers = {
+            each.name: Receiver(each, learn(MESSAGE_NOISE), now, settings.saved_latencies)
+            for each in settings.receivers
+        }
         self._lines = {each.name: PulseLine(each, learn(PULSE_NOISE), now) for each in settings.pulse_lines}
         self._servers = {
             each.name: NetworkSource(each, learn(NETWORK_NOISE), random_bits, now) for each in settings.servers
@@ -223,7 +237,8 @@ class Engine:
         estimate = next((each for each in leaders if each is not None), None)
         if estimate is None:
             return None
-        return Learned(estimate.rate, estimate.rate_deviation, self._steering.saved_holdover())
+        latencies = {each.key: shown for each in self._receivers.values() if (shown := each.latencies)}
+        return Learned(estimate.rate, estimate.rate_deviation, self._steering.saved_holdover(), latencies)
 
     def snapshot(self) -> SystemSnapshot:
         """The state as people see it."""

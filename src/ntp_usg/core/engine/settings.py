@@ -1,12 +1,13 @@
 """What the engine must know of its sources and its promises; built from the configuration by the daemon."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ntp_usg.core.algorithms.leap_list import LeapTable
 from ntp_usg.core.algorithms.selection import SelectionSettings
 from ntp_usg.core.associations.client import AssociationSettings
-from ntp_usg.core.base.samples import FixQuality
+from ntp_usg.core.base.samples import FixQuality, MessageLatency
 
 Algorithm = Literal["kalman", "regression", "pll"]
 
@@ -44,9 +45,7 @@ class ReceiverSettings(SourceSettings):
     min_satellites: int = 4
     min_quality: FixQuality = FixQuality.GPS
     latency: float = 0.0
-    """How long after its second a message arrives, where no pulse shows it."""
-    latency_spread: float | None = None
-    """How far that may be off, where it was measured: the bound of the messages' error instead of `accuracy`."""
+    """How long after its second a message arrives, where no pulse shows it; 0 = nobody has said."""
     mobile: bool = False
     """The receiver is in a vehicle: that its position moves is no reason for doubt."""
 
@@ -115,5 +114,7 @@ class EngineSettings:
     """Spread a leap second over a day instead of announcing it."""
     saved_frequency: tuple[float, float] | None = None
     """Rate of true time against the raw clock as it was before the restart, and its deviation; seconds per second."""
+    saved_latencies: Mapping[str, Mapping[str, MessageLatency]] = field(default_factory=dict)
+    """How late each part of receivers' bursts came before the restart, by `Receiver.key`."""
     state_lifetime: float = 64.0
     """How long answers may go on from a state that nobody renews."""

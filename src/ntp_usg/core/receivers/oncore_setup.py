@@ -123,7 +123,7 @@ class OncoreSetup:
             awaited = expected[0] if len(expected) == 1 else expected.pop(0)
             refused = message.data != awaited
             self._refused = self._refused | {message.kind} if refused else self._refused - {message.kind}
-        return [Description(self.description)] if self.description != before else []
+        return [Description(self.description, self._model)] if self.description != before else []
 
     @property
     def description(self) -> str:

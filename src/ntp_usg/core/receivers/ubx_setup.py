@@ -70,7 +70,7 @@ class _Request:
     answer: Kind
 
 
-_Conversation = Generator[_Request, bytes | Failure, str]
+_Conversation = Generator[_Request, bytes | Failure, Description]
 """Asks, is given the payload of each answer or why there is none, and comes to a description in the end."""
 
 
@@ -129,7 +129,7 @@ class UbxSetup:
                 self._request = self._conversation.send(answer)
         except StopIteration as end:
             self._request = None
-            return [Description(end.value)]
+            return [end.value]
         self._tries = 0
         return self._ask(now)
 
@@ -143,7 +143,7 @@ class UbxSetup:
 def _converse(placement: Placement) -> _Conversation:
     version = yield _Request(build_frame(Kind.MON_VER, b""), Kind.MON_VER)
     if isinstance(version, Failure):
-        return "does not answer: is its RX wired to this host's TX?"
+        return Description("does not answer: is its RX wired to this host's TX?")
     identity = parse_version(version)
     ports = yield from _ports(identity)
     outcomes: dict[str, Failure | None] = {}
@@ -151,7 +151,7 @@ def _converse(placement: Placement) -> _Conversation:
         failure = yield from _apply(setting)
         if not (failure and setting.optional):
             outcomes[setting.purpose] = outcomes.get(setting.purpose) or failure
-    return _summary(identity, outcomes)
+    return Description(_summary(identity, outcomes), model=str(identity))
 
 
 def _ports(identity: Identity) -> Generator[_Request, bytes | Failure, tuple[int, ...]]:

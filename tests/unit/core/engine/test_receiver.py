@@ -6,10 +6,11 @@ import pytest
 
 from ntp_usg.core.algorithms.history import SampleHistory
 from ntp_usg.core.algorithms.leap import Announcement, Weight
-from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, RawNs, WallNs
-from ntp_usg.core.base.samples import Fix, FixQuality, Position, TimeMessage
+from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, RawNs, WallNs, seconds
+from ntp_usg.core.base.mapping import IDENTITY
+from ntp_usg.core.base.samples import DeviceStatus, Fix, FixQuality, MessageLatency, Position, TimeMessage
 from ntp_usg.core.base.snapshots import Leap
-from ntp_usg.core.engine.receiver import MESSAGE_NOISE, Receiver
+from ntp_usg.core.engine.receiver import MESSAGE_NOISE, SAVED_MARGIN, Receiver
 from ntp_usg.core.engine.settings import ReceiverSettings
 
 NOW = MonoNs(5 * NS_PER_SECOND)
@@ -71,10 +72,90 @@ def test_another_part_is_timed_when_the_one_so_far_has_not_come_for_long(receive
     assert receiver.stamp(burst(23, GSA=0.15, RMC=0.2)) == 23.2 * NS_PER_SECOND
 
 
-def test_a_latency_that_was_measured_before_is_good_to_its_spread(receiver):
-    settings = replace(receiver.settings, latency=0.13, latency_spread=0.01)
-    seeded = Receiver(settings, SampleHistory(MESSAGE_NOISE), NOW)
-    assert (seeded.latency, seeded.accuracy) == (0.13, 0.01)
+def exact(latency: float) -> MessageLatency:
+    return MessageLatency(latency, spread=1e-4, uncertainty=1e-5, count=1000)
+
+
+SAVED = {"ubx /dev/gps 9600 baud": {"RMC": exact(0.08), "GGA": exact(0.15)}, "ubx /dev/gps": {"RMC": exact(0.3)}}
+
+
+@pytest.fixture
+def restarted(receiver) -> Receiver:
+    """One whose latencies were saved, on the line that it had then."""
+    again = Receiver(receiver.settings, SampleHistory(MESSAGE_NOISE), NOW, SAVED)
+    again.device(DeviceStatus(connected=True, detail="", identity="9600 baud"))
+    return again
+
+
+def heard(receiver: Receiver, second: int = 10, **arrivals: float) -> float:
+    """When a burst is taken to have come, in seconds after its second."""
+    return seconds(receiver.stamp(burst(second, **arrivals))) - second
+
+
+def test_while_pulses_show_it_the_latency_is_that_of_the_part_that_is_timed(receiver):
+    for _ in range(20):
+        heard(receiver, RMC=0.08, GGA=0.15)
+        receiver.paired(0.08)
+    assert receiver.latency == pytest.approx(0.08)
+    assert {part: latency.median for part, latency in receiver.latencies.items()} == pytest.approx(
+        {"RMC": 0.08, "GGA": 0.15}
+    )
+
+
+def test_a_burst_that_begins_with_another_part_is_stamped_as_if_it_had_not(receiver):
+    for _ in range(20):
+        heard(receiver, RMC=0.08, GGA=0.15)
+        receiver.paired(0.08)
+    assert heard(receiver, GGA=0.16) == pytest.approx(0.09)
+
+
+def test_a_latency_that_pulses_showed_counts_once_however_many_lines_there_are(receiver):
+    for _ in range(5):
+        heard(receiver, RMC=0.08)
+        receiver.paired(0.08)
+        receiver.paired(0.08)
+    assert receiver.latency == 0.0
+
+
+def test_without_pulses_what_they_showed_before_the_restart_is_used_with_a_margin(restarted):
+    heard(restarted, RMC=0.0801, GGA=0.1502)
+    assert restarted.latency == pytest.approx(0.08, abs=1e-6)
+    assert SAVED_MARGIN < restarted.accuracy < SAVED_MARGIN + 1e-3
+    assert restarted.latencies == {}
+
+
+def test_what_was_configured_wins_over_what_was_saved(receiver):
+    configured = Receiver(replace(receiver.settings, latency=0.2), SampleHistory(MESSAGE_NOISE), NOW, SAVED)
+    heard(configured, RMC=0.08)
+    assert (configured.latency, configured.accuracy) == (0.2, 0.2)
+
+
+def test_pulses_have_the_last_word(receiver):
+    configured = Receiver(replace(receiver.settings, latency=0.2), SampleHistory(MESSAGE_NOISE), NOW, SAVED)
+    for _ in range(20):
+        heard(configured, RMC=0.1)
+        configured.paired(0.1)
+    assert configured.latency == pytest.approx(0.1)
+
+
+def test_at_another_speed_nothing_is_known(restarted):
+    restarted.device(DeviceStatus(connected=True, detail="", identity="115200 baud"))
+    heard(restarted, RMC=0.02)
+    assert (restarted.latency, restarted.accuracy) == (0.0, 0.2)
+
+
+def test_a_line_that_hung_up_is_still_the_same(restarted):
+    restarted.device(DeviceStatus(connected=False, detail="hung up"))
+    heard(restarted, RMC=0.08)
+    assert restarted.latency == pytest.approx(0.08, abs=1e-6)
+
+
+def test_of_a_burst_that_no_longer_looks_the_same_nothing_is_known(restarted):
+    for second in range(12):
+        heard(restarted, second, RMC=0.5, GGA=0.7)
+    (note,) = restarted.review(NOW, IDENTITY)
+    assert "its messages have changed" in note.text
+    assert (restarted.latency, restarted.accuracy) == (0.0, 0.2)
 
 
 @pytest.mark.parametrize(("mobile", "doubted"), [(False, True), (True, False)])
