@@ -1,16 +1,22 @@
-"""What a restart need not learn again: the clock's frequency and how steady it is, kept in a small file.
+"""What a restart need not learn again: the clock's frequency, how steady it is, how late messages come; a small file.
+
+One file for all of it, because it is learned together and one rename keeps it whole; a part of no use spoils no other.
 
 The file is JSON, because it is written by a program and read by people; ntpd's and chronyd's files are read too.
 """
 
+import contextlib
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 
 from ntp_usg.core.base.errors import ClockError
+from ntp_usg.core.base.samples import MessageLatency
 
 MAXIMUM_BYTES = 65536
 """No drift file of any program is longer; what is, is not read."""
@@ -18,8 +24,34 @@ MAXIMUM_BYTES = 65536
 _Frequency = Annotated[FiniteFloat, Field(ge=-10_000, le=10_000)]  # no clock is further off, be it a bad emulator's
 _Deviation = Annotated[FiniteFloat, Field(ge=0)]
 
+MOST_RECEIVERS = 8
+"""Receivers, or speeds of them, whose latencies are kept: those that were measured last."""
+MOST_PARTS = 32
+LONGEST_KEY = 300
+_LONGEST_PART = 32
+
 _UNKNOWN_DEVIATION_PPM = 1.0
 """What ntpd's file, which does not say, is taken to be good for: a crystal moves by that between summer and winter."""
+
+
+class SavedPart(BaseModel):
+    """How late one part of a receiver's bursts comes, as in MessageLatency; seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    median: Annotated[FiniteFloat, Field(ge=-5, le=5)]
+    spread: Annotated[FiniteFloat, Field(ge=0, le=5)]
+    uncertainty: Annotated[FiniteFloat, Field(ge=0, le=5)]
+    count: Annotated[int, Field(ge=1, le=10**12)]
+
+
+class SavedLatencies(BaseModel):
+    """The same of all parts, and when it was so."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    measured_at: AwareDatetime
+    parts: Annotated[Mapping[Annotated[str, Field(max_length=_LONGEST_PART)], SavedPart], Field(max_length=MOST_PARTS)]
 
 
 class SavedState(BaseModel):
@@ -37,6 +69,13 @@ class SavedState(BaseModel):
     """When it was so; None where the file does not say."""
     holdover: Mapping[str, object] = {}
     """The holdover model's own values, which it checks itself."""
+    latencies: Mapping[str, object] = {}
+    """What `parse_latencies` checks, by the receiver's key."""
+
+
+_LATENCIES = TypeAdapter(
+    Annotated[dict[Annotated[str, Field(max_length=LONGEST_KEY)], SavedLatencies], Field(max_length=MOST_RECEIVERS)]
+)
 
 
 def load(path: Path) -> SavedState | None:
@@ -77,6 +116,24 @@ def save(path: Path, state: SavedState) -> None:
             f"the drift file {path} cannot be written: {error.strerror}; its directory must exist and belong to the "
             "user that the server runs as (systemd: StateDirectory=ntp_usg), or set clock.drift_file"
         ) from error
+
+
+def parse_latencies(state: SavedState) -> dict[str, SavedLatencies]:
+    """How late receivers' messages came; raises ClockError where that part of the file makes no sense."""
+    try:
+        return _LATENCIES.validate_python(state.latencies)
+    except ValidationError as error:
+        raise ClockError(f"what the drift file says of receivers' latencies is of no use: {_cause(error)}") from error
+
+
+def keep_latencies(parts: Mapping[str, MessageLatency], at: datetime) -> SavedLatencies:
+    """What pulses have shown until `at`, without what would be taken for nonsense when it is read again."""
+    kept: dict[str, SavedPart] = {}
+    for part, latency in parts.items():
+        if len(kept) < MOST_PARTS and len(part) <= _LONGEST_PART:
+            with contextlib.suppress(ValidationError):
+                kept[part] = SavedPart.model_validate(asdict(latency))
+    return SavedLatencies(measured_at=at, parts=kept)
 
 
 def _parse(data: bytes) -> SavedState:

@@ -60,7 +60,7 @@ class Daemon:
         self._drift_file = DriftFile(settings.clock.drift_file)
         leap_table = read_leap_file(settings.clock.leap_file)
         saved = self._drift_file.load()
-        plan = engine_settings(settings, clock_precision(), saved, leap_table)
+        plan = engine_settings(settings, clock_precision(), saved, leap_table, self._drift_file.latencies())
         self._floor = latest_known(saved)
         self._engine = Engine(plan, self._clock, secrets.randbits, holdover_model(saved))
         self.state = DaemonState(self._engine, settings.server.listen_addr)

@@ -4,10 +4,20 @@ import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ntp_usg.clocks.drift_file import SavedState, load, save
+from ntp_usg.clocks.drift_file import (
+    LONGEST_KEY,
+    MOST_RECEIVERS,
+    SavedLatencies,
+    SavedState,
+    keep_latencies,
+    load,
+    parse_latencies,
+    save,
+)
 from ntp_usg.core.algorithms.leap_list import LeapTable, parse_leap_list
 from ntp_usg.core.base.errors import ClockError, ConfigError
 from ntp_usg.core.base.instants import WallNs, nanoseconds, seconds
+from ntp_usg.core.base.samples import MessageLatency
 from ntp_usg.core.engine.engine import Learned
 from ntp_usg.core.receivers.rollover import build_floor
 
@@ -53,23 +63,37 @@ class DriftFile:
     def __init__(self, path: str) -> None:
         self._path = Path(path) if path else None
         self._complaint = ""
+        self._latencies: dict[str, SavedLatencies] = {}
 
     def load(self) -> SavedState | None:
+        state = None
         try:
-            return load(self._path) if self._path else None
+            state = load(self._path) if self._path else None
+            self._latencies = parse_latencies(state) if state else {}
         except ClockError as error:
             log.warning("%s", error)
-            return None
+        return state
+
+    def latencies(self) -> dict[str, dict[str, MessageLatency]]:
+        """How late receivers' messages came, as it was loaded, by the receivers' keys and the parts' names."""
+        for key, saved in self._latencies.items():
+            log.info("How late messages come is known from before: %s, measured %s", key, saved.measured_at.date())
+        return {
+            key: {part: MessageLatency(**each.model_dump()) for part, each in saved.parts.items()}
+            for key, saved in self._latencies.items()
+        }
 
     def save(self, learned: Learned | None, now: WallNs) -> None:
         """Keep what was learned until `now`; the same complaint is made once."""
         if self._path is None or learned is None:
             return
+        at = datetime.fromtimestamp(seconds(now), UTC)
         state = SavedState(
             frequency_ppm=-learned.rate * 1e6,
             deviation_ppm=learned.deviation * 1e6,
-            saved_at=datetime.fromtimestamp(seconds(now), UTC),
+            saved_at=at,
             holdover=learned.holdover,
+            latencies=self._kept(learned, at),
         )
         try:
             save(self._path, state)
@@ -78,3 +102,12 @@ class DriftFile:
             if str(error) != self._complaint:
                 log.warning("%s", error)
             self._complaint = str(error)
+
+    def _kept(self, learned: Learned, at: datetime) -> dict[str, object]:
+        """What is known of all receivers: those that are not here now may come back."""
+        for key, parts in learned.latencies.items():
+            if len(key) <= LONGEST_KEY:
+                self._latencies[key] = keep_latencies(parts, at)
+        latest = sorted(self._latencies.items(), key=lambda item: item[1].measured_at, reverse=True)
+        self._latencies = dict(latest[:MOST_RECEIVERS])
+        return {key: each.model_dump(mode="json") for key, each in self._latencies.items()}

@@ -1,6 +1,7 @@
 """Settings -> what the parts want to hear: the engine's sources and promises, the responder's policy."""
 
 import logging
+from collections.abc import Mapping
 
 from ntp_usg.clocks.drift_file import SavedState
 from ntp_usg.config.models import Settings, SourceSettings
@@ -9,6 +10,7 @@ from ntp_usg.core.algorithms.leap_list import LeapTable
 from ntp_usg.core.algorithms.selection import SelectionSettings
 from ntp_usg.core.associations.client import AssociationSettings
 from ntp_usg.core.base.errors import ClockError
+from ntp_usg.core.base.samples import MessageLatency
 from ntp_usg.core.engine.settings import (
     ClockSettings,
     EngineSettings,
@@ -26,7 +28,11 @@ LEAST_SAVED_DEVIATION_PPM = 0.1
 
 
 def engine_settings(
-    settings: Settings, precision: int, saved: SavedState | None, leap_table: LeapTable | None
+    settings: Settings,
+    precision: int,
+    saved: SavedState | None,
+    leap_table: LeapTable | None,
+    saved_latencies: Mapping[str, Mapping[str, MessageLatency]],
 ) -> EngineSettings:
     """What the engine must know; `precision` is the measured exponent of the clock."""
     clocks = [options.source() for options in settings.drivers.values() if isinstance(options, DriverOptions)]
@@ -50,6 +56,7 @@ def engine_settings(
         leap_table=leap_table,
         leap_smear=settings.clock.leap_smear,
         saved_frequency=_saved_frequency(saved),
+        saved_latencies=saved_latencies,
     )
 
 

@@ -253,7 +253,8 @@ def _latency_gauges(sources: Iterable[SourceSnapshot]) -> Iterator[Metric]:
         family = GaugeMetricFamily(gauge.name, gauge.help, labels=["source", "part"])
         for source in sources:
             for part, latency in source.latencies.items():
-                family.add_metric([source.name, part], gauge.read(latency))
+                if (value := gauge.read(latency)) is not None:
+                    family.add_metric([source.name, part], value)
         if family.samples:
             yield family
 

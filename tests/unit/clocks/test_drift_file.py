@@ -1,7 +1,9 @@
 """The drift file: what is saved comes back, and nothing that stands there can do harm."""
 
 import contextlib
+import math
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,8 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ntp_usg.clocks.drift_file import MAXIMUM_BYTES, SavedState, load, save
+from ntp_usg.clocks.drift_file import (
+    MAXIMUM_BYTES,
+    MOST_PARTS,
+    SavedState,
+    keep_latencies,
+    load,
+    parse_latencies,
+    save,
+)
 from ntp_usg.core.base.errors import ClockError
+from ntp_usg.core.base.samples import MessageLatency
 
 STATE = SavedState(
     frequency_ppm=-12.345678901234,
@@ -30,6 +41,54 @@ def path(tmp_path):
 def test_what_was_saved_is_loaded(path, state):
     save(path, state)
     assert load(path) == state
+
+
+NOON = datetime(2026, 2, 16, 12, tzinfo=UTC)
+LATENCY = MessageLatency(median=0.08, spread=0.004, uncertainty=0.0005, count=600)
+
+
+def with_latencies(content: object) -> SavedState:
+    return SavedState.model_validate({"frequency_ppm": 1.0, "deviation_ppm": 0.1, "latencies": content})
+
+
+def test_latencies_that_were_saved_are_loaded(path):
+    kept = {"nmea /dev/ttyAMA0 9600 baud": keep_latencies({"RMC": LATENCY}, NOON)}
+    save(path, with_latencies({key: each.model_dump(mode="json") for key, each in kept.items()}))
+    state = load(path)
+    assert state is not None
+    assert parse_latencies(state) == kept
+
+
+def test_latencies_that_would_not_be_believed_are_not_kept():
+    wild = {"A": replace(LATENCY, median=7.0), "B": replace(LATENCY, spread=math.nan), "C" * 99: LATENCY}
+    assert keep_latencies(wild | {"RMC": LATENCY}, NOON).parts.keys() == {"RMC"}
+
+
+def test_more_parts_than_a_receiver_sends_are_not_kept():
+    assert len(keep_latencies({f"P{number}": LATENCY for number in range(99)}, NOON).parts) == MOST_PARTS
+
+
+PART = {"median": 0.08, "spread": 0.004, "uncertainty": 0.0005, "count": 600}
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ({"key": 1}, "key: "),
+        ({"key": {"measured_at": "noon", "parts": {}}}, "measured_at"),
+        ({"key": {"measured_at": "2026-02-16T12:00:00Z", "parts": {"RMC": {"median": 0.1}}}}, "Field required"),
+        ({"key": {"measured_at": "2026-02-16T12:00:00Z", "parts": {"RMC": PART | {"median": 99}}}}, "less than"),
+        ({"key": {"measured_at": "2026-02-16T12:00:00Z", "parts": {"RMC": PART | {"count": 0}}}}, "greater than"),
+        ({str(number): {"measured_at": NOON, "parts": {}} for number in range(99)}, "at most 8"),
+    ],
+)
+def test_latencies_that_make_no_sense_are_refused_with_the_reason_and_spoil_nothing_else(path, content, complaint):
+    save(path, with_latencies(content))
+    state = load(path)
+    assert state is not None
+    with pytest.raises(ClockError, match="receivers' latencies") as refusal:
+        parse_latencies(state)
+    assert complaint in str(refusal.value)
 
 
 def test_people_can_read_it(path):
