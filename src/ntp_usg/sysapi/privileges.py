@@ -17,7 +17,9 @@ CAPABILITIES = {
     "CAP_SETUID": 7,
     "CAP_SETPCAP": 8,
     "CAP_NET_BIND_SERVICE": 10,
+    "CAP_NET_ADMIN": 12,
     "CAP_SYS_TIME": 25,
+    "CAP_BPF": 39,
 }
 """Those that a time server may have a use for."""
 

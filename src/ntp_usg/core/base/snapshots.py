@@ -132,6 +132,16 @@ class SourceSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class FastPathSnapshot:
+    """Answering within the kernel, where that was asked for."""
+
+    interfaces: Mapping[str, str]
+    """How it works on each interface (`native`, `generic`, `offload`), or why it does not."""
+    answered: int
+    """Requests that user space has not seen; the verdicts of all responders count them as well."""
+
+
+@dataclass(frozen=True, slots=True)
 class SystemSnapshot:
     """Everything there is to see, published about once a second."""
 

@@ -1,0 +1,120 @@
+"""The program in the kernel as one thing: what it answers by, what it has counted, and where it is at work."""
+
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from ntp_usg.core.base.instants import HostNs, MonoNs
+from ntp_usg.core.base.snapshots import ServingState
+from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
+from ntp_usg.core.server.clients import ClientRecord
+from ntp_usg.core.server.policy import ServerPolicy
+from ntp_usg.net.xdp.endpoints import KEY, VALUE_BYTES
+from ntp_usg.net.xdp.rules import Rules
+from ntp_usg.net.xdp.state import STATE_BYTES, build_state
+from ntp_usg.sysapi.bpf import Link, Map, MapFlag, MapKind, XdpAction, XdpFlag
+from ntp_usg.sysapi.bpf_object import parse_object
+
+VERDICTS = (
+    Verdict(Outcome.ANSWERED, Reason.BASIC),
+    Verdict(Outcome.ANSWERED, Reason.RATE_KISS),
+    Verdict(Outcome.DROPPED, Reason.ACCESS_DENIED),
+    Verdict(Outcome.DROPPED, Reason.NOT_ALLOWED),
+    Verdict(Outcome.DROPPED, Reason.RATE_LIMITED),
+)
+"""`enum verdict` of answer.c."""
+
+OBJECT = Path(__file__).with_name("answer.o")
+
+_COUNTS = struct.Struct(f"={len(VERDICTS)}Q")
+_ANNOUNCED = struct.Struct("=Q")
+_SLOTS_AT = _ANNOUNCED.size
+_MOST_ENDPOINTS = 4096
+_FIRST = bytes(4)
+
+
+class FastPath:
+    """Answers under a policy, from the newest state, on all interfaces that it is attached to; usable without a daemon.
+
+    Unsynchronised until a state is published, and deaf until it is told its endpoints. `traffic_class` is that of the
+    answers; `card` the index of the interface whose card shall run the program itself. Raises OSError where the kernel
+    refuses a part, VerifierError where that is the program, ValueError at an impossible policy.
+    """
+
+    def __init__(self, policy: ServerPolicy, *, traffic_class: int = 0, card: int = 0, code: Path = OBJECT) -> None:
+        self._code = parse_object(code.read_bytes(), "xdp")
+        self._options = {"traffic_class": traffic_class, "card": card}
+        self._links: dict[str, Link] = {}
+        self._number = 0
+        with ExitStack() as parts:
+            self._endpoints = parts.enter_context(
+                closing(Map(MapKind.HASH, "endpoints", (KEY.size, VALUE_BYTES), _MOST_ENDPOINTS))
+            )
+            self._counters = parts.enter_context(closing(Map(MapKind.PER_CPU_ARRAY, "counters", (4, _COUNTS.size), 1)))
+            memory = parts.enter_context(
+                closing(Map(MapKind.ARRAY, "shared", (4, _SLOTS_AT + 2 * STATE_BYTES), 1, MapFlag.MAPPABLE))
+            )
+            self._memory = parts.enter_context(closing(memory.mapped()))
+            self._shared = {"endpoints": self._endpoints, "counters": self._counters, "shared": memory}
+            self.rules = Rules(self._code, policy, self._shared, **self._options)
+            self._parts = parts.pop_all()
+
+    def publish(self, state: ServingState, host: HostNs, now: MonoNs, tai_minus_host_ns: int) -> None:
+        """Answer by this state, for a few seconds from these readings of the clocks on; see `build_state`."""
+        self._number += 1
+        at = _SLOTS_AT + self._number % 2 * STATE_BYTES
+        self._memory[at : at + STATE_BYTES] = build_state(self._number, state, host, now, tai_minus_host_ns)
+        self._memory[:_SLOTS_AT] = _ANNOUNCED.pack(self._number)
+
+    def adopt(self, policy: ServerPolicy) -> None:
+        """Follow a policy from the next packet on: another program takes over. What goes wrong changes nothing."""
+        rules, former = Rules(self._code, policy, self._shared, **self._options), self.rules
+        for link in self._links.values():
+            link.replace(rules.program)
+        self.rules = rules
+        former.close()
+
+    def answer_at(self, endpoints: Mapping[bytes, bytes]) -> None:
+        """Answer what is sent to these, see `build_endpoints`, and nothing else."""
+        present = dict(self._endpoints.items())
+        for key in present.keys() - endpoints.keys():
+            del self._endpoints[key]
+        for key, mac in endpoints.items():
+            if present.get(key) != mac:
+                self._endpoints[key] = mac
+
+    def attach(self, name: str, interface: int, mode: XdpFlag) -> None:
+        """Work on the interface of this name and index; raises OSError where that is not possible in this mode."""
+        self.detach(name)
+        self._links[name] = Link(self.rules.program, interface, mode)
+
+    def detach(self, name: str) -> None:
+        """Leave an interface, if the program is on it."""
+        if link := self._links.pop(name, None):
+            link.close()
+
+    @property
+    def links(self) -> Mapping[str, Link]:
+        """Where the program works, by the interface's name."""
+        return self._links
+
+    def counters(self) -> dict[Verdict, int]:
+        """How many requests ended in each verdict; whatever is not among them was left to the network stack."""
+        each_cpu = _COUNTS.iter_unpack(self._counters[_FIRST])
+        return dict(zip(VERDICTS, map(sum, zip(*each_cpu, strict=True)), strict=True))
+
+    def client_records(self) -> Iterator[ClientRecord]:
+        """Whom the program has answered, or refused for asking too often, in no order."""
+        return self.rules.client_records()
+
+    def run(self, frame: bytes, interface: int = 1, repeat: int = 1) -> tuple[XdpAction, bytes, int]:
+        """Try the program on a frame, on no interface at all: see `sysapi.bpf.Program.run`."""
+        return self.rules.program.run(frame, interface, repeat)
+
+    def close(self) -> None:
+        """Leave all interfaces and forget everything."""
+        for name in list(self._links):
+            self.detach(name)
+        self.rules.close()
+        self._parts.close()

@@ -1,0 +1,68 @@
+"""One policy in the kernel: a program of its own, with the lists, the limits and the clients that belong to it."""
+
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
+
+from ntp_usg.core.base.instants import MonoNs
+from ntp_usg.core.server.access import unmapped
+from ntp_usg.core.server.clients import ClientRecord
+from ntp_usg.core.server.policy import ServerPolicy
+from ntp_usg.core.server.ratelimit import KISS_INTERVAL_NS, RateLimit
+from ntp_usg.net.xdp.access_list import build_access_list
+from ntp_usg.sysapi.bpf import Map, MapFlag, MapKind, Program
+from ntp_usg.sysapi.bpf_object import BpfObject
+
+CLIENT = struct.Struct("=QQQQ")
+"""`struct client` of answer.c: due, next_kiss, last_seen, hits."""
+
+_POLICY = struct.Struct("=QQQBBB5x")
+_ADDRESS_BYTES, _PREFIX_BYTES = 16, 20
+_LEAST_CLIENTS = 1024  # the kernel keeps some places free for each CPU
+_FIRST = bytes(4)
+_LICENCE = "Apache-2.0"
+
+
+class Rules:
+    """What FastPath exchanges as a whole when the policy changes; `shared` are the maps that stay.
+
+    Raises OSError where the kernel refuses a part, ValueError at an impossible policy.
+    """
+
+    def __init__(
+        self, code: BpfObject, policy: ServerPolicy, shared: Mapping[str, Map], *, traffic_class: int, card: int
+    ) -> None:
+        access_list, constants = build_access_list(policy), _constants(policy, traffic_class)
+        with ExitStack() as parts:
+            self.clients = parts.enter_context(
+                closing(Map(MapKind.LRU_HASH, "clients", (_ADDRESS_BYTES, CLIENT.size), _places(policy)))
+            )
+            access = parts.enter_context(
+                closing(Map(MapKind.LPM_TRIE, "access", (_PREFIX_BYTES, 1), len(access_list), MapFlag.NO_PREALLOCATION))
+            )
+            access.update_many(access_list)
+            fixed = parts.enter_context(
+                closing(Map(MapKind.ARRAY, "policy", (4, _POLICY.size), 1, MapFlag.READ_ONLY_FOR_PROGRAM))
+            )
+            fixed[_FIRST] = constants
+            fixed.freeze()
+            maps = {**shared, "clients": self.clients, "access": access, "policy": fixed}
+            self.program = parts.enter_context(closing(Program("ntp_usg", code.linked(maps), _LICENCE, card)))
+            self.close = parts.pop_all().close
+
+    def client_records(self) -> Iterator[ClientRecord]:
+        """Whom the program has answered, or refused for asking too often, in no order."""
+        for address, value in self.clients.items():
+            _, _, last_seen, hits = CLIENT.unpack(value)
+            yield ClientRecord(unmapped(address), hits, MonoNs(last_seen))
+
+
+def _places(policy: ServerPolicy) -> int:
+    return max(policy.max_clients, _LEAST_CLIENTS)
+
+
+def _constants(policy: ServerPolicy, traffic_class: int) -> bytes:
+    """`policy` of answer.c."""
+    limit = RateLimit(policy.packets_per_second, policy.burst_size)
+    switches = policy.rate_limit, policy.interleaved, traffic_class
+    return _POLICY.pack(limit.interval_ns, limit.tolerance_ns, KISS_INTERVAL_NS, *switches)

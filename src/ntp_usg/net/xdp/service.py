@@ -1,0 +1,172 @@
+"""Answering with a fast path in front: it takes the plain requests, and the service behind it all others."""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from ntp_usg.core.base.errors import NtpUsgError
+from ntp_usg.core.base.instants import HostNs, MonoNs, nearest_second
+from ntp_usg.core.base.snapshots import FastPathSnapshot, ServingState
+from ntp_usg.core.base.verdicts import Outcome
+from ntp_usg.core.server.clients import ClientRecord
+from ntp_usg.core.server.policy import ServerPolicy
+from ntp_usg.net.answering import AnsweringService
+from ntp_usg.net.xdp.attachment import Mode, attach, mode_of, open_fast_path
+from ntp_usg.net.xdp.endpoints import Listener, build_endpoints
+from ntp_usg.net.xdp.fast_path import FastPath
+from ntp_usg.sysapi.interfaces import read_interfaces
+from ntp_usg.sysapi.timex import read_clocks
+
+RENEW_INTERVAL = 1.0
+"""Seconds; the program stops answering when it has heard nothing for four."""
+LOOK_INTERVAL = 5.0
+"""How often it is looked which interfaces and addresses there are."""
+
+_log = logging.getLogger(__name__)
+
+
+async def start_xdp(
+    service: AnsweringService,
+    policy: ServerPolicy,
+    names: Sequence[str],
+    mode: Mode,
+    *,
+    listening: Sequence[Listener],
+    dscp: int = 0,
+) -> AnsweringService:
+    """Put a fast path on some interfaces in front of a service that serves the same sockets.
+
+    Where it cannot be had, `auto` mode says so in the log and goes on without; any other mode was asked for in so many
+    words, and raises NtpUsgError, the service being stopped then.
+    """
+    try:
+        card = _index(names[0]) if mode == "offload" else 0
+        path = open_fast_path(policy, traffic_class=dscp << 2, card=card)
+        return XdpService(service, path, names, mode, listening)
+    except NtpUsgError as error:
+        if mode != "auto":
+            await service.stop()
+            raise
+        _log.error("%s: every request goes through the network stack", error)
+        return service
+
+
+class XdpService:
+    """An AnsweringService around another; it owns both that and the fast path."""
+
+    def __init__(
+        self, behind: AnsweringService, path: FastPath, names: Sequence[str], mode: Mode, listening: Sequence[Listener]
+    ) -> None:
+        """Raises NtpUsgError where an interface cannot be used and the mode is not `auto`; all is as before then."""
+        self._behind = behind
+        self._path = path
+        self._mode = mode
+        self._listening = listening
+        self._state = ServingState()
+        self._clients = 0
+        self._interfaces = dict.fromkeys(names, "")
+        try:
+            self._look(strict=mode != "auto")
+        except BaseException:
+            path.close()
+            raise
+        self._keeper = asyncio.get_running_loop().create_task(self._keep())
+
+    def publish(self, state: ServingState) -> None:
+        self._state = state
+        self._behind.publish(state)
+        self._renew()
+
+    def adopt(self, policy: ServerPolicy) -> None:
+        self._behind.adopt(policy)
+        try:
+            self._path.adopt(policy)
+        except OSError as error:
+            # Lists that are no longer in force must not be followed: better slow than wrong.
+            _log.error("The fast path cannot follow the new policy and is taken off: %s", error)
+            for name in self._interfaces:
+                self._path.detach(name)
+                self._interfaces[name] = "the new policy could not be loaded"
+            self._keeper.cancel()
+
+    def counters(self) -> Mapping[str, int]:
+        here = {f"{each.outcome}/{each.reason}": number for each, number in self._path.counters().items()}
+        return Counter(self._behind.counters()) + Counter(here)
+
+    def clients(self) -> int:
+        return self._behind.clients() + self._clients
+
+    def client_records(self) -> Iterable[ClientRecord]:
+        known = {record.address: record for record in self._behind.client_records()}
+        for record in self._path.client_records():
+            if other := known.get(record.address):
+                last_seen = max(record.last_seen, other.last_seen)
+                record = ClientRecord(record.address, record.hits + other.hits, last_seen)  # noqa: PLW2901 - the sum
+            known[record.address] = record
+        return sorted(known.values(), key=lambda record: -record.last_seen)
+
+    def fast_path(self) -> FastPathSnapshot:
+        """What of all that is the fast path's."""
+        counts = self._path.counters().items()
+        answered = sum(number for verdict, number in counts if verdict.outcome is Outcome.ANSWERED)
+        return FastPathSnapshot(dict(self._interfaces), answered)
+
+    async def stop(self) -> None:
+        self._keeper.cancel()
+        await asyncio.wait({self._keeper})
+        self._path.close()
+        await self._behind.stop()
+
+    def _renew(self) -> None:
+        """Tell the program the time anew: it counts on by itself for a few seconds only."""
+        host, now = read_clocks()
+        tai_minus_host = nearest_second(time.clock_gettime_ns(time.CLOCK_TAI) - time.time_ns())
+        self._path.publish(self._state, HostNs(host), MonoNs(now), tai_minus_host)
+
+    async def _keep(self) -> None:
+        looked_at = time.monotonic()
+        while True:
+            await asyncio.sleep(RENEW_INTERVAL)
+            self._renew()
+            if time.monotonic() - looked_at >= LOOK_INTERVAL:
+                looked_at = time.monotonic()
+                try:
+                    self._look()
+                    self._clients = await asyncio.to_thread(len, self._path.rules.clients)
+                except OSError as error:  # netlink out of buffers, a policy adopted meanwhile: the next time
+                    _log.debug("The fast path could not be looked after: %s", error)
+
+    def _look(self, *, strict: bool = False) -> None:
+        """See which interfaces and addresses there are now, and be where we should be; what changes is logged.
+
+        With `strict` raises NtpUsgError instead.
+        """
+        interfaces = read_interfaces()
+        indexes = {each.name: each.index for each in interfaces.values()}
+        for name, said in self._interfaces.items():
+            try:
+                self._be_on(name, indexes.get(name))
+                says: str = mode_of(self._path, name)
+            except NtpUsgError as error:
+                if strict:
+                    raise
+                says = str(error)
+            if says != said:
+                level = logging.INFO if name in self._path.links else logging.ERROR
+                _log.log(level, "Fast path on %s: %s", name, says)
+                self._interfaces[name] = says
+        self._path.answer_at(build_endpoints(interfaces, list(self._interfaces), self._listening))
+
+    def _be_on(self, name: str, index: int | None) -> None:
+        link = self._path.links.get(name)
+        if index is None:
+            self._path.detach(name)
+            raise NtpUsgError(f"no interface {name} here")
+        if link is None or link.interface != index:
+            attach(self._path, name, index, self._mode)
+
+
+def _index(name: str) -> int:
+    return next((each.index for each in read_interfaces().values() if each.name == name), 0)
