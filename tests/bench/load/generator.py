@@ -9,6 +9,7 @@ import contextlib
 import json
 import random
 import socket
+import sys
 import time
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
@@ -254,20 +255,26 @@ def main() -> None:
     parser.add_argument("server", help="address:port")
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rate", type=float, help="requests a second; without it as many as are answered")
-    parser.add_argument("--requests", type=float, default=float("inf"), help="end after so many, where no rate is given")
+    parser.add_argument(
+        "--requests", type=float, default=float("inf"), help="end after so many, where no rate is given"
+    )
     parser.add_argument("--sockets", type=int, default=8)
     parser.add_argument("--window", type=int, default=32, help="requests under way on each socket")
     parser.add_argument("--clients", type=int, default=256, help="addresses that ask")
     parser.add_argument("--first-client", default="127.1.0.0", help="the first of them; all must be this machine's own")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--on-command", action="store_true", help="say `ready`, and begin when a line comes in")
     options = parser.parse_args()
     host, _, port = options.server.rpartition(":")
     clients = Clients(options.first_client, options.clients, options.seed)
-    where = host, int(port)
+    slots, number = (1 << 16, 1) if options.rate else (options.window, options.sockets)
+    requesters = [Requester((host, int(port)), slots) for _ in range(number)]
+    if options.on_command:
+        print("ready", flush=True)
+        sys.stdin.readline()
     if options.rate:
-        result = pace(Requester(where, 1 << 16), clients, options.rate, options.seconds)
+        result = pace(requesters[0], clients, options.rate, options.seconds)
     else:
-        requesters = [Requester(where, options.window) for _ in range(options.sockets)]
         result = saturate(requesters, clients, options.window, options.seconds, options.requests)
     print(json.dumps(result))
 
