@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from ntp_usg.core.base.instants import MonoNs
-from ntp_usg.core.base.snapshots import SystemSnapshot
+from ntp_usg.core.base.snapshots import FastPathSnapshot, SystemSnapshot
 
 
 @dataclass
@@ -18,6 +18,7 @@ class StillView:
     counted: Mapping[str, int] = field(
         default_factory=lambda: {"answered/basic": 1000, "dropped/rate_limited": 7, "handed_up/not_for_worker": 3}
     )
+    fast: FastPathSnapshot | None = None
 
     def now(self) -> MonoNs:
         return MonoNs(self.shown.serving.as_of + 1_000_000_000)
@@ -30,6 +31,9 @@ class StillView:
 
     def clients(self) -> int:
         return 42
+
+    def fast_path(self) -> FastPathSnapshot | None:
+        return self.fast
 
     def queries_per_second(self) -> float:
         return 12.5

@@ -52,6 +52,10 @@ def main(
         bool | None, typer.Option("--enable-interleaved", help="Answer RFC 9769 interleaved requests.")
     ] = None,
     max_clients: Annotated[int | None, typer.Option(metavar="N", help="Clients remembered at once.")] = None,
+    xdp: Annotated[
+        list[str] | None,
+        typer.Option(metavar="INTERFACE", help="Answer within the kernel there; may be given several times."),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help=f"Instead of {DEFAULT_PATH}, which may be missing.")
     ] = None,
@@ -70,6 +74,7 @@ def main(
         "server.stratum": stratum,
         "server.enable_interleaved": enable_interleaved,
         "server.max_clients": max_clients,
+        "server.xdp": xdp,
     }
     overrides = {key: value for key, value in flags.items() if value is not None}
     try:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ntp_usg.core.base.samples import FixQuality
-from ntp_usg.core.base.snapshots import Tally
+from ntp_usg.core.base.snapshots import FAST_PATH_MODES, Tally
 from ntp_usg.core.engine.trust import ENOUGH
 from ntp_usg.observe.units import format_interval
 
@@ -31,6 +31,7 @@ def status_table(status: Document) -> RenderableType:
         ),
         "",
         _queries(status["queries"]),
+        *([_fast_path(fast_path)] if (fast_path := status["queries"].get("fast_path")) else []),
     )
 
 
@@ -106,6 +107,13 @@ def _signal(source: Document) -> str:
     if source["pulse_rate_hz"] is not None:
         return f"{source['pulse_rate_hz']:.2f} Hz"
     return "-"
+
+
+def _fast_path(fast_path: Document) -> Text:
+    """Where requests are answered within the kernel, and why not where they should be."""
+    works = all(how in FAST_PATH_MODES for how in fast_path["interfaces"].values())
+    places = ", ".join(f"{name}: {how}" for name, how in fast_path["interfaces"].items())
+    return Text(f"XDP on {places}; {fast_path['answered']} answered there", style="" if works else "red")
 
 
 def _queries(queries: Document) -> Text:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from ntp_usg.core.base.addresses import (
     ListenAddress,
+    is_interface_name,
     numeric_address,
     parse_endpoint,
     parse_listen_address,
@@ -59,6 +60,13 @@ def listen_address(text: str) -> str:
     return str(parse_listen_address(text))
 
 
+def interface_name(text: str) -> str:
+    """A network interface such as `eth0`; whether there is one of that name is found out on use."""
+    if not is_interface_name(text):
+        raise ValueError(f"{shown(text)} is no name that a network interface can have")
+    return text
+
+
 def server_address(text: str) -> str:
     """The one spelling of a server to ask: `ntp.example.net`, `192.0.2.1:1123`, `[2001:db8::1]:1123`."""
     return str(parse_server_address(text))
@@ -98,9 +106,13 @@ def _one_or_several(value: Any) -> Any:  # noqa: ANN401 - input of any type, as 
 def _distinct(addresses: tuple[str, ...]) -> tuple[str, ...]:
     if not addresses:
         raise ValueError("must name at least one address")
-    if twice := [address for address, count in Counter(addresses).items() if count > 1]:
+    return _each_once(addresses)
+
+
+def _each_once(texts: tuple[str, ...]) -> tuple[str, ...]:
+    if twice := [text for text, count in Counter(texts).items() if count > 1]:
         raise ValueError(f"{shown(twice[0])} is there twice")
-    return addresses
+    return texts
 
 
 def _printable(text: str) -> str:
@@ -121,6 +133,14 @@ Seconds = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema({"typ
 ListenAddresses = Annotated[
     tuple[Annotated[str, AfterValidator(listen_address)], ...],
     AfterValidator(_distinct),
+    BeforeValidator(_one_or_several),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+"""One text or a list of them."""
+
+InterfaceNames = Annotated[
+    tuple[Annotated[str, AfterValidator(interface_name)], ...],
+    AfterValidator(_each_once),
     BeforeValidator(_one_or_several),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]

@@ -33,6 +33,8 @@ from ntp_usg.daemon.state import DaemonState
 from ntp_usg.net.answering import AnsweringService, start_service
 from ntp_usg.net.client import ClientEndpoints
 from ntp_usg.net.udp import open_socket_sets
+from ntp_usg.net.xdp.endpoints import listeners
+from ntp_usg.net.xdp.service import start_xdp
 from ntp_usg.observe.server import serve_tcp, serve_unix
 from ntp_usg.observe.web import build_app
 from ntp_usg.refclocks.driver import Driver, DriverOptions
@@ -100,10 +102,13 @@ class Daemon:
         server = self._settings.server
         in_process = only_select() or not server.workers
         sockets = open_socket_sets(server.listen_addr, 1 if in_process else server.workers, dscp=server.dscp)
-        policy = server_policy(self._settings)
-        return await start_service(
+        policy, listening = server_policy(self._settings), listeners(sockets[0])
+        service = await start_service(
             sockets, policy, in_process=in_process, user=server.user, on_request=self._on_request
         )
+        if not server.xdp or only_select():
+            return service
+        return await start_xdp(service, policy, server.xdp, server.xdp_mode, listening=listening, dscp=server.dscp)
 
     async def _start_http(self, parts: AsyncExitStack) -> None:
         """Open the doors for people; time is served even where one of them stays shut."""

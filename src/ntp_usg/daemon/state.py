@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from ntp_usg import __version__
 from ntp_usg.core.base.instants import MonoNs
-from ntp_usg.core.base.snapshots import SystemSnapshot
+from ntp_usg.core.base.snapshots import FastPathSnapshot, SystemSnapshot
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.core.engine.engine import Engine
 from ntp_usg.net.answering import AnsweringService
+from ntp_usg.net.xdp.service import XdpService
 from ntp_usg.observe.view import QueryMeter, count_queries
 
 
@@ -50,6 +51,9 @@ class DaemonState:
     def verdicts(self) -> Mapping[str, int]:
         answered = Counter({} if self._service is None else self._service.counters())
         return answered + self._decided_here
+
+    def fast_path(self) -> FastPathSnapshot | None:
+        return self._service.fast_path() if isinstance(self._service, XdpService) else None
 
     def clients(self) -> int:
         return 0 if self._service is None else self._service.clients()

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from ntp_usg.core.base.doubts import Doubt
 from ntp_usg.core.base.instants import seconds
 from ntp_usg.core.base.samples import MessageLatency
-from ntp_usg.core.base.snapshots import SourceSnapshot, SystemSnapshot
+from ntp_usg.core.base.snapshots import FAST_PATH_MODES, FastPathSnapshot, SourceSnapshot, SystemSnapshot
 from ntp_usg.observe.view import DaemonView
 
 Seen = TypeVar("Seen")
@@ -156,6 +156,14 @@ _DAEMON: tuple[_Gauge[DaemonView], ...] = (
 )
 
 
+_FAST_PATH = (
+    "ntp_usg_xdp",
+    "1 for each interface on which plain requests are answered within the kernel, 0 where that was asked for in vain.",
+)
+_FAST_ANSWERS = (
+    "ntp_usg_xdp_answers",
+    "Requests answered within the kernel; they are among ntp_usg_queries_total as well.",
+)
 _BUILD = ("ntp_usg_build", "What runs here.")
 _QUERIES = ("ntp_usg_queries", "Requests by how they ended.")
 _DOUBT = ("ntp_usg_source_doubt", "1 while there is a doubt of this kind about the source, 0 while there is none.")
@@ -189,6 +197,8 @@ def metric_families() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
     yield from ((gauge.name, "gauge", ("source",), gauge.help) for gauge in _SOURCES)
     yield _DOUBT[0], "gauge", ("source", "doubt"), _DOUBT[1]
     yield from ((gauge.name, "gauge", ("source", "part"), gauge.help) for gauge in _LATENCIES)
+    yield _FAST_PATH[0], "gauge", ("interface", "mode"), _FAST_PATH[1]
+    yield f"{_FAST_ANSWERS[0]}_total", "counter", (), _FAST_ANSWERS[1]
     yield f"{_QUERIES[0]}_total", "counter", ("outcome", "reason"), _QUERIES[1]
     yield f"{_SAMPLES[0]}_total", "counter", ("source", "outcome", "reason"), _SAMPLES[1]
 
@@ -212,6 +222,8 @@ class _ViewCollector(Collector):
         yield from _gauges(_SYSTEM, snapshot)
         yield from _gauges(_DAEMON, view)
         yield from _source_gauges(snapshot.sources)
+        if fast_path := view.fast_path():
+            yield from _fast_path(fast_path)
         yield _doubts(snapshot.sources)
         yield from _latency_gauges(snapshot.sources)
         yield _verdicts(*_QUERIES, [], [([], view.verdicts())])
@@ -257,6 +269,15 @@ def _latency_gauges(sources: Iterable[SourceSnapshot]) -> Iterator[Metric]:
                     family.add_metric([source.name, part], value)
         if family.samples:
             yield family
+
+
+def _fast_path(seen: FastPathSnapshot) -> Iterator[Metric]:
+    family = GaugeMetricFamily(*_FAST_PATH, labels=["interface", "mode"])
+    for interface, mode in seen.interfaces.items():
+        works = mode in FAST_PATH_MODES
+        family.add_metric([interface, mode if works else "none"], works)
+    yield family
+    yield CounterMetricFamily(*_FAST_ANSWERS, seen.answered)
 
 
 def _verdicts(

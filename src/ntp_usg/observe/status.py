@@ -29,6 +29,7 @@ def describe_status(view: DaemonView) -> dict[str, Json]:
             "per_second": view.queries_per_second(),
             "clients": view.clients(),
             "verdicts": plain(verdicts),
+            "fast_path": plain(view.fast_path()),
         },
     }
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from ntp_usg.core.base.instants import MonoNs, seconds
-from ntp_usg.core.base.snapshots import SystemSnapshot
+from ntp_usg.core.base.snapshots import FastPathSnapshot, SystemSnapshot
 from ntp_usg.core.base.verdicts import Outcome
 
 
@@ -33,6 +33,9 @@ class DaemonView(Protocol):
 
     def clients(self) -> int:
         """How many clients the table holds."""
+
+    def fast_path(self) -> FastPathSnapshot | None:
+        """Answering within the kernel; None where nobody asked for it."""
 
     def queries_per_second(self) -> float:
         """From a QueryMeter that is fed about once a second."""

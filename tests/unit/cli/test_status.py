@@ -20,7 +20,7 @@ from ntp_usg.config.models import ServerSettings
 from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.instants import MonoNs
 from ntp_usg.core.base.samples import Fix, FixQuality
-from ntp_usg.core.base.snapshots import ServingState, SyncPhase, SystemSnapshot, Tally
+from ntp_usg.core.base.snapshots import FastPathSnapshot, ServingState, SyncPhase, SystemSnapshot, Tally
 from ntp_usg.observe.server import serve_unix
 from ntp_usg.observe.status import describe_status
 from ntp_usg.observe.view import DaemonView
@@ -100,6 +100,11 @@ def test_the_table_shows_system_sources_and_queries(view: DaemonView):
         "",
         "12.5 requests/s from 42 clients; in all: 1000 answered, 7 dropped, 3 handed up",
     ]
+
+
+def test_the_table_shows_where_requests_are_answered_within_the_kernel(view: DaemonView):
+    view.fast = FastPathSnapshot({"eth0": "native", "eth1": "no interface eth1 here"}, 900)  # type: ignore[attr-defined]
+    assert rendered(view)[-1] == "XDP on eth0: native, eth1: no interface eth1 here; 900 answered there"
 
 
 def test_what_is_not_known_is_a_dash_and_the_reason_is_there(view_of: ViewOf, lost_snapshot: SystemSnapshot):

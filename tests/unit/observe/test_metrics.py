@@ -4,7 +4,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ntp_usg.core.base.doubts import Doubt, Trouble
-from ntp_usg.core.base.snapshots import ServingState, SyncPhase
+from ntp_usg.core.base.snapshots import FastPathSnapshot, ServingState, SyncPhase
 from ntp_usg.observe.metrics import metric_families, render_metrics
 from ntp_usg.observe.view import DaemonView
 
@@ -85,7 +85,17 @@ def test_an_unsynchronised_daemon_without_sources_has_metrics_too(view: DaemonVi
     assert (found["ntp_usg_synchronised",], found["ntp_usg_stratum",]) == (0, 16)
 
 
+def test_answering_within_the_kernel_has_metrics_where_it_was_asked_for(view: DaemonView):
+    assert ("ntp_usg_xdp_answers_total",) not in samples(view)
+    view.fast = FastPathSnapshot({"eth0": "native", "eth1": "no interface eth1 here"}, 900)  # type: ignore[attr-defined]
+    found = samples(view)
+    assert found["ntp_usg_xdp", "eth0", "native"] == 1
+    assert found["ntp_usg_xdp", "eth1", "none"] == 0
+    assert found["ntp_usg_xdp_answers_total",] == 900
+
+
 def test_the_reference_knows_every_metric_with_its_type_labels_and_help(view: DaemonView):
+    view.fast = FastPathSnapshot({"eth0": "native"}, 900)  # type: ignore[attr-defined]
     known = {name: (kind, labels, text) for name, kind, labels, text in metric_families()}
     for family in text_string_to_metric_families(render_metrics(view).decode()):
         for sample in family.samples:

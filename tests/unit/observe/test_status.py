@@ -6,7 +6,7 @@ import pytest
 
 from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.samples import FixQuality, Position
-from ntp_usg.core.base.snapshots import ServingState, SyncPhase
+from ntp_usg.core.base.snapshots import FastPathSnapshot, ServingState, SyncPhase
 from ntp_usg.observe.status import describe_status, plain
 from ntp_usg.observe.view import DaemonView
 
@@ -22,6 +22,7 @@ def test_the_document_holds_everything_there_is_to_see(view: DaemonView):
         "per_second": 12.5,
         "clients": 42,
         "verdicts": {"answered/basic": 1000, "dropped/rate_limited": 7, "handed_up/not_for_worker": 3},
+        "fast_path": None,
     }
     assert status["system"] == {
         "phase": "synchronised",
@@ -74,6 +75,7 @@ def test_the_document_holds_everything_there_is_to_see(view: DaemonView):
         "pulse_rate_hz": None,
         "message_latency": 0.125,
         "latency_origin": "pulses",
+        "timed_part": "RMC",
         "latencies": {"RMC": {"median": 0.125, "spread": 0.004, "uncertainty": 0.0005, "count": 600}},
         "verdicts": {"accepted/used": 100, "rejected/bad_checksum": 3, "rejected/stale": 2},
         "trust": 1.0,
@@ -107,3 +109,13 @@ def test_a_daemon_that_knows_nothing_yet_still_has_a_document(view: DaemonView):
 )
 def test_values_become_types_of_json(value: object, expected: object):
     assert plain(value) == expected
+
+
+def test_the_document_says_where_requests_are_answered_within_the_kernel(view: DaemonView):
+    view.fast = FastPathSnapshot({"eth0": "native", "eth1": "no interface eth1 here"}, 900)  # type: ignore[attr-defined]
+    queries = describe_status(view)["queries"]
+    assert isinstance(queries, dict)
+    assert queries["fast_path"] == {
+        "interfaces": {"eth0": "native", "eth1": "no interface eth1 here"},
+        "answered": 900,
+    }

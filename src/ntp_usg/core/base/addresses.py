@@ -61,12 +61,17 @@ def parse_listen_address(text: str) -> ListenAddress:
     host, port = parse_endpoint(text, NTP_PORT)
     if address := numeric_address(host):
         return ListenAddress(address, None, port)
-    if _INTERFACE.fullmatch(host):
+    if is_interface_name(host):
         return ListenAddress(None, host, port)
     raise ValueError(
         f'"{host}" is neither an IP address nor an interface name (host names are not looked up);'
         ' write it like "0.0.0.0:123", "[::]:123" or "eth0:123"'
     )
+
+
+def is_interface_name(text: str) -> bool:
+    """Whether a network interface can be called so: up to 15 letters, digits, dashes, and dots for VLANs."""
+    return _INTERFACE.fullmatch(text) is not None
 
 
 def parse_endpoint(text: str, default_port: int) -> tuple[str, int]:

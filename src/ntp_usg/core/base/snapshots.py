@@ -121,8 +121,10 @@ class SourceSnapshot:
     """How long after its second a message arrives, where that is known; it is taken off."""
     latency_origin: LatencyOrigin = LatencyOrigin.UNKNOWN
     """Where that is known from: pulses that showed it in this run, the configuration, or an earlier run."""
+    timed_part: str = ""
+    """The part of its bursts whose arrival counts; empty where its driver tells of no parts."""
     latencies: Mapping[str, MessageLatency] = field(default_factory=dict)
-    """The same of each part of a burst that pulses have shown, the soonest first."""
+    """How late each part of a burst comes, as pulses have shown in this run; the soonest first."""
     verdicts: Mapping[str, int] = field(default_factory=dict)
     """Counts by `outcome/reason`."""
     trust: float = 1.0
@@ -131,12 +133,16 @@ class SourceSnapshot:
     """All that speaks against the source at present."""
 
 
+FAST_PATH_MODES = ("native", "generic", "offload")
+"""In the network driver, just behind it, or on the card."""
+
+
 @dataclass(frozen=True, slots=True)
 class FastPathSnapshot:
     """Answering within the kernel, where that was asked for."""
 
     interfaces: Mapping[str, str]
-    """How it works on each interface (`native`, `generic`, `offload`), or why it does not."""
+    """How it works on each interface, in FAST_PATH_MODES, or why it does not."""
     answered: int
     """Requests that user space has not seen; the verdicts of all responders count them as well."""
 
