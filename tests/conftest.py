@@ -76,6 +76,7 @@ def locked_snapshot() -> SystemSnapshot:
         fix=Fix(FixQuality.GPS, satellites_used=8, satellites_in_view=12, hdop=0.9),
         message_latency=0.125,
         latency_origin=LatencyOrigin.PULSES,
+        timed_part="RMC",
         latencies={"RMC": MessageLatency(0.125, spread=0.004, uncertainty=0.0005, count=600)},
         verdicts={"accepted/used": 100, "rejected/bad_checksum": 3, "rejected/stale": 2},
     )

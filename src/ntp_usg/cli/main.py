@@ -7,6 +7,7 @@ import typer
 from ntp_usg import __version__
 from ntp_usg.cli.demo import demo
 from ntp_usg.cli.explain import explain
+from ntp_usg.cli.gps_calibrate import calibrate
 from ntp_usg.cli.gps_monitor import monitor
 from ntp_usg.cli.gps_recording import record, replay
 from ntp_usg.cli.pps import pps_test
@@ -18,6 +19,7 @@ EPILOG = """
 Examples:\n
   ntp_usg demo\n
   ntp_usg explain 'PPS(0)'\n
+  ntp_usg gps calibrate /dev/ttyAMA0 --pps /dev/pps0\n
   ntp_usg gps monitor /dev/ttyAMA0\n
   ntp_usg pps test /dev/pps0\n
   ntp_usg query 127.0.0.1:11123 [::1]:11123\n
@@ -56,6 +58,7 @@ pps = typer.Typer(no_args_is_help=True)
 pps.command("test")(pps_test)
 
 gps = typer.Typer(no_args_is_help=True)
+gps.command()(calibrate)
 gps.command()(monitor)
 gps.command()(record)
 gps.command()(replay)

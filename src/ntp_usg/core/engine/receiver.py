@@ -205,6 +205,7 @@ class Receiver(Source):
             fix=self._fix,
             message_latency=self.latency if self._lateness.origin else None,
             latency_origin=self._lateness.origin,
+            timed_part=self._timed_part or "",
             latencies=self.latencies,
         )
 

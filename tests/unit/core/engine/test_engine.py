@@ -12,7 +12,7 @@ from ntp_usg.core.base.actions import Action, HostClockMoved, Note, Publish, Ste
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.samples import DeviceStatus, Fix, FixQuality, Measurement, Pulse, PulseCorrection, TimeMessage
-from ntp_usg.core.base.snapshots import Leap, SyncPhase, SystemSnapshot, Tally
+from ntp_usg.core.base.snapshots import LatencyOrigin, Leap, SyncPhase, SystemSnapshot, Tally
 from ntp_usg.core.engine.engine import Engine
 from ntp_usg.core.engine.settings import ClockSettings, EngineSettings, PulseSettings, ReceiverSettings
 
@@ -258,6 +258,19 @@ def test_when_the_holdover_budget_is_spent_messages_take_over_with_the_latency_t
     assert bench.steps == 1
     promised = snapshot.serving.root_dispersion_at(bench.clock.read()[1])
     assert abs(bench.error()) < promised < 0.1
+
+
+def test_after_a_restart_without_pulses_messages_are_as_good_as_pulses_showed_before():
+    before = Bench()
+    before.run(120)
+    learned = before.engine.learned()
+    assert learned is not None
+    bench = Bench(settings=EngineSettings(receivers=(GPS,), saved_latencies=learned.latencies), seed=2)
+    snapshot = bench.run(60)
+    assert bench.noted("GPS_NMEA(0): as pulses showed before, comes 0.12")
+    assert bench.source("GPS_NMEA(0)").latency_origin is LatencyOrigin.SAVED
+    promised = snapshot.serving.root_dispersion_at(bench.clock.read()[1])
+    assert abs(bench.error()) < 5e-3 < promised < 0.03
 
 
 def test_loss_of_everything_becomes_holdover_then_unsynchronised_when_the_budget_is_spent():
