@@ -32,7 +32,7 @@ TABLE = 100_000
 """Clients that are remembered: our default; in the sweep of sizes twice the greatest size."""
 FORGETFUL = {"openntpd"}
 """These keep no table of clients."""
-IN_FLIGHT = ["--sockets", "8", "--window", "16"]
+IN_FLIGHT = ["--sockets", "4", "--window", "64"]
 WARM_UP = 0.2
 STAGE = "NTP_USG_BENCH_STAGE"
 

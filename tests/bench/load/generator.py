@@ -33,7 +33,9 @@ LINGER_NS = 50_000_000
 """How long answers may still come after the last request."""
 UNIX_EPOCH = 2_208_988_800
 SLOT = np.uint64(0xFFFFFFFF)
-"""The part of a token that says whose it is; the other is random."""
+"""The part of a token that says whose it is; the other is random. A token is a transmit field as it lies in memory."""
+ORIGIN, RECEIVE, TRANSMIT = 3, 4, 5
+"""Which of the header's six 64-bit words."""
 
 
 class Questions(DatagramBatch):
@@ -42,7 +44,7 @@ class Questions(DatagramBatch):
     def __init__(self, endpoint: socket.socket, server: tuple[str, int]) -> None:
         super().__init__(endpoint, BATCH, HEAD)
         self.heads[:, 0] = 0o43  # version 4, client
-        self._tokens = self.heads.view(np.uint64)[:, 5]
+        self._tokens = self.heads.view(np.uint64)[:, TRANSMIT]
         address = socket.inet_aton(server[0])
         name = socket.AF_INET.to_bytes(2, "little") + server[1].to_bytes(2, "big") + address
         self._names[:, : len(name)] = np.frombuffer(name, np.uint8)
@@ -58,7 +60,7 @@ class Questions(DatagramBatch):
     def send(self, tokens: Words, sources: Words) -> int:
         """How many the kernel took."""
         count = len(tokens)
-        self._tokens[:count] = tokens.byteswap()
+        self._tokens[:count] = tokens
         self._sources[:count] = sources.astype(np.uint32).byteswap()
         return count - len(self.answer_many(self._rows[:count]))
 
@@ -103,62 +105,66 @@ class Requester:
 
 @dataclass
 class Findings:
-    """What came back. Times in nanoseconds."""
+    """What came back. Only what the next requests depend on is done at once, the rest by `summary`: it takes time."""
 
     sent: int = 0
     answered: int = 0
     late: int = 0
     """Right, but after it was given up."""
     invalid: int = 0
-    unsynchronised: int = 0
-    """Of those answered: leap indicator 3, or a kiss-o'-death."""
     lost: int = 0
     idle_ns: int = 0
     """How long there was nothing to do but to wait for the server."""
-    response: list[Integers] = field(default_factory=list)
-    arrival: list[Integers] = field(default_factory=list)
-    """T2 minus the time just before the request was sent."""
-    age: list[Integers] = field(default_factory=list)
-    """When the answer came minus T3."""
+    _kept: list[tuple[Words, NDArray[np.uint32], Integers, Integers]] = field(default_factory=list)
+    """Headers, lengths, when they came, when their requests left."""
 
     def take(self, requester: Requester, count: int) -> Integers:
-        """Check `count` answers; the slots of those that are right."""
-        heads, stamps = requester.answers.heads[:count], requester.answers.stamps[:count]
-        words = heads.view(np.uint64).byteswap()
-        tokens, received, transmitted = words[:, 3], words[:, 4], words[:, 5]
+        """Take `count` answers; the slots whose requests they answer."""
+        words = requester.answers.heads[:count].view(np.uint64).copy()
+        tokens = words[:, ORIGIN]
         slots = (tokens & SLOT).view(np.int64)
-        proper = (requester.answers.lengths[:count] == HEAD) & (heads[:, 0] & 0o77 == 0o44)
-        proper &= (slots < requester.slots) & (tokens != 0) & (received <= transmitted)
-        slots = np.where(proper, slots, 0)
-        right = proper & (requester.tokens[slots] == tokens)
-        good = slots[right]
-        self.answered += len(good)
-        if len(good) < count:
-            late = int(np.count_nonzero(proper & ~right & (requester.given_up[slots] == tokens)))
+        slots[slots >= requester.slots] = 0
+        ours = (requester.tokens[slots] == tokens) & (tokens != 0)
+        if np.count_nonzero(ours) < count:
+            late = int(np.count_nonzero(~ours & (requester.given_up[slots] == tokens) & (tokens != 0)))
             self.late += late
-            self.invalid += count - len(good) - late
-        self.unsynchronised += int(np.count_nonzero((heads[right, 0] >> 6 == 3) | (heads[right, 1] == 0)))
-        sent, arrived = requester.sent_at[good], stamps[right]
-        self.response.append(arrived - sent)
-        self.arrival.append(to_unix(received[right]) - sent)
-        self.age.append(arrived - to_unix(transmitted[right]))
-        requester.tokens[good] = 0
-        return good
+            self.invalid += count - len(slots[ours]) - late
+            words, slots = words[ours], slots[ours]
+        requester.tokens[slots] = 0
+        lengths, stamps = requester.answers.lengths[:count][ours], requester.answers.stamps[:count][ours]
+        self._kept.append((words, lengths, stamps, requester.sent_at[slots]))
+        self.answered += len(slots)
+        return slots
 
     def summary(self, nanoseconds: int) -> dict[str, object]:
-        """For JSON: counts, rate, and percentiles in microseconds."""
-        counts = ("sent", "answered", "late", "invalid", "unsynchronised", "lost")
+        """For JSON: counts, and percentiles in microseconds.
+
+        response: from just before the request to the answer's stamp; arrival: to T2; age: from T3 to that stamp.
+        """
+        empty = np.zeros((0, 6), np.uint64), np.zeros(0, np.uint32), np.zeros(0, np.int64), np.zeros(0, np.int64)
+        words, lengths, arrived, sent = map(np.concatenate, zip(empty, *self._kept, strict=True))
+        octets = words.view(np.uint8)
+        received, transmitted = words[:, RECEIVE].byteswap(), words[:, TRANSMIT].byteswap()
+        proper = (lengths == HEAD) & (octets[:, 0] & 0o77 == 0o44) & (received <= transmitted)
+        invalid = int(np.count_nonzero(~proper))
+        arrived, sent = arrived[proper], sent[proper]
         return {
             "seconds": nanoseconds / 1e9,
             "busy": 1 - self.idle_ns / nanoseconds,
-            **{name: getattr(self, name) for name in counts},
-            **{name: percentiles(getattr(self, name)) for name in ("response", "arrival", "age")},
+            "sent": self.sent,
+            "answered": self.answered - invalid,
+            "late": self.late,
+            "invalid": self.invalid + invalid,
+            "lost": self.lost,
+            "unsynchronised": int(np.count_nonzero((octets[proper, 0] >> 6 == 3) | (octets[proper, 1] == 0))),
+            "response": percentiles(arrived - sent),
+            "arrival": percentiles(to_unix(received[proper]) - sent),
+            "age": percentiles(arrived - to_unix(transmitted[proper])),
         }
 
 
-def percentiles(parts: list[Integers]) -> dict[str, float]:
+def percentiles(values: Integers) -> dict[str, float]:
     """In microseconds."""
-    values = np.concatenate([*parts, np.zeros(0, np.int64)])
     if not len(values):
         return {}
     return {f"p{part}": float(np.percentile(values, part)) / 1e3 for part in (1, 50, 99)}
@@ -187,7 +193,7 @@ class Clients:
 
 def saturate(
     requesters: list[Requester], clients: Clients, window: int, seconds: float, requests: float
-) -> dict[str, object]:
+) -> tuple[Findings, int]:
     """Keep `window` requests under way on each socket, until so much time is over or so many requests are sent."""
     findings = Findings()
     waiting = [np.arange(window) for _ in requesters]
@@ -212,10 +218,10 @@ def saturate(
             waiting = [np.flatnonzero(requester.tokens) for requester in requesters]
             findings.lost += sum(map(len, waiting))
     linger(requesters, findings)
-    return findings.summary(now - started)
+    return findings, now - started
 
 
-def pace(requester: Requester, clients: Clients, rate: float, seconds: float) -> dict[str, object]:
+def pace(requester: Requester, clients: Clients, rate: float, seconds: float) -> tuple[Findings, int]:
     """Ask `rate` times a second at random moments, whatever comes back."""
     findings = Findings()
     gaps = random.Random(1)
@@ -237,7 +243,7 @@ def pace(requester: Requester, clients: Clients, rate: float, seconds: float) ->
             findings.idle_ns += now - before
     linger([requester], findings)
     findings.lost = findings.sent - findings.answered - findings.late
-    return findings.summary(now - started)
+    return findings, now - started
 
 
 def linger(requesters: list[Requester], findings: Findings) -> None:
@@ -263,7 +269,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=256, help="addresses that ask")
     parser.add_argument("--first-client", default="127.1.0.0", help="the first of them; all must be this machine's own")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--on-command", action="store_true", help="say `ready`, and begin when a line comes in")
+    parser.add_argument("--on-command", action="store_true", help="say `ready`, begin when a line comes in, say `done`")
     options = parser.parse_args()
     host, _, port = options.server.rpartition(":")
     clients = Clients(options.first_client, options.clients, options.seed)
@@ -273,10 +279,12 @@ def main() -> None:
         print("ready", flush=True)
         sys.stdin.readline()
     if options.rate:
-        result = pace(requesters[0], clients, options.rate, options.seconds)
+        findings, elapsed = pace(requesters[0], clients, options.rate, options.seconds)
     else:
-        result = saturate(requesters, clients, options.window, options.seconds, options.requests)
-    print(json.dumps(result))
+        findings, elapsed = saturate(requesters, clients, options.window, options.seconds, options.requests)
+    if options.on_command:
+        print("done", flush=True)
+    print(json.dumps(findings.summary(elapsed)))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.bench.load.processes import Meter, kernel_threads, memory, wait_until_quiet
+from tests.bench.load.processes import Meter, kernel_threads, memory, prefer, wait_until_quiet
 from tests.bench.load.servers import ADDRESS, PORT, Running
 
 OTHERS = 0.08
@@ -82,11 +82,14 @@ def measure(
 def _measure_once(
     mode: str, server: Running, number: int, arguments: Sequence[str], core: int, way: Way
 ) -> Measurement:
-    command = [*way.enter, "taskset", "--cpu-list", str(core), "nice", "-n", "-15"]
+    command = [*way.enter, "taskset", "--cpu-list", str(core)]
     command += [sys.executable, "-m", "tests.bench.load.generator", f"{way.address}:{PORT}", "--on-command"]
     command += ["--first-client", way.first_client, *arguments]
     processes = server.processes
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as generator:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as generator:
+        prefer(generator.pid)
         assert generator.stdin is not None
         assert generator.stdout is not None
         if generator.stdout.readline() != "ready\n":
@@ -95,8 +98,9 @@ def _measure_once(
         meter = Meter([*processes, *way.threads, *others_of_ours])
         generator.stdin.write("\n")
         generator.stdin.flush()
-        load = json.loads(generator.stdout.readline())
+        generator.stdout.readline()
         usage = meter.read()
+        load = json.loads(generator.stdout.readline())
     used = usage.by_process
     in_threads = sum(used[each] for each in way.threads)
     total = sum(used[each] for each in processes) + in_threads

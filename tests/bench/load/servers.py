@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.bench.load.processes import tree
+from tests.bench.load.processes import prefer, tree
 
 PEERS = Path(__file__).parents[3] / ".peers"
 READY_SECONDS = 20.0
@@ -172,7 +172,7 @@ def running(name: str, setting: Setting, core: int) -> Iterator[Running]:
     program = SERVERS[name](setting)
     log = setting.folder / "log"
     without_clock = ["setpriv", "--bounding-set", "-sys_time"] if os.geteuid() == 0 else []
-    command = ["taskset", "--cpu-list", str(core), "nice", "-n", "-15", *without_clock, *program.command]
+    command = ["taskset", "--cpu-list", str(core), *without_clock, *program.command]
     if shutil.which(command[-len(program.command)]) is None:
         raise UnavailableError(f"{program.command[0]} is not there")
     with log.open("wb") as output:
@@ -182,7 +182,9 @@ def running(name: str, setting: Setting, core: int) -> Iterator[Running]:
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, **program.environment},
+            start_new_session=True,
         )
+    prefer(process.pid)
     server = Running(name, process, log)
     try:
         server.wait(synchronised=program.synchronised)
