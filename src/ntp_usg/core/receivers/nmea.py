@@ -30,6 +30,8 @@ class _Burst:
 
     height_m: float
     """As the bursts before told it: not every sentence with a position has one."""
+    torn: bool = False
+    """Whether it may have begun before the line was opened."""
     received_at: HostNs | None = None
     stamped_by: str = ""
     arrivals: dict[str, HostNs] = field(default_factory=dict)
@@ -122,6 +124,7 @@ class NmeaAssembler:
         self._rollover = Rollover(earliest)
         self._burst: _Burst | None = None
         self._heard_at = MonoNs(0)
+        self._torn = False
         self._last_second = 0
         self._height_m = 0.0
         self._antenna: Trouble | None = None
@@ -130,14 +133,16 @@ class NmeaAssembler:
     def deadline(self) -> MonoNs | None:
         return MonoNs(self._heard_at + BURST_SILENCE_NS) if self._burst else None
 
-    def opened(self, now: MonoNs) -> list[Event]:  # noqa: ARG002 - it only listens
-        """The line is open."""
+    def opened(self, now: MonoNs) -> list[Event]:
+        """The line is open: what comes before a silence may be the rest of a burst, whose first byte nobody heard."""
+        self._heard_at, self._torn = now, True
         return []
 
     def feed(self, data: bytes, received_at: HostNs, now: MonoNs) -> list[Event]:
         """What these bytes bring to light; `received_at` stamps them, `now` measures the silence before them."""
-        deadline = self.deadline()
-        events = self.flush() if deadline is not None and now >= deadline else []
+        silence = now - self._heard_at >= BURST_SILENCE_NS
+        events = self.flush() if silence else []
+        self._torn = self._torn and not silence
         self._heard_at = now
         for frame in self._framer.feed(data, received_at):
             events += self._receive(frame)
@@ -148,6 +153,7 @@ class NmeaAssembler:
         burst, self._burst = self._burst, None
         if burst is None:
             return []
+        self._torn = False
         fix = burst.whole_fix()
         if fix.position:
             self._height_m = fix.position.height_m
@@ -160,6 +166,8 @@ class NmeaAssembler:
             return [] if burst.fix is None and burst.valid is None else [fix]
         if isinstance(instant, Reason):
             return [_rejected(instant)]
+        if burst.torn:
+            return [_rejected(Reason.STALE)]
         if fix.quality.rank:  # before its first fix a receiver counts on from any date it was made with
             instant = self._rollover.unroll(instant)
         if instant < build_floor():
@@ -189,7 +197,7 @@ class NmeaAssembler:
             return [_rejected(Reason.IMPLAUSIBLE)]
         names = not self._sentences or sentence.name in self._sentences
         events = self.flush() if names and self._burst and self._burst.names_another_second(sentence) else []
-        self._burst = self._burst or _Burst(self._height_m)
+        self._burst = self._burst or _Burst(self._height_m, self._torn)
         if names:
             self._burst.stamp(sentence, frame.started_at)
         self._burst.absorb(sentence, frame.started_at)

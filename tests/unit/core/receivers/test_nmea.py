@@ -113,6 +113,29 @@ def test_the_stamp_is_of_the_bursts_first_byte_whatever_sentence_it_begins():
     assert message.received_at == 1
 
 
+def test_a_burst_whose_first_byte_nobody_heard_is_stamped_by_none_of_its_others():
+    assembler = NmeaAssembler()
+    assembler.opened(MonoNs(0))
+    assert assembler.feed(build_sentence(GGA) + build_sentence(ZDA), HostNs(5), MonoNs(BURST_SILENCE_NS - 1)) == []
+    assert assembler.flush() == [rejected(Reason.STALE)]
+    message_of(RMC.replace("123000", "123001"), assembler=assembler)
+
+
+def test_a_line_without_a_pause_loses_its_first_burst_only():
+    assembler = NmeaAssembler()
+    assembler.opened(MonoNs(0))
+    first, *others = assemble(*(RMC.replace("123000", f"12300{number}") for number in range(4)), assembler=assembler)
+    assert first == rejected(Reason.STALE)
+    assert [event.second % (60 * SECOND) // SECOND for event in others if isinstance(event, TimeMessage)] == [1, 2, 3]
+
+
+def test_the_first_burst_after_a_silence_is_whole():
+    assembler = NmeaAssembler()
+    assembler.opened(MonoNs(0))
+    assembler.feed(build_sentence(RMC), HostNs(5), MonoNs(BURST_SILENCE_NS))
+    assert isinstance(assembler.flush()[0], TimeMessage)
+
+
 def test_several_fixes_a_second_make_one_message_of_the_first():
     bodies = [body.replace("123000.00", f"123000.{tenths}0") for tenths in (0, 2, 4, 6, 8) for body in (RMC, GGA)]
     message = message_of(*bodies)
