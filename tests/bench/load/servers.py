@@ -66,8 +66,8 @@ max_clients = {setting.clients}
 {xdp}
 [clock]
 drift_file = ""
-[simulated]
-pretend = true
+[local]
+stratum = 1
 [rate_limit]
 packets_per_second = 1000000
 burst_size = 1000000
