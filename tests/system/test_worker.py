@@ -348,7 +348,7 @@ def test_several_workers_share_the_clients_by_address(run):
             first_counts = [worker_of(service, number).counters.as_dict() for number in range(3)]
             assert all(first_counts)  # everybody has something to do
             await until(lambda: service.clients() == 31)  # and nobody is known to two of them
-            records = list(service.client_records())
+            records = [record for table in service.client_tables() for record in table.records()]
             assert len(records) == 31
             assert sum(record.hits for record in records) == 61
 

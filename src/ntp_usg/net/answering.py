@@ -5,13 +5,13 @@ import os
 import pwd
 import secrets
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
 from ntp_usg.core.base.errors import NtpUsgError
 from ntp_usg.core.base.snapshots import ServingState
-from ntp_usg.core.server.clients import ClientRecord, ClientTable
+from ntp_usg.core.server.clients import Clients, ClientTable
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.core.server.responder import Responder
 from ntp_usg.net.counters import VerdictCounters
@@ -37,8 +37,8 @@ class AnsweringService(Protocol):
     def clients(self) -> int:
         """How many clients are remembered."""
 
-    def client_records(self) -> Iterable[ClientRecord]:
-        """Who they are, the latest first."""
+    def client_tables(self) -> Sequence[Clients]:
+        """Who they are, nobody in two tables, for `list_clients`; may be called, and read, in a thread."""
 
     async def stop(self) -> None:
         """End, and close the sockets."""
@@ -94,8 +94,8 @@ class LocalService:
     def clients(self) -> int:
         return self._counters.clients
 
-    def client_records(self) -> Iterable[ClientRecord]:
-        return self._service.responder.clients.records()
+    def client_tables(self) -> Sequence[Clients]:
+        return [self._service.responder.clients]
 
     async def stop(self) -> None:
         for endpoint in self._service.endpoints:

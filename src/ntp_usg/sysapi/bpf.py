@@ -152,6 +152,14 @@ class Map(Handle):
         for keys, values, count in self._batches():
             yield from zip(_cut(keys, self._key_size, count), _cut(values, self._value_size, count), strict=True)
 
+    def columns(self) -> tuple[bytearray, bytearray]:
+        """All keys of a hash one after the other, and their values: what arrays are made of."""
+        columns = bytearray(), bytearray()
+        for keys, values, count in self._batches():
+            columns[0].extend(memoryview(keys)[: count * self._key_size])
+            columns[1].extend(memoryview(values)[: count * self._value_size])
+        return columns
+
     def __len__(self) -> int:
         """How many entries a hash has, which takes as long as reading them."""
         return sum(count for _, _, count in self._batches())

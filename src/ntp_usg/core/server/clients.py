@@ -33,10 +33,12 @@ _COLUMNS: tuple[tuple[str, str], ...] = (
     ("address_low", "u8"),
     ("hits", "i8"),
     ("epoch", "i8"),
+    ("first_seen", "i8"),
 )
 BYTES_PER_CLIENT = 8 * len(_COLUMNS)
 
 _MASK = 2**64 - 1
+_NEVER = 2**63 - 1
 # Odd constants of splitmix64 (Steele, Lea and Flood 2014): multiplying by them and folding is reversible.
 _MULTIPLIERS = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 _FOLD = 32
@@ -53,14 +55,44 @@ class ClientRecord:
     """4 or 16 bytes."""
     hits: int
     last_seen: MonoNs
+    first_seen: MonoNs | None = None
+    """None where that is not kept."""
+    rate_limited: bool = False
+    """Whether it would be refused if it asked now."""
 
 
-class ClientTable:
+class Clients:
+    """Those who ask, to be looked at: the columns of a table, in which a row without hits is nobody's."""
+
+    def __init__(self, columns: dict[str, NDArray[Any]]) -> None:
+        self.columns = columns
+
+    def whole(self, places: Places) -> Places:
+        """Those of the places that can be relied on."""
+        return places
+
+    def records(self, places: Places | None = None, refused_beyond: int = _NEVER) -> Iterator[ClientRecord]:
+        """Who is at these places, by default everybody, the latest first; refused are those `due` later than that."""
+        columns = self.columns
+        if places is None:
+            present = columns["hits"].nonzero()[0]
+            places = present[np.argsort(-columns["last_seen"][present], kind="stable")]
+        places = self.whole(places)
+        names = ("address_high", "address_low", "hits", "last_seen", "first_seen")
+        rows = [columns[name][places].tolist() for name in names]
+        refused = (columns["due"][places] > refused_beyond).tolist()
+        for high, low, hits, last, first, is_refused in zip(*rows, refused, strict=True):
+            address = join_halves(high, low)
+            yield ClientRecord(address, hits, MonoNs(last), MonoNs(first) if first else None, is_refused)
+
+
+class ClientTable(Clients):
     """The columns as arrays (`columns`) for many clients at once, and as attributes that give plain integers for one.
 
     due: when its token bucket is full again, see `ratelimit`; next_kiss: no kiss-o'-death before; both monotonic.
     receive_timestamp, transmit_timestamp: when its last request came and our answer left, for interleaved mode, as
     64-bit NTP timestamps, 0 = nothing to interleave with; epoch: that of the clock to which both belong.
+    first_seen: since when it has its place; 0 = not known.
     `seed` should be secret: who knows it can crowd a bucket.
     """
 
@@ -76,7 +108,7 @@ class ClientTable:
         size = table_bytes(max_clients)
         self._buckets = size // BYTES_PER_CLIENT // WAYS
         words = np.frombuffer(bytearray(size) if memory is None else memory, np.uint64)
-        self.columns: dict[str, NDArray[Any]] = {}
+        super().__init__({})
         for (name, kind), column in zip(_COLUMNS, words.reshape(len(_COLUMNS), -1), strict=True):
             self.columns[name] = column.view(kind)
             setattr(self, name, memoryview(self.columns[name].data))
@@ -91,8 +123,7 @@ class ClientTable:
 
     def visit(self, address: bytes, now: MonoNs) -> int:
         """The place of a client that has just sent something; `address` has 4 or 16 bytes."""
-        number = int.from_bytes(address, "big")
-        high, low = (0, MAPPED_PREFIX | number) if len(address) == 4 else (number >> 64, number & _MASK)
+        high, low = split_halves(address)
         fingerprint = self._fingerprint(high, low)
         bucket = (fingerprint >> 32) * self._buckets >> 32
         first = bucket * WAYS
@@ -135,15 +166,12 @@ class ClientTable:
         """Fill every token bucket, as a new rate asks for: `due` was counted in intervals of the old one."""
         self.columns["due"][:] = 0
 
-    def records(self) -> Iterator[ClientRecord]:
-        """Everybody, the latest first."""
+    def whole(self, places: Places) -> Places:
+        """Without the rows that another process is writing at this moment: those do not fit their fingerprints."""
         columns = self.columns
-        present = (columns["fingerprint"]).nonzero()[0]
-        for place in present[np.argsort(-columns["last_seen"][present].view(np.int64), kind="stable")]:
-            high, low = int(columns["address_high"][place]), int(columns["address_low"][place])
-            is_ipv4 = high == 0 and low >> 32 == MAPPED_PREFIX >> 32
-            packed = (low & 0xFFFFFFFF).to_bytes(4, "big") if is_ipv4 else (high << 64 | low).to_bytes(16, "big")
-            yield ClientRecord(packed, int(columns["hits"][place]), MonoNs(int(columns["last_seen"][place])))
+        fingerprints = self._fingerprint_many(columns["address_high"][places], columns["address_low"][places])
+        whole: Places = places[fingerprints == columns["fingerprint"][places]]
+        return whole
 
     def _settle(self, places: Places, fingerprints: Words, high: Words | int, low: Words, now: MonoNs) -> None:
         """Give places to newcomers, and forget who was there."""
@@ -154,7 +182,7 @@ class ClientTable:
         columns["fingerprint"][places] = fingerprints
         columns["address_high"][places] = high
         columns["address_low"][places] = low
-        columns["last_seen"][places] = now
+        columns["last_seen"][places] = columns["first_seen"][places] = now
 
     def _fingerprint(self, high: int, low: int) -> int:
         """Reversible for IPv4, so that no two of its addresses share one; for IPv6, 64 of 128 bits under a secret."""
@@ -179,6 +207,19 @@ class ClientTable:
         value ^= value >> _HALF
         largest: Words = np.maximum(value, _ONE)
         return largest
+
+
+def split_halves(address: bytes) -> tuple[int, int]:
+    """The halves of an address of 16 bytes, or of 4 with what stands before them where 16 are written."""
+    number = int.from_bytes(address, "big")
+    return (0, MAPPED_PREFIX | number) if len(address) == 4 else (number >> 64, number & _MASK)
+
+
+def join_halves(high: int, low: int) -> bytes:
+    """Undo split_halves."""
+    if high == 0 and low >> 32 == MAPPED_PREFIX >> 32:
+        return (low & 0xFFFFFFFF).to_bytes(4, "big")
+    return (high << 64 | low).to_bytes(16, "big")
 
 
 def _occurrences(places: Places) -> Places:

@@ -1,19 +1,18 @@
 """The control process's side of answering: keeps workers alive, feeds them, and hears what they hand up."""
 
 import asyncio
-import heapq
 import logging
 import os
 import socket
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from ntp_usg.core.base.errors import NtpUsgError, WireError
 from ntp_usg.core.base.snapshots import ServingState
-from ntp_usg.core.server.clients import ClientRecord
+from ntp_usg.core.server.clients import Clients
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.core.server.responder import Responder
 from ntp_usg.net.service import OnRequest, Route
@@ -70,8 +69,8 @@ class Workers:
     def clients(self) -> int:
         return sum(worker.counters.clients for worker in self._workers)
 
-    def client_records(self) -> Iterator[ClientRecord]:
-        return heapq.merge(*(worker.clients.records() for worker in self._workers), key=_latest_first)
+    def client_tables(self) -> Sequence[Clients]:
+        return [worker.clients for worker in self._workers]
 
     async def stop(self) -> None:
         await asyncio.gather(*(worker.stop() for worker in self._workers))
@@ -80,10 +79,6 @@ class Workers:
 
 async def _either(*futures: asyncio.Future[Any]) -> None:
     await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
-
-
-def _latest_first(record: ClientRecord) -> int:
-    return -record.last_seen
 
 
 class SupervisedWorker:

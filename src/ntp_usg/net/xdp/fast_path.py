@@ -1,20 +1,22 @@
 """The program in the kernel as one thing: what it answers by, what it has counted, and where it is at work."""
 
 import struct
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from ntp_usg.core.base.instants import HostNs, MonoNs
+from ntp_usg.core.base.instants import nearest_second
 from ntp_usg.core.base.snapshots import ServingState
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
-from ntp_usg.core.server.clients import ClientRecord
+from ntp_usg.core.server.clients import Clients
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.net.xdp.endpoints import KEY, VALUE_BYTES
 from ntp_usg.net.xdp.rules import Rules
 from ntp_usg.net.xdp.state import STATE_BYTES, build_state
 from ntp_usg.sysapi.bpf import Link, Map, MapFlag, MapKind, XdpAction, XdpFlag
 from ntp_usg.sysapi.bpf_object import parse_object
+from ntp_usg.sysapi.timex import read_clocks
 
 VERDICTS = (
     Verdict(Outcome.ANSWERED, Reason.BASIC),
@@ -60,11 +62,13 @@ class FastPath:
             self.rules = Rules(self._code, policy, self._shared, **self._options)
             self._parts = parts.pop_all()
 
-    def publish(self, state: ServingState, host: HostNs, now: MonoNs, tai_minus_host_ns: int) -> None:
-        """Answer by this state, for a few seconds from these readings of the clocks on; see `build_state`."""
+    def publish(self, state: ServingState) -> None:
+        """Answer by this state, from now on and for a few seconds."""
         self._number += 1
         at = _SLOTS_AT + self._number % 2 * STATE_BYTES
-        self._memory[at : at + STATE_BYTES] = build_state(self._number, state, host, now, tai_minus_host_ns)
+        host, now = read_clocks()
+        tai_minus_host = nearest_second(time.clock_gettime_ns(time.CLOCK_TAI) - time.time_ns())
+        self._memory[at : at + STATE_BYTES] = build_state(self._number, state, host, now, tai_minus_host)
         self._memory[:_SLOTS_AT] = _ANNOUNCED.pack(self._number)
 
     def adopt(self, policy: ServerPolicy) -> None:
@@ -104,9 +108,9 @@ class FastPath:
         each_cpu = _COUNTS.iter_unpack(self._counters[_FIRST])
         return dict(zip(VERDICTS, map(sum, zip(*each_cpu, strict=True)), strict=True))
 
-    def client_records(self) -> Iterator[ClientRecord]:
-        """Whom the program has answered, or refused for asking too often, in no order."""
-        return self.rules.client_records()
+    def client_table(self) -> Clients:
+        """A copy of whom the program has answered, or refused for asking too often."""
+        return self.rules.client_table()
 
     def run(self, frame: bytes, interface: int = 1, repeat: int = 1) -> tuple[XdpAction, bytes, int]:
         """Try the program on a frame, on no interface at all: see `sysapi.bpf.Program.run`."""

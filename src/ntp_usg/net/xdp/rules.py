@@ -1,12 +1,12 @@
 """One policy in the kernel: a program of its own, with the lists, the limits and the clients that belong to it."""
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 
-from ntp_usg.core.base.instants import MonoNs
-from ntp_usg.core.server.access import unmapped
-from ntp_usg.core.server.clients import ClientRecord
+import numpy as np
+
+from ntp_usg.core.server.clients import Clients
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.core.server.ratelimit import KISS_INTERVAL_NS, RateLimit
 from ntp_usg.net.xdp.access_list import build_access_list
@@ -50,11 +50,13 @@ class Rules:
             self.program = parts.enter_context(closing(Program("ntp_usg", code.linked(maps), _LICENCE, card)))
             self.close = parts.pop_all().close
 
-    def client_records(self) -> Iterator[ClientRecord]:
-        """Whom the program has answered, or refused for asking too often, in no order."""
-        for address, value in self.clients.items():
-            _, _, last_seen, hits = CLIENT.unpack(value)
-            yield ClientRecord(unmapped(address), hits, MonoNs(last_seen))
+    def client_table(self) -> Clients:
+        """A copy of whom the program has answered, or refused for asking too often."""
+        keys, values = self.clients.columns()
+        high, low = np.frombuffer(keys, ">u8").astype(np.uint64).reshape(-1, 2).T
+        due, _, last_seen, hits = np.frombuffer(values, np.int64).reshape(-1, 4).T
+        columns = {"address_high": high, "address_low": low, "due": due, "last_seen": last_seen, "hits": hits}
+        return Clients(columns | {"first_seen": np.zeros_like(hits)})
 
 
 def _places(policy: ServerPolicy) -> int:

@@ -4,25 +4,26 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ntp_usg.core.base.errors import NtpUsgError
-from ntp_usg.core.base.instants import HostNs, MonoNs, nearest_second
 from ntp_usg.core.base.snapshots import FastPathSnapshot, ServingState
 from ntp_usg.core.base.verdicts import Outcome
-from ntp_usg.core.server.clients import ClientRecord
+from ntp_usg.core.server.clients import Clients
+from ntp_usg.core.server.listing import merge_clients
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.net.answering import AnsweringService
 from ntp_usg.net.xdp.attachment import Mode, attach, mode_of, open_fast_path
 from ntp_usg.net.xdp.endpoints import Listener, build_endpoints
 from ntp_usg.net.xdp.fast_path import FastPath
 from ntp_usg.sysapi.interfaces import read_interfaces
-from ntp_usg.sysapi.timex import read_clocks
 
 RENEW_INTERVAL = 1.0
 """Seconds; the program stops answering when it has heard nothing for four."""
 LOOK_INTERVAL = 5.0
 """How often it is looked which interfaces and addresses there are."""
+MERGE_INTERVAL = 5.0
+"""How old a list of clients may be: it takes a while to make where there are many."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class XdpService:
         self._listening = listening
         self._state = ServingState()
         self._clients = 0
+        self._merged: tuple[float, Clients] | None = None
         self._interfaces = dict.fromkeys(names, "")
         try:
             self._look(strict=mode != "auto")
@@ -77,7 +79,7 @@ class XdpService:
     def publish(self, state: ServingState) -> None:
         self._state = state
         self._behind.publish(state)
-        self._renew()
+        self._path.publish(state)
 
     def adopt(self, policy: ServerPolicy) -> None:
         self._behind.adopt(policy)
@@ -98,14 +100,11 @@ class XdpService:
     def clients(self) -> int:
         return self._behind.clients() + self._clients
 
-    def client_records(self) -> Iterable[ClientRecord]:
-        known = {record.address: record for record in self._behind.client_records()}
-        for record in self._path.client_records():
-            if other := known.get(record.address):
-                last_seen = max(record.last_seen, other.last_seen)
-                record = ClientRecord(record.address, record.hits + other.hits, last_seen)  # noqa: PLW2901 - the sum
-            known[record.address] = record
-        return sorted(known.values(), key=lambda record: -record.last_seen)
+    def client_tables(self) -> Sequence[Clients]:
+        if not self._merged or time.monotonic() - self._merged[0] > MERGE_INTERVAL:
+            tables = [*self._behind.client_tables(), self._path.client_table()]
+            self._merged = time.monotonic(), merge_clients(tables)
+        return [self._merged[1]]
 
     def fast_path(self) -> FastPathSnapshot:
         """What of all that is the fast path's."""
@@ -119,17 +118,12 @@ class XdpService:
         self._path.close()
         await self._behind.stop()
 
-    def _renew(self) -> None:
-        """Tell the program the time anew: it counts on by itself for a few seconds only."""
-        host, now = read_clocks()
-        tai_minus_host = nearest_second(time.clock_gettime_ns(time.CLOCK_TAI) - time.time_ns())
-        self._path.publish(self._state, HostNs(host), MonoNs(now), tai_minus_host)
-
     async def _keep(self) -> None:
+        """Tell the program the time anew, which it counts on by itself for a few seconds only, and look around."""
         looked_at = time.monotonic()
         while True:
             await asyncio.sleep(RENEW_INTERVAL)
-            self._renew()
+            self._path.publish(self._state)
             if time.monotonic() - looked_at >= LOOK_INTERVAL:
                 looked_at = time.monotonic()
                 try:
