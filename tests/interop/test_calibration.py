@@ -32,9 +32,10 @@ def test_a_calibration_finds_how_late_the_simulated_receiver_is(host, tmp_path):
     assert found["part"] == "RMC"
     assert found["offset_secs"] == pytest.approx(FIRST_BYTE, abs=0.008)
     assert found["uncertainty"] < 0.006
-    assert list(found["parts"]) == ["RMC", "GGA", "GSA", "GSV", "GLL", "ZDA"]
-    # 11 bytes of start and stop bits and all take a millisecond: ZDA begins after some 440.
-    assert found["parts"]["ZDA"]["median"] - found["parts"]["RMC"]["median"] == pytest.approx(0.038, abs=0.01)
+    # A byte takes 10 bits: the burst goes over the line in some 40 ms, and ZDA is its end.
+    first, *_, last = found["parts"].items()
+    assert (first[0], last[0]) == ("RMC", "ZDA")
+    assert 0.02 < last[1]["median"] - first[1]["median"] < 0.06
     assert "+1.5 s from this machine's clock" in found["warnings"][0]
 
 

@@ -35,7 +35,7 @@ from ntp_usg.daemon.runner import log as engine_log
 from ntp_usg.observe.units import format_interval
 from ntp_usg.refclocks.driver import Driver, load_drivers
 from ntp_usg.refclocks.pps import PpsDriver, PpsOptions
-from ntp_usg.refclocks.receiver import ReceiverDriver, ReceiverOptions
+from ntp_usg.refclocks.receiver import ReceiverOptions, receiver_drivers
 
 ENOUGH = 60
 """Messages at the least, and `is_good` says what else."""
@@ -280,7 +280,7 @@ def _notes_kept(calibration: Calibration) -> Iterator[None]:
 
 
 def _given(device: str, pps: str | None, protocol: str, baud_rate: str) -> Setup:
-    drivers = {name: each for name, each in load_drivers().items() if issubclass(each, ReceiverDriver)}
+    drivers = receiver_drivers()
     if protocol not in drivers:
         raise typer.BadParameter(f"must be one of {', '.join(sorted(drivers))}", param_hint="--protocol")
     if pps is None:

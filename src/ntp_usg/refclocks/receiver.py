@@ -19,7 +19,7 @@ from ntp_usg.core.engine.settings import ReceiverSettings
 from ntp_usg.core.receivers.autobaud import USUAL_RATES, SpeedSearch, usual_rates
 from ntp_usg.core.receivers.commands import Command, Description
 from ntp_usg.core.receivers.rollover import build_floor
-from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId, Reporter, keep_open
+from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId, Reporter, keep_open, load_drivers
 from ntp_usg.refclocks.serial_line import CharacterFormat, SerialLine
 
 Event = TimeMessage | Fix | Verdict | PulseCorrection | Reception | Command | Description
@@ -217,6 +217,20 @@ class ReceiverDriver:
             return f"sends bytes, but no {self.protocol} at any usual speed ({rates}): does the receiver speak it?"
         speed = f"{self._options.baud_rate} baud, {form}"
         return f'sends bytes, but no {self.protocol} at {speed}: try baud_rate = "{AUTO}"'
+
+
+def receiver_drivers() -> dict[str, type[ReceiverDriver]]:
+    """The installed drivers of receivers on serial lines, by the name of their configuration table."""
+    return {name: each for name, each in load_drivers().items() if issubclass(each, ReceiverDriver)}
+
+
+def listening_options(table: str, device: str) -> ReceiverOptions:
+    """What a driver is to be told that is to listen, and to say nothing to the receiver."""
+    model = receiver_drivers()[table].Options
+    wanted = {"device": device, "configure": False}
+    options = model(**{key: value for key, value in wanted.items() if key in model.model_fields})
+    assert isinstance(options, ReceiverOptions)
+    return options
 
 
 def deliver(event: Event, context: Context) -> None:

@@ -17,9 +17,16 @@ from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs, na
 from ntp_usg.core.base.samples import PulseCorrection, TimeMessage
 from ntp_usg.core.engine.settings import ReceiverSettings
 from ntp_usg.core.receivers.recording import Chunk, parse_recording
-from ntp_usg.refclocks.driver import Context, ReferenceId, Reporter, keep_open, load_drivers
+from ntp_usg.refclocks.driver import Context, ReferenceId, Reporter, keep_open
 from ntp_usg.refclocks.pretence import WATCHED_ONLY, PretenceOptions
-from ntp_usg.refclocks.receiver import Assembler, Event, ReceiverDriver, ReceiverOptions, deliver
+from ntp_usg.refclocks.receiver import (
+    Assembler,
+    Event,
+    ReceiverOptions,
+    deliver,
+    listening_options,
+    receiver_drivers,
+)
 
 
 class ReplayOptions(PretenceOptions):
@@ -38,30 +45,22 @@ class ReplayOptions(PretenceOptions):
     def _consistent(self) -> Self:
         if self.loop and self.as_of == "recorded":
             raise ValueError('`loop` would turn the time of old back again and again: it needs as_of = "now"')
-        if self.protocol not in _receivers():
-            raise ValueError(f"`protocol` must be one of {', '.join(sorted(_receivers()))}")
+        if self.protocol not in receiver_drivers():
+            raise ValueError(f"`protocol` must be one of {', '.join(sorted(receiver_drivers()))}")
         return self
 
     def live(self) -> ReceiverOptions:
         """The options with which the receiver itself would be heard: none but the defaults."""
-        model = _receivers()[self.protocol].Options
-        wanted = {"device": self.device, "configure": False}  # a recording takes no orders
-        options = model(**{key: value for key, value in wanted.items() if key in model.model_fields})
-        assert isinstance(options, ReceiverOptions)
-        return options
+        return listening_options(self.protocol, self.device)  # a recording takes no orders
 
     def assemble(self) -> Assembler:
-        return _receivers()[self.protocol](self.live()).assemble()
+        return receiver_drivers()[self.protocol](self.live()).assemble()
 
     def source(self) -> ReceiverSettings:
         live = self.live().source()
         assert isinstance(live, ReceiverSettings)
         latency = self.offset_secs or live.latency
         return replace(live, name=self.numbered("REPLAY"), driver="replay", latency=latency, **self.shared())
-
-
-def _receivers() -> dict[str, type[ReceiverDriver]]:
-    return {name: each for name, each in load_drivers().items() if issubclass(each, ReceiverDriver)}
 
 
 class ReplayDriver:

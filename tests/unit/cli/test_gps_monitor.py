@@ -1,6 +1,7 @@
 """The monitor's picture, fed by hand; then over a real pseudo-terminal, with the simulated receiver behind it."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -19,14 +20,16 @@ from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from ntp_usg.cli.gps_monitor import MOST_KINDS, Portrait
+from ntp_usg.cli.gps_portrait import MOST_KINDS, Portrait
 from ntp_usg.cli.main import app
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
 from ntp_usg.core.base.samples import FixQuality
 from ntp_usg.core.receivers.nmea import BURST_SILENCE_NS
 from ntp_usg.core.receivers.nmea_sentences import build_sentence
+from ntp_usg.core.receivers.ubx import UbxAssembler
 from ntp_usg.simulate.pseudo_terminal import PseudoTerminal
 from ntp_usg.simulate.sentences import Sky, build_burst
+from ntp_usg.simulate.ubx import build_hw, build_ubx_burst
 
 NOON = WallNs(1_771_243_200 * NS_PER_SECOND)
 
@@ -53,12 +56,13 @@ def portrait() -> Portrait:
 
 def test_time_latency_fix_and_sentences_are_shown(portrait: Portrait):
     hear(portrait, Sky(), 0.1, 0.2)
-    assert look(portrait)[:6] == [
+    assert look(portrait)[:7] == [
         "line       /dev/ttyAMA0 at 9600 baud, 908 bytes",
         "time       2026-02-16 12:00:01 UTC",
         "latency    +0.150 s from the second to its message by this machine's clock",
         "           (+0.100 to +0.200 s, last 2)",
         "fix        GPS, 9 of 12 satellites, HDOP 0.67",
+        "position   51.47790 N, 0.00147 W, 47 m, 3D, PDOP 0.67",
         "sentences  GNGGA 2, GNGSA 2, GNRMC 2, GNZDA 2, GPGSV 6",
     ]
     assert portrait.synchronisable
@@ -98,6 +102,51 @@ def test_what_is_not_believed_is_counted_with_its_reason(portrait: Portrait):
 def test_what_keeps_a_time_from_coming_is_told(portrait: Portrait, data: bytes, words: str):
     portrait.feed(data, HostNs(NOON), MonoNs(0))
     assert f"time       {words}" in look(portrait)
+
+
+@pytest.fixture
+def ubx() -> Portrait:
+    return Portrait("/dev/ttyAMA0", 9600, "UBX", UbxAssembler())
+
+
+def test_a_receiver_that_speaks_ubx_is_shown_with_its_satellites(ubx: Portrait):
+    ubx.feed(build_ubx_burst(NOON, Sky()), HostNs(NOON + 10**8), MonoNs(0))
+    ubx.pause(MonoNs(BURST_SILENCE_NS))
+    picture = "\n".join(look(ubx))
+    assert "time       2026-02-16 12:00:00 UTC" in picture
+    assert "NAV-PVT 1, NAV-SAT 1" in picture
+    assert "satellite  elevation  azimuth  dB-Hz" in picture
+
+
+def test_what_a_receiver_finds_wrong_is_shown_until_it_is_over(ubx: Portrait):
+    for antenna, shown in ((4, True), (2, False)):
+        ubx.feed(build_hw(antenna=antenna), HostNs(NOON), MonoNs(0))
+        assert ("trouble    antenna open" in look(ubx)) is shown
+
+
+def test_pulses_are_shown_with_how_evenly_they_come(portrait: Portrait):
+    for number in range(20):
+        portrait.pulse(HostNs(NOON + number * NS_PER_SECOND + number % 3 * 100))
+    picture = look(portrait)
+    assert any(line.startswith("pulses     last 20: 0 missing, 0 extra, jitter") for line in picture)
+    assert sum("█" in line for line in picture) >= 3
+
+
+def test_programs_get_the_same_as_people(portrait: Portrait):
+    hear(portrait, Sky(), 0.1)
+    portrait.pulse(HostNs(NOON))
+    found = json.loads(json.dumps(portrait.document(MonoNs(0))))
+    assert (found["time"], found["latency"]) == ("2026-02-16T12:00:00Z", 0.1)
+    assert found["fix"]["position"]["latitude_deg"] == pytest.approx(51.4779)
+    assert found["satellites"][0]["system"] == "GPS"
+    assert found["sentences"]["GNRMC"] == 1
+    assert found["pulses"]["pulses"] == 1
+    assert found["troubles"] == []
+
+
+def test_of_what_has_not_been_said_programs_get_nothing(portrait: Portrait):
+    found = portrait.document(MonoNs(0))
+    assert [found[name] for name in ("time", "latency", "fix", "pulses")] == [None] * 4
 
 
 def test_kinds_of_sentences_without_end_and_unprintable_ones_are_counted_together(portrait: Portrait):
@@ -172,6 +221,27 @@ def test_on_a_terminal_one_picture_is_kept_fresh_until_ctrl_c(tmp_path: Path):
     os.close(screen)
     assert b"\x1b[1A" in shown  # back up, to draw it anew
     assert program.returncode == 0
+
+
+def test_with_json_each_second_is_a_document_on_a_line(tmp_path: Path):
+    with talking(tmp_path / "gps"):
+        result = run(tmp_path / "gps", "--for", "1.3", "--json")
+    documents = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(documents) == 2
+    assert documents[-1]["fix"]["quality"] == "gps"
+
+
+def test_an_unknown_protocol_is_wrong_use(tmp_path: Path):
+    result = run(tmp_path / "gps", "--protocol", "morse")
+    assert "must be one of gps," in " ".join(result.stderr.replace("│", " ").split())
+    assert result.exit_code == 2
+
+
+def test_a_pulse_line_that_cannot_be_used_ends_the_monitor(tmp_path: Path):
+    with talking(tmp_path / "gps"):
+        result = run(tmp_path / "gps", "--pps", str(tmp_path / "pps9"))
+    assert "pps9" in result.stderr
+    assert result.exit_code == 69
 
 
 def test_a_silent_line_ends_with_1(tmp_path: Path):

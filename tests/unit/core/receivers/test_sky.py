@@ -1,8 +1,10 @@
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ntp_usg.core.receivers.sky import Satellite, parse_satellites
+from ntp_usg.core.receivers.sky import Satellite, parse_nav_sat, parse_satellites
 
 
 def test_each_satellite_has_its_place_and_its_signal():
@@ -42,3 +44,21 @@ def test_other_lines_name_none(line):
 @given(st.text("$GPSV,*0123456789-", max_size=100))
 def test_no_line_names_more_than_four_or_raises(text):
     assert len(parse_satellites(b"$GPGSV,1,1,01," + text.encode())) <= 4
+
+
+def nav_sat(*satellites: tuple[int, int, int, int, int]) -> bytes:
+    return bytes(8) + b"".join(struct.pack("<BBBbhhI", *each, 0, 0) for each in satellites)
+
+
+def test_a_ubx_receiver_tells_the_same():
+    payload = nav_sat((0, 5, 42, 60, 180), (6, 9, 0, -3, 20), (2, 11, 30, -91, 0), (77, 1, 30, 10, 10))
+    assert parse_nav_sat(payload) == [
+        Satellite("GPS", 5, 60, 180, 42),
+        Satellite("GLONASS", 9, -3, 20, None),
+        Satellite("Galileo", 11, None, None, 30),
+    ]
+
+
+@given(st.binary(max_size=100))
+def test_whatever_a_nav_sat_holds_there_are_no_more_satellites_than_bytes_for_them(payload):
+    assert len(parse_nav_sat(payload)) <= len(payload) // 12
