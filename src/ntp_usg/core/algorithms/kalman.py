@@ -16,6 +16,8 @@ FORGETTING = 0.997
 """Evidence of a sample that is n samples old counts FORGETTING**n: a clock's wander changes with its surroundings."""
 HELD_RATE_DEVIATION = 1e-6
 """How far a crystal's frequency may wander while a source is away: 1 ppm, some ten kelvin."""
+IMPOSSIBLE_RATE = 0.02
+"""No clock runs off by 2 %: its first samples were of two minds, and the later one is begun with anew."""
 LOST = -16.0
 """A filter whose log weight is this far below the best starts again from the common estimate."""
 ROOT_2 = math.sqrt(2)
@@ -153,6 +155,9 @@ class KalmanEstimator:
             self._begin(sample, readings)
         else:
             self._learn(sample, self._latest, readings)
+            if abs(self._mean_rate()) > IMPOSSIBLE_RATE:
+                self._begin(sample, readings)
+                self._count = 0
         self._latest = sample
         self._count += 1
         return Reason.USED

@@ -139,3 +139,16 @@ def test_a_bound_from_the_delay_is_worth_more_than_many_poor_samples():
     mean_of_as_many = 1e-2 / 2**0.5 / 200**0.5
     assert estimate.deviation < mean_of_as_many
     assert abs(estimate.offset_ns * 1e-9) < 3 * mean_of_as_many
+
+
+@pytest.mark.parametrize("first", [-0.447, 0.447, 5.0, -3600.0])
+@pytest.mark.parametrize("sigma", [0.0, 1e-3])
+def test_a_first_sample_of_another_second_or_moment_leaves_no_impossible_rate_behind(first, sigma):
+    noise, estimator = random.Random(1), KalmanEstimator(NoiseModel(expected=10e-6, floor=10e-9, gate=10e-6))
+    estimator.add(Sample(RawNs(0), round(first * 1e9), 1e-6))
+    for second in range(1, 12):
+        estimator.add(Sample(RawNs(second * 10**9), round(noise.gauss(0, sigma) * 1e9), 1e-6))
+    estimate = estimator.estimate(RawNs(12 * 10**9))
+    assert estimate is not None
+    assert abs(estimate.rate) < 2e-3
+    assert abs(estimate.offset_ns) * 1e-9 < max(6 * sigma, 1e-4)
