@@ -10,11 +10,17 @@ import typer
 from ntp_usg.cli.status import DEFAULT_SOCKET, fetch_status
 from ntp_usg.core.base.doubts import Doubt
 from ntp_usg.core.base.errors import NtpUsgError
-from ntp_usg.core.base.snapshots import Tally
+from ntp_usg.core.base.snapshots import LatencyOrigin, Tally
 from ntp_usg.core.base.verdicts import Reason
 from ntp_usg.observe.units import format_interval
 
 Document = Mapping[str, Any]
+
+_LATENCY = {
+    LatencyOrigin.PULSES: "pulses show it",
+    LatencyOrigin.CONFIGURED: "the configuration says so",
+    LatencyOrigin.SAVED: "pulses showed it before the restart",
+}
 
 _TALLIES = {
     Tally.REJECTED: "has no part in the vote",
@@ -59,6 +65,9 @@ def explain_source(source: Document) -> dict[str, Any]:
         "meaning": _TALLIES[Tally[source["tally"].upper()]],
         "reason": source["reason"],
         "interval": None if source["dispersion"] is None else [source["offset"], source["dispersion"]],
+        "latency": source["message_latency"],
+        "latency_origin": source["latency_origin"],
+        "spread": source["latencies"].get(source["timed_part"], {}).get("spread"),
         "trust": source["trust"],
         "doubts": [each | {"explanation": Doubt(each["doubt"]).explanation} for each in source["doubts"]],
         "verdicts": [
@@ -78,6 +87,10 @@ def paragraph(source: Document) -> Iterator[str]:
     if words["interval"]:
         offset, dispersion = words["interval"]
         yield f"  True time is {format_interval(offset, sign='+')} +- {format_interval(dispersion)} from ours by it."
+    if words["latency"] is not None:
+        late = format_interval(words["latency"])
+        spread = "" if words["spread"] is None else f", give or take {format_interval(words['spread'])}"
+        yield f"  Its messages come {late} late{spread}: {_LATENCY[words['latency_origin']]}."
     yield f"  Trusted to {words['trust']:.0%}{':' if words['doubts'] else ': nothing speaks against it.'}"
     for doubt in words["doubts"]:
         yield f"  - {doubt['text']}{' (severe)' if doubt['severe'] else ''}. {doubt['explanation']}"

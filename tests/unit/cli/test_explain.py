@@ -32,6 +32,7 @@ def test_a_source_is_explained_with_doubts_and_verdicts_in_words(document):
     text = "\n".join(paragraph(document["sources"][0]))
     assert "GPS_NMEA(0): driver gps on /dev/ttyAMA0, stratum 0" in text
     assert "It has no part in the vote. Not trusted: moved by 312 m." in text
+    assert "Its messages come 125.000 ms late, give or take 4.000 ms: pulses show it." in text
     assert "Trusted to 40%:" in text
     assert f"- moved by 312 m (severe). {Doubt.MOVED.explanation}" in text
     assert "3 rejected: The receiver says it has no fix" in text

@@ -53,6 +53,7 @@ def test_the_speed_is_searched_until_the_receiver_is_understood_and_told(recorde
     talker = Talker(line, baud_rate)
     listen(recorder, line, talker, lambda: recorder.messages, baud_rate="auto", timeout_secs=0.3)
     assert recorder.statuses == [DeviceStatus(connected=True, detail=f"{line.link} found at {baud_rate} baud")]
+    assert recorder.statuses[0].identity == f"{baud_rate} baud"
     assert talker.heard_at[-1] == baud_rate
 
 

@@ -73,6 +73,7 @@ def test_a_receiver_fresh_from_the_factory_is_set_up_and_that_is_told(recorder, 
 
     asyncio.run(scenario())
     assert all(status.connected for status in recorder.statuses)
+    assert said in recorder.statuses[-1].identity
     assert [one.troubles[0].doubt for one in recorder.receptions if one.troubles][:1] == (
         [Doubt.SURVEY] if model != "6" else []
     )
