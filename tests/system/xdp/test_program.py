@@ -169,9 +169,9 @@ class Trial:
         """As if so much time had gone by, for the token buckets."""
         clients = self.path.rules.clients
         for address, value in list(clients.items()):
-            due, next_kiss, last_seen, hits = rules.CLIENT.unpack(value)
+            due, next_kiss, last_seen, *others = rules.CLIENT.unpack(value)
             past = (max(time - nanoseconds, 0) for time in (due, next_kiss, last_seen))
-            clients[address] = rules.CLIENT.pack(*past, hits)
+            clients[address] = rules.CLIENT.pack(*past, *others)
 
 
 @pytest.fixture
@@ -417,19 +417,30 @@ def test_a_new_policy_takes_over_and_an_impossible_one_changes_nothing(trial):
 
 
 def test_who_has_asked_is_known(trial):
-    one = trial()
+    one, (_, before) = trial(), read_clocks()
     for source, times in (("192.0.2.1", 3), ("2001:db8::1", 1)):
         for _ in range(times):
             one.ask(request(source))
-    hits = {ip_address(key): rules.CLIENT.unpack(value)[3] for key, value in one.path.rules.clients.items()}
-    assert hits == {ip_address("::ffff:192.0.2.1"): 3, ip_address("2001:db8::1"): 1}
+    records = list(one.path.client_table().records())
+    hits = {str(ip_address(record.address)): record.hits for record in records}
+    assert hits == {"192.0.2.1": 3, "2001:db8::1": 1}
+    assert all(before <= record.first_seen <= record.last_seen <= read_clocks()[1] for record in records)
 
 
 def test_more_clients_than_it_remembers_are_answered_all_the_same(trial):
-    one = trial(ServerPolicy(max_clients=1000))
+    one = trial(ServerPolicy(max_clients=1))
     for number in range(5000):
         assert one.ask(request(f"10.9.{number >> 8}.{number & 255}")) is not None
     assert 0 < len(one.path.rules.clients) <= 1024
+
+
+def test_many_clients_are_listed_in_several_batches(trial):
+    one = trial(ServerPolicy(max_clients=30_000))
+    addresses = [bytes(10) + b"\xff\xff\x0a" + number.to_bytes(3, "big") for number in range(10_000)]
+    one.path.rules.clients.update_many([(each, rules.CLIENT.pack(0, 0, 1, 1, 1)) for each in addresses])
+    listed = {record.address for record in one.path.client_table().records()}
+    assert listed == {address[12:] for address in addresses}
+    assert len(one.path.rules.clients) == len(dict(one.path.rules.clients.items())) == 10_000
 
 
 class Chaos:

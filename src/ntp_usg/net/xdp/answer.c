@@ -49,7 +49,7 @@ enum admission { UNDECIDED, ADMITTED, DENIED, NOT_ALLOWED };
 enum verdict { BASIC, RATE_KISS, ACCESS_DENIED, NOT_ON_LIST, RATE_LIMITED, VERDICTS };
 
 struct client {
-    u64 due, next_kiss, last_seen, hits; /* as in core/server/clients.py */
+    u64 due, next_kiss, last_seen, hits, first_seen; /* as in core/server/clients.py */
 };
 
 struct prefix {
@@ -412,7 +412,7 @@ SECTION("xdp") int answer(const struct context *context)
             return XDP_DROP;
         }
     } else {
-        struct client fresh = {now + policy.interval_ns, 0, now, 1};
+        struct client fresh = {now + policy.interval_ns, 0, now, 1, now};
         if (map_update(&clients, request.client.address, &fresh, 0))
             return XDP_PASS;
     }

@@ -72,10 +72,16 @@ class FastPath:
         self._memory[:_SLOTS_AT] = _ANNOUNCED.pack(self._number)
 
     def adopt(self, policy: ServerPolicy) -> None:
-        """Follow a policy from the next packet on: another program takes over. What goes wrong changes nothing."""
+        """Follow a policy from the next packet on: another program takes over. One that cannot be had changes nothing.
+
+        An interface that has gone meanwhile is left.
+        """
         rules, former = Rules(self._code, policy, self._shared, **self._options), self.rules
-        for link in self._links.values():
-            link.replace(rules.program)
+        for name, link in list(self._links.items()):
+            try:
+                link.replace(rules.program)
+            except OSError:
+                self.detach(name)
         self.rules = rules
         former.close()
 

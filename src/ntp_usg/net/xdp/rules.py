@@ -13,8 +13,8 @@ from ntp_usg.net.xdp.access_list import build_access_list
 from ntp_usg.sysapi.bpf import Map, MapFlag, MapKind, Program
 from ntp_usg.sysapi.bpf_object import BpfObject
 
-CLIENT = struct.Struct("=QQQQ")
-"""`struct client` of answer.c: due, next_kiss, last_seen, hits."""
+CLIENT = struct.Struct("=QQQQQ")
+"""`struct client` of answer.c: due, next_kiss, last_seen, hits, first_seen."""
 
 _POLICY = struct.Struct("=QQQBBB5x")
 _ADDRESS_BYTES, _PREFIX_BYTES = 16, 20
@@ -54,9 +54,9 @@ class Rules:
         """A copy of whom the program has answered, or refused for asking too often."""
         keys, values = self.clients.columns()
         high, low = np.frombuffer(keys, ">u8").astype(np.uint64).reshape(-1, 2).T
-        due, _, last_seen, hits = np.frombuffer(values, np.int64).reshape(-1, 4).T
-        columns = {"address_high": high, "address_low": low, "due": due, "last_seen": last_seen, "hits": hits}
-        return Clients(columns | {"first_seen": np.zeros_like(hits)})
+        due, _, last_seen, hits, first_seen = np.frombuffer(values, np.int64).reshape(-1, 5).T
+        times = {"due": due, "last_seen": last_seen, "first_seen": first_seen}
+        return Clients({"address_high": high, "address_low": low, "hits": hits, **times})
 
 
 def _places(policy: ServerPolicy) -> int:
