@@ -5,6 +5,9 @@ import pytest
 
 from ntp_usg.core.base.instants import MonoNs
 from ntp_usg.core.base.snapshots import FastPathSnapshot, SystemSnapshot
+from ntp_usg.core.server.clients import ClientRecord, ClientTable
+from ntp_usg.core.server.listing import Question, list_clients
+from ntp_usg.core.server.policy import ServerPolicy
 
 
 @dataclass
@@ -19,6 +22,7 @@ class StillView:
         default_factory=lambda: {"answered/basic": 1000, "dropped/rate_limited": 7, "handed_up/not_for_worker": 3}
     )
     fast: FastPathSnapshot | None = None
+    table: ClientTable = field(default_factory=lambda: ClientTable(64))
 
     def now(self) -> MonoNs:
         return MonoNs(self.shown.serving.as_of + 1_000_000_000)
@@ -31,6 +35,9 @@ class StillView:
 
     def clients(self) -> int:
         return 42
+
+    def list_clients(self, question: Question, now: MonoNs) -> Sequence[ClientRecord]:
+        return list_clients([self.table], ServerPolicy(), question, now)
 
     def fast_path(self) -> FastPathSnapshot | None:
         return self.fast

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from ntp_usg import __version__
+from ntp_usg.cli.clients import clients
 from ntp_usg.cli.demo import demo
 from ntp_usg.cli.explain import explain
 from ntp_usg.cli.gps_calibrate import calibrate
@@ -17,6 +18,7 @@ from ntp_usg.cli.status import status
 
 EPILOG = """
 Examples:\n
+  ntp_usg clients --by hits\n
   ntp_usg demo\n
   ntp_usg explain 'PPS(0)'\n
   ntp_usg gps calibrate /dev/ttyAMA0 --pps /dev/pps0\n
@@ -63,6 +65,7 @@ gps.command()(monitor)
 gps.command()(record)
 gps.command()(replay)
 
+app.command()(clients)
 app.command()(demo)
 app.command()(explain)
 app.add_typer(gps, name="gps", help="Look at a receiver's serial line; no other program may have it open.")

@@ -54,9 +54,14 @@ def fetch_status(path: Path) -> dict[str, Any]:
 
     Raises NtpUsgError with what to do where no daemon gives it.
     """
+    return fetch(path, "/api/v1/status", "health")
+
+
+def fetch(path: Path, page: str, key: str) -> dict[str, Any]:
+    """The document of a page, which has this key. Raises NtpUsgError with what to do where no daemon gives it."""
     connection = _UnixConnection(path)
     try:
-        connection.request("GET", "/api/v1/status")
+        connection.request("GET", page)
         response = connection.getresponse()
         document: dict[str, Any] = json.loads(response.read())
     except (http.client.HTTPException, ValueError) as error:
@@ -65,8 +70,9 @@ def fetch_status(path: Path) -> dict[str, Any]:
         raise NtpUsgError(_advice(path, error)) from error
     finally:
         connection.close()
-    if response.status != 200 or "health" not in document:
-        raise NtpUsgError(f"what answers on {path} gives no status: HTTP {response.status} {response.reason}")
+    if response.status != 200 or key not in document:
+        what = f"HTTP {response.status} {response.reason}"
+        raise NtpUsgError(f"what answers on {path} gives nothing at {page}: {what}; is it of this version?")
     return document
 
 

@@ -44,7 +44,7 @@ def _system(status: Document) -> Iterator[Text]:
         leads = (
             f"follows {system['selected']}"
             if system["selected"]
-            else f"on its own for {_duration(alone)}, {_duration(left)} left"
+            else f"on its own for {format_duration(alone)}, {format_duration(left)} left"
         )
         promise = f"stratum {system['stratum']}, {leads}, error below {format_interval(system['root_distance'])}"
     state = Text(system["phase"].upper(), style="bold green" if health["ok"] else "bold red")
@@ -54,7 +54,7 @@ def _system(status: Document) -> Iterator[Text]:
     offset = format_interval(system["offset"], sign="+")
     yield Text(f"offset {offset}, jitter {format_interval(system['jitter'])}, {_clock(system)}")
     yield Text(
-        f"ntp_usg {status['version']}, up {_duration(status['uptime'])}, on {', '.join(status['listen'])}", "dim"
+        f"ntp_usg {status['version']}, up {format_duration(status['uptime'])}, on {', '.join(status['listen'])}", "dim"
     )
 
 
@@ -94,7 +94,7 @@ def _figures(source: Document) -> tuple[str, ...]:
         f"{source['reach']:03o}",
         format_interval(source["offset"], sign="+"),
         format_interval(source["jitter"]),
-        "never" if age is None else _duration(age),
+        "never" if age is None else format_duration(age),
         _signal(source),
     )
 
@@ -124,7 +124,7 @@ def _queries(queries: Document) -> Text:
     return Text(f"{queries['per_second']:.1f} requests/s from {queries['clients']} clients; in all: {counted}")
 
 
-def _duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """`45 s`, `12 min`, `3.5 h`, `12.0 d`."""
     for limit, divisor, unit, form in ((120, 1, "s", ".0f"), (7200, 60, "min", ".0f"), (172800, 3600, "h", ".1f")):
         if seconds < limit:

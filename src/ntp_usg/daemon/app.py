@@ -8,6 +8,7 @@ import secrets
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from ntp_usg.core.base.snapshots import SystemSnapshot
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.engine.engine import Engine
 from ntp_usg.core.server.monitor import Identity, answer_control
+from ntp_usg.core.server.mru import MruList
 from ntp_usg.core.wire.reference_id import address_reference
 from ntp_usg.daemon.memory import SAVE_INTERVAL, DriftFile, latest_known, read_leap_file, read_temperature
 from ntp_usg.daemon.notify import notify, watchdog_interval
@@ -70,6 +72,7 @@ class Daemon:
         self._endpoints = ClientEndpoints(servers, self._departed, self._answered, only_select=only_select())
         self._runner = EngineRunner(self._engine, self._clock, self._publish, self._ask)
         self._service: AnsweringService | None = None
+        self._mru = MruList(secrets.token_bytes(32), self.state.list_clients)
         self._identity = Identity(f"ntp_usg {__version__}", platform.machine(), f"Linux/{platform.release()}")
 
     async def run(self) -> None:
@@ -81,7 +84,7 @@ class Daemon:
             parts.callback(self._endpoints.close)
             self._service = await self._start_service()
             parts.push_async_callback(self._service.stop)
-            self.state.attach(self._service)
+            self.state.attach(self._service, server_policy(self._settings))
             await self._start_http(parts)
             async with asyncio.TaskGroup() as tasks:
                 running = [
@@ -112,10 +115,9 @@ class Daemon:
 
     async def _start_http(self, parts: AsyncExitStack) -> None:
         """Open the doors for people; time is served even where one of them stays shut."""
-        app = build_app(self.state)
-        doors = [serve_unix(app, Path(self._settings.server.control_socket))]
+        doors = [serve_unix(build_app(self.state, private=True), Path(self._settings.server.control_socket))]
         if self._settings.metrics.enabled:
-            doors.append(serve_tcp(app, *self._settings.metrics.address))
+            doors.append(serve_tcp(build_app(self.state), *self._settings.metrics.address))
         for door in doors:
             try:
                 parts.push_async_callback((await door).stop)
@@ -173,9 +175,10 @@ class Daemon:
             self._engine.seen_as(name, address_reference(local))
         self._runner.perform(self._engine.receive(name, data, at))
 
-    def _on_request(self, packet: bytes, _client: bytes, reply: Callable[[bytes], object]) -> None:
+    def _on_request(self, packet: bytes, client: bytes, reply: Callable[[bytes], object]) -> None:
         """Answer what the worker does not know: mode 6, which it has checked against `access.monitor`."""
-        fragments = answer_control(packet, self.state.snapshot(), self._identity, self.state.now())
+        tell_clients = partial(self._mru.answer, client)
+        fragments = answer_control(packet, self.state.snapshot(), self._identity, self.state.now(), tell_clients)
         self.state.judge(MONITORED if fragments else MALFORMED)
         for fragment in fragments:
             reply(fragment)
@@ -187,6 +190,7 @@ class Daemon:
             changed = difference(self._settings, settings)
             if self._service is not None:
                 self._service.adopt(server_policy(settings))
+                self.state.policy = server_policy(settings)
         except (ConfigError, ValueError) as error:
             log.error("Not reloaded, everything stays as it was:\n%s", error)  # noqa: TRY400 - the error is the news
             return

@@ -9,6 +9,9 @@ from ntp_usg.core.base.instants import MonoNs
 from ntp_usg.core.base.snapshots import FastPathSnapshot, SystemSnapshot
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.core.engine.engine import Engine
+from ntp_usg.core.server.clients import ClientRecord
+from ntp_usg.core.server.listing import Question, list_clients
+from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.net.answering import AnsweringService
 from ntp_usg.net.xdp.service import XdpService
 from ntp_usg.observe.view import QueryMeter, count_queries
@@ -22,6 +25,7 @@ class DaemonState:
     def __init__(self, engine: Engine, listen: Sequence[str]) -> None:
         self.listen = listen
         self.started_at = self.now()
+        self.policy = ServerPolicy()
         self._service: AnsweringService | None = None
         self._engine = engine
         self._meter = QueryMeter()
@@ -30,9 +34,9 @@ class DaemonState:
     def now(self) -> MonoNs:
         return MonoNs(time.monotonic_ns())
 
-    def attach(self, service: AnsweringService) -> None:
-        """From now on answer by what is published, and count what is answered."""
-        self._service = service
+    def attach(self, service: AnsweringService, policy: ServerPolicy) -> None:
+        """From now on answer by what is published, and count what is answered; set `policy` anew when it changes."""
+        self._service, self.policy = service, policy
         self.publish()
 
     def publish(self) -> None:
@@ -51,6 +55,9 @@ class DaemonState:
     def verdicts(self) -> Mapping[str, int]:
         answered = Counter({} if self._service is None else self._service.counters())
         return answered + self._decided_here
+
+    def list_clients(self, question: Question, now: MonoNs) -> Sequence[ClientRecord]:
+        return [] if self._service is None else list_clients(self._service.client_tables(), self.policy, question, now)
 
     def fast_path(self) -> FastPathSnapshot | None:
         return self._service.fast_path() if isinstance(self._service, XdpService) else None

@@ -1,5 +1,6 @@
 """The state as one JSON document: what the HTTP API gives and `ntp_usg status` prints."""
 
+import socket
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -7,6 +8,8 @@ from math import isfinite
 
 from ntp_usg.core.base.instants import MonoNs, seconds
 from ntp_usg.core.base.snapshots import SourceSnapshot, SystemSnapshot
+from ntp_usg.core.server.clients import ClientRecord
+from ntp_usg.core.server.listing import Question
 from ntp_usg.core.wire.reference_id import describe_reference
 from ntp_usg.observe.health import judge_health
 from ntp_usg.observe.view import DaemonView, count_queries
@@ -34,6 +37,15 @@ def describe_status(view: DaemonView) -> dict[str, Json]:
     }
 
 
+def describe_clients(view: DaemonView, question: Question) -> dict[str, Json]:
+    """Who asks, as far as the question goes; with `total` the number of all that are remembered."""
+    now = view.now()
+    return {
+        "total": view.clients(),
+        "clients": [_client(record, now) for record in view.list_clients(question, now)],
+    }
+
+
 def plain(value: object) -> Json:
     """A snapshot's value in the types of JSON, which has neither NaN nor infinity: those become null."""
     match value:
@@ -49,6 +61,18 @@ def plain(value: object) -> Json:
             return [plain(item) for item in value]
     assert is_dataclass(value)
     return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+
+
+def _client(record: ClientRecord, now: MonoNs) -> dict[str, Json]:
+    known_ns = 0 if record.first_seen is None else record.last_seen - record.first_seen
+    family = socket.AF_INET if len(record.address) == 4 else socket.AF_INET6
+    return {
+        "address": socket.inet_ntop(family, record.address),
+        "hits": record.hits,
+        "last_seen_age": seconds(max(0, now - record.last_seen)),
+        "average_interval": seconds(known_ns) / (record.hits - 1) if known_ns and record.hits > 1 else None,
+        "rate_limited": record.rate_limited,
+    }
 
 
 def _system(snapshot: SystemSnapshot, now: MonoNs) -> dict[str, Json]:

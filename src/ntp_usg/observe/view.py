@@ -7,10 +7,12 @@ from typing import Protocol
 from ntp_usg.core.base.instants import MonoNs, seconds
 from ntp_usg.core.base.snapshots import FastPathSnapshot, SystemSnapshot
 from ntp_usg.core.base.verdicts import Outcome
+from ntp_usg.core.server.clients import ClientRecord
+from ntp_usg.core.server.listing import Question
 
 
 class DaemonView(Protocol):
-    """Read at every request; none of it may block."""
+    """Read at every request; none of it may block for long."""
 
     @property
     def version(self) -> str:
@@ -33,6 +35,9 @@ class DaemonView(Protocol):
 
     def clients(self) -> int:
         """How many clients the table holds."""
+
+    def list_clients(self, question: Question, now: MonoNs) -> Sequence[ClientRecord]:
+        """Some of them; takes so long where there are many that it is asked in a thread."""
 
     def fast_path(self) -> FastPathSnapshot | None:
         """Answering within the kernel; None where nobody asked for it."""

@@ -1,6 +1,6 @@
 """Answers to ntpq: the snapshot as the status words and variables of RFC 9327."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import log2
 
@@ -15,7 +15,14 @@ from ntp_usg.core.server.status_words import (
     selected_association,
     system_status,
 )
-from ntp_usg.core.wire.control import ControlMessage, ErrorCode, Opcode, build_fragments, parse_control
+from ntp_usg.core.wire.control import (
+    ControlMessage,
+    ErrorCode,
+    Opcode,
+    RefusedError,
+    build_fragments,
+    parse_control,
+)
 from ntp_usg.core.wire.reference_id import describe_reference
 from ntp_usg.core.wire.timestamps import to_ntp
 
@@ -32,8 +39,18 @@ class Identity:
     system: str
 
 
-def answer_control(data: bytes, snapshot: SystemSnapshot, identity: Identity, now: MonoNs) -> list[bytes]:
-    """The packets to send back, none for what is no request. The caller has checked that the sender may look inside."""
+TellClients = Callable[[ControlMessage, MonoNs, WallNs], bytes]
+"""Data of the answer to one of CLIENT_OPCODES, at an instant on both timelines; raises RefusedError."""
+CLIENT_OPCODES = {Opcode.READ_MRU, Opcode.REQUEST_NONCE}
+
+
+def answer_control(
+    data: bytes, snapshot: SystemSnapshot, identity: Identity, now: MonoNs, tell_clients: TellClients | None = None
+) -> list[bytes]:
+    """The packets to send back, none for what is no request. The caller has checked that the sender may look inside.
+
+    Without `tell_clients` nothing is told of other clients.
+    """
     try:
         request = parse_control(data)
     except WireError:
@@ -42,17 +59,13 @@ def answer_control(data: bytes, snapshot: SystemSnapshot, identity: Identity, no
         return []  # to answer an answer would let two servers talk for ever
     answer = replace(request, response=True, leap=snapshot.serving.leap, data=b"")
     try:
-        status, body = _read(request, snapshot, identity, now)
-    except _RefusedError as refused:
+        if tell_clients and request.opcode in CLIENT_OPCODES:
+            status, body = system_status(snapshot), tell_clients(request, now, _wall(snapshot, now))
+        else:
+            status, body = _read(request, snapshot, identity, now)
+    except RefusedError as refused:
         return build_fragments(replace(answer, error=True, status=refused.code << 8))
     return build_fragments(replace(answer, status=status, data=body))
-
-
-class _RefusedError(Exception):
-    """A well-formed request that gets one of RFC 9327's error codes."""
-
-    def __init__(self, code: ErrorCode) -> None:
-        self.code = code
 
 
 _WRITES = {
@@ -68,14 +81,14 @@ _WRITES = {
 def _read(request: ControlMessage, snapshot: SystemSnapshot, identity: Identity, now: MonoNs) -> tuple[int, bytes]:
     """Status word and data of the answer."""
     if request.opcode in _WRITES:
-        raise _RefusedError(ErrorCode.PERMISSION)
+        raise RefusedError(ErrorCode.PERMISSION)
     if request.opcode == Opcode.READ_STATUS:
         return _read_status(request.association, snapshot)
     if request.opcode == Opcode.READ_CLOCK_VARIABLES:
         source = _clock(request.association, snapshot)
         return clock_status(source), _listing(request.data, _clock_variables(source))
     if request.opcode != Opcode.READ_VARIABLES:
-        raise _RefusedError(ErrorCode.BAD_OPCODE)
+        raise RefusedError(ErrorCode.BAD_OPCODE)
     if request.association == 0:
         return system_status(snapshot), _listing(request.data, _system_variables(snapshot, identity, now))
     source = _source(request.association, snapshot)
@@ -95,7 +108,7 @@ def _read_status(association: int, snapshot: SystemSnapshot) -> tuple[int, bytes
 def _source(association: int, snapshot: SystemSnapshot) -> SourceSnapshot:
     """Association n is the n-th source, for as long as the configuration stays."""
     if not 1 <= association <= len(snapshot.sources):
-        raise _RefusedError(ErrorCode.UNKNOWN_ASSOCIATION)
+        raise RefusedError(ErrorCode.UNKNOWN_ASSOCIATION)
     return snapshot.sources[association - 1]
 
 
@@ -109,10 +122,10 @@ def _listing(requested: bytes, variables: Variables) -> bytes:
     try:
         names = [item.partition("=")[0].strip() for item in requested.decode("ascii").split(",")]
     except UnicodeDecodeError:
-        raise _RefusedError(ErrorCode.BAD_FORMAT) from None
+        raise RefusedError(ErrorCode.BAD_FORMAT) from None
     chosen = dict.fromkeys(name for name in names if name) or variables
     if not chosen.keys() <= variables.keys():
-        raise _RefusedError(ErrorCode.UNKNOWN_VARIABLE)
+        raise RefusedError(ErrorCode.UNKNOWN_VARIABLE)
     return (", ".join(f"{name}={variables[name]}" for name in chosen) + "\r\n").encode("ascii")
 
 

@@ -25,6 +25,8 @@ class Opcode(IntEnum):
     SET_TRAP = 6
     CONFIGURE = 8
     SAVE_CONFIGURATION = 9
+    READ_MRU = 10
+    REQUEST_NONCE = 12
     UNSET_TRAP = 31
 
 
@@ -36,6 +38,13 @@ class ErrorCode(IntEnum):
     BAD_OPCODE = 3
     UNKNOWN_ASSOCIATION = 4
     UNKNOWN_VARIABLE = 5
+
+
+class RefusedError(Exception):
+    """A well-formed request that gets an error code."""
+
+    def __init__(self, code: ErrorCode) -> None:
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
