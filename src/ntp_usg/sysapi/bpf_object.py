@@ -50,7 +50,7 @@ def parse_object(data: bytes, section: str) -> BpfObject:
     """Read the program of one section. Raises WireError where there is none, or the file is not of the kind."""
     try:
         return _parse(data, section)
-    except (struct.error, IndexError, UnicodeDecodeError) as error:
+    except (struct.error, IndexError, OverflowError, UnicodeDecodeError) as error:
         raise WireError(f"a BPF object that is cut short or damaged: {error}") from error
 
 

@@ -54,9 +54,14 @@ def _prefix(network: IPv4Network | IPv6Network) -> Prefix:
 
 
 def _within(prefix: Prefix, networks: set[Prefix]) -> bool:
-    """Whether one of some networks covers this one; the price is a look-up for each bit, however many they are."""
+    """Whether one of some networks covers this one; the price is a look-up for each bit, however many they are.
+
+    IPv4 networks lie in IPv6 ones for the kernel only: `::/0` is not about them.
+    """
     number, length = prefix
-    return any((number >> shift, length - shift) in networks for shift in range(length + 1))
+    is_ipv4 = length >= _MAPPED_BITS and number >> length - _MAPPED_BITS == 0xFFFF
+    longest_step = length - (_MAPPED_BITS if is_ipv4 else 0)
+    return any((number >> shift, length - shift) in networks for shift in range(longest_step + 1))
 
 
 def _entry(prefix: Prefix, admission: Admission) -> tuple[bytes, bytes]:
