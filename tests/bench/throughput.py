@@ -12,7 +12,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +22,7 @@ import numpy as np
 from tests.bench.load import wire
 from tests.bench.load.measuring import LOOPBACK, Conditions, Measurement, Way, measure
 from tests.bench.load.report import report
-from tests.bench.load.servers import SERVERS, Running, Setting, UnavailableError, running
+from tests.bench.load.servers import SERVERS, XDP_SERVERS, Running, Setting, UnavailableError, running
 
 MODES = ("saturation", "rate", "clients", "veth")
 RATES = (1_000, 20_000, 30_000)
@@ -32,7 +32,7 @@ TABLE = 100_000
 """Clients that are remembered: our default; in the sweep of sizes twice the greatest size."""
 FORGETFUL = {"openntpd"}
 """These keep no table of clients."""
-IN_FLIGHT = ["--sockets", "4", "--window", "64"]
+IN_FLIGHT = ["--window=64"]
 WARM_UP = 0.2
 STAGE = "NTP_USG_BENCH_STAGE"
 
@@ -77,20 +77,18 @@ class Bench:
     def veth(self) -> None:
         """Saturation over a wire between two network namespaces, receiving on the server's core."""
         with wire.open_wire(self.server_core, self.conditions.generator_core) as between:
-            way = Way(
-                address=wire.ADDRESS, first_client=wire.FIRST_CLIENT, enter=between.enter, threads=between.threads
-            )
-            for number, server in self._servers("veth"):
-                self._measure("veth", server, number, [*self._seconds(), *IN_FLIGHT], way)
+            way = Way(generator=["tests.bench.load.frames", f"--holder={between.holder}"], threads=between.threads)
+            for number, server in self._servers("veth", also=XDP_SERVERS if "ours" in self.options.servers else ()):
+                self._measure("veth", server, number, [*self._seconds(), "--window=128"], way)
 
     def _seconds(self) -> list[str]:
         return [f"--seconds={self.options.seconds}"]
 
     def _servers(
-        self, mode: str, *, table: int = TABLE, without: Sequence[str] | set[str] = ()
+        self, mode: str, *, table: int = TABLE, without: Iterable[str] = (), also: Iterable[str] = ()
     ) -> Iterator[tuple[int, Running]]:
         """Each round all of them, beginning with another one each time."""
-        names = [name for name in self.options.servers if name not in without]
+        names = [*(name for name in self.options.servers if name not in without), *also]
         for number in range(self.options.rounds):
             first = number % len(names)
             for name in names[first:] + names[:first]:

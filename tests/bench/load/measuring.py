@@ -17,16 +17,15 @@ OTHERS = 0.08
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """How the generator gets at the server: over loopback, unless the fields say otherwise."""
+    """How the server is asked."""
 
-    address: str = ADDRESS
-    first_client: str = "127.1.0.0"
-    enter: Sequence[str] = ()
+    generator: Sequence[str]
+    """A module and its arguments."""
     threads: Sequence[int] = ()
     """Kernel threads whose work is done for the server."""
 
 
-LOOPBACK = Way()
+LOOPBACK = Way(generator=["tests.bench.load.generator", f"{ADDRESS}:{PORT}", "--sockets=4"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +81,7 @@ def measure(
 def _measure_once(
     mode: str, server: Running, number: int, arguments: Sequence[str], core: int, way: Way
 ) -> Measurement:
-    command = [*way.enter, "taskset", "--cpu-list", str(core)]
-    command += [sys.executable, "-m", "tests.bench.load.generator", f"{way.address}:{PORT}", "--on-command"]
-    command += ["--first-client", way.first_client, *arguments]
+    command = ["taskset", "--cpu-list", str(core), sys.executable, "-m", *way.generator, "--on-command", *arguments]
     processes = server.processes
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True

@@ -140,6 +140,8 @@ def _spread(summary: Summary, name: str) -> str:
 
 
 def _pair(summary: Summary, kind: str) -> str:
+    if not summary.runs[0].load[kind]:
+        return "-"
     return f"{summary.percentile(kind, 'p50'):,.1f} / {summary.percentile(kind, 'p99'):,.1f}"
 
 
@@ -170,9 +172,9 @@ PROMISES = [
     Promise("saturation on loopback, times chrony's CPU time", "saturation", "ours", Summary.ratio, least=1.1),
     Promise("20,000/s on loopback, times chrony's CPU time", "rate 20000", "ours", Summary.ratio, least=0.9),
     Promise("virtual wire, times chrony's CPU time", "veth", "ours", Summary.ratio, least=1.5),
-    Promise("virtual wire by native XDP, times chrony's CPU time", "veth", "ours, XDP native", Summary.ratio, least=20),
+    Promise("virtual wire by native XDP, times chrony's CPU time", "veth", "ours, native XDP", Summary.ratio, least=20),
     Promise(
-        "virtual wire by generic XDP, times chrony's CPU time", "veth", "ours, XDP generic", Summary.ratio, least=5
+        "virtual wire by generic XDP, times chrony's CPU time", "veth", "ours, generic XDP", Summary.ratio, least=5
     ),
     Promise(
         "age of T3 at 30,000/s in microseconds, 99 %",

@@ -14,8 +14,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from tests.bench.load import wire
 from tests.bench.load.processes import prefer, tree
 
 PEERS = Path(__file__).parents[3] / ".peers"
@@ -35,8 +37,6 @@ class Setting:
 
     folder: Path
     clients: int
-    xdp: str = ""
-    """Mode of XDP and the interface to answer on, as `native:eth0`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,10 @@ class Program:
     """Whether to wait for it to say that it knows the time; without a reference some never do."""
 
 
-def ours(setting: Setting) -> Program:
+def ours(setting: Setting, xdp_mode: str = "") -> Program:
     """The daemon as a product: access lists, a rate limit that refuses nobody here, clients remembered."""
     user = "nobody" if os.geteuid() == 0 else getpass.getuser()
-    mode, _, interface = setting.xdp.partition(":")
-    xdp = f'xdp = ["{interface}"]\nxdp_mode = "{mode}"\n' if setting.xdp else ""
+    xdp = f'xdp = ["{wire.OURS}"]\nxdp_mode = "{xdp_mode}"\n' if xdp_mode else ""
     configuration = setting.folder / "server.toml"
     configuration.write_text(
         f"""
@@ -121,6 +120,8 @@ def openntpd(setting: Setting) -> Program:
 
 
 SERVERS = {"ours": ours, "chrony": chrony, "ntpsec": ntpsec, "openntpd": openntpd}
+XDP_SERVERS = {f"ours, {mode} XDP": partial(ours, xdp_mode=mode) for mode in ("native", "generic")}
+"""They want a wire."""
 
 
 def find(program: str) -> str:
@@ -169,7 +170,7 @@ class Running:
 @contextmanager
 def running(name: str, setting: Setting, core: int) -> Iterator[Running]:
     """A fresh server, pinned with all its processes to a core. Raises UnavailableError."""
-    program = SERVERS[name](setting)
+    program = (SERVERS | XDP_SERVERS)[name](setting)
     log = setting.folder / "log"
     without_clock = ["setpriv", "--bounding-set", "-sys_time"] if os.geteuid() == 0 else []
     command = ["taskset", "--cpu-list", str(core), *without_clock, *program.command]

@@ -28,9 +28,9 @@ _ETHTOOL_STSO, _ETHTOOL_SGRO = 0x1F, 0x2C
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """`enter` goes before a command that is to run at the other end; `threads` do our receiving."""
+    """`holder` is a process at the other end; `threads` do our receiving."""
 
-    enter: list[str]
+    holder: int
     threads: list[int]
 
 
@@ -50,7 +50,7 @@ def open_wire(server_core: int, generator_core: int) -> Iterator[Wire]:
                 for thread in kernel_threads(f"napi/{name}-"):
                     os.sched_setaffinity(thread, {core})
                     _run(*where, "renice", "-n", "-15", "-p", str(thread))
-            yield Wire(enter, kernel_threads(f"napi/{OURS}-"))
+            yield Wire(holder.pid, kernel_threads(f"napi/{OURS}-"))
         finally:
             _run("ip", "link", "del", OURS)
             holder.stdin.close()
@@ -62,7 +62,6 @@ def _connect(peer: int, enter: list[str]) -> None:
         _run(*where, "ip", "address", "add", f"{address}/24", "dev", name)
         _run(*where, "ip", "link", "set", "lo", "up")
         _run(*where, sys.executable, "-m", "tests.bench.load.wire", name)
-    _run(*enter, "ip", "route", "add", "local", CLIENTS, "dev", "lo")
     _run("ip", "route", "add", CLIENTS, "via", PEER)
 
 
