@@ -50,9 +50,8 @@ class LatencyMeter:
 
     def read(self) -> MessageLatency | None:
         """What is known, or None as long as that is too little."""
-        values = [*self._old, *self._recent]
-        if self._reading is None and len(values) >= FEWEST:
-            self._reading = _read(values, self._saved_count + self.measured)
+        if self._reading is None and len(self._old) + len(self._recent) >= FEWEST:
+            self._reading = _read([*self._old, *self._recent], self._saved_count + self.measured)
         return self._reading
 
     def _keep(self, latency: float) -> None:
