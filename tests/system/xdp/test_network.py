@@ -1,0 +1,303 @@
+"""The fast path on a virtual wire between two hosts (network namespaces that the tests make), and its ways to end."""
+
+import asyncio
+import ctypes
+import fcntl
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from threading import get_native_id
+from typing import Any, TypeVar
+
+import pytest
+
+from ntp_usg.core.base.errors import NtpUsgError
+from ntp_usg.core.base.instants import MonoNs
+from ntp_usg.core.base.snapshots import Leap, ServingState
+from ntp_usg.core.server.policy import ServerPolicy
+from ntp_usg.core.wire.header import parse_header
+from ntp_usg.net.answering import start_service
+from ntp_usg.net.udp import open_socket_sets
+from ntp_usg.net.xdp.attachment import Mode, attach, mode_of, open_fast_path
+from ntp_usg.net.xdp.endpoints import listeners
+from ntp_usg.net.xdp.service import XdpService, start_xdp
+from ntp_usg.sysapi.bpf import Link, Program, XdpFlag
+from ntp_usg.sysapi.libc import LIBC, check
+from ntp_usg.sysapi.timex import read_clocks
+
+Result = TypeVar("Result")
+
+SERVER, CLIENT = ("10.9.0.1", "fd09::1"), ("10.9.0.2", "fd09::2")
+REQUEST = b"\x23\0\6\x20" + bytes(36)
+PASS_EVERYTHING = struct.pack("<BBhi", 0xB7, 0, 0, 2) + struct.pack("<BBhi", 0x95, 0, 0, 0)
+
+_NEW_NETWORK = 0x40000000  # CLONE_NEWNET
+_SIOCETHTOOL, _SET_SENDING_CHECKSUMS = 0x8946, 0x17
+
+
+class Namespace:
+    """A network of its own for whatever is done in it: it belongs to a thread."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self.do(lambda: check(LIBC.unshare(_NEW_NETWORK), "unshare"))
+        self.holder = self.do(get_native_id)
+        self.ip("link set lo up")
+
+    def do(self, work: Callable[[], Result]) -> Result:
+        return self._thread.submit(work).result(60)
+
+    def ip(self, words: str) -> str:
+        command = ["ip", *words.split()]
+        return self.do(lambda: subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    def close(self) -> None:
+        self._thread.shutdown()
+
+
+class Wire:
+    """Server and client, each with an end of a virtual cable."""
+
+    def __init__(self) -> None:
+        self.server, self.client = Namespace(), Namespace()
+        self.server.ip(f"link add wire type veth peer name wire netns {self.client.holder}")
+        for side, addresses in ((self.server, SERVER), (self.client, CLIENT)):
+            side.ip(f"addr add {addresses[0]}/24 dev wire")
+            side.ip(f"addr add {addresses[1]}/64 dev wire nodad")
+            side.do(lambda: send_whole_checksums("wire"))
+            side.ip("link set wire up")
+        # A virtual card takes answers from the driver of the other one only if it has a program, too.
+        self.reception = self.client.do(lambda: Link(passing(), socket.if_nametoindex("wire"), XdpFlag.NATIVE))
+
+    def close(self) -> None:
+        self.reception.close()
+        self.server.ip("link del wire")
+        self.server.close()
+        self.client.close()
+
+    def ask(self, server: str, packet: bytes | None = None, patience: float = 2.0, port: int = 123) -> bytes:
+        packet = REQUEST + os.urandom(8) if packet is None else packet
+
+        def exchange() -> bytes:
+            with socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.settimeout(patience)
+                sock.connect((server, port))
+                sock.send(packet)
+                return sock.recv(2000)
+
+        return self.client.do(exchange)
+
+    def programs(self) -> str:
+        """What `ip` tells of programs on the server's interface."""
+        return " ".join(word for word in self.server.ip("-d link show wire").split() if "xdp" in word)
+
+
+def passing() -> Program:
+    return Program("pass", PASS_EVERYTHING, "Apache-2.0")
+
+
+def send_whole_checksums(interface: str) -> None:
+    """As on a real wire: between virtual cards they are usually left out."""
+    value = ctypes.create_string_buffer(struct.pack("II", _SET_SENDING_CHECKSUMS, 0))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        fcntl.ioctl(sock, _SIOCETHTOOL, struct.pack("16sP16x", interface.encode(), ctypes.addressof(value)))
+
+
+def good_state() -> ServingState:
+    host, now = read_clocks()
+    return ServingState(
+        leap=Leap.NONE,
+        stratum=1,
+        reference_id=b"GPS\0",
+        as_of=now,
+        expires_at=MonoNs(now + 60_000_000_000),
+        host_minus_mono_ns=host - now,
+    )
+
+
+@pytest.fixture(scope="module")
+def wire() -> Iterator[Wire]:
+    try:
+        open_fast_path(ServerPolicy()).close()
+        one = Wire()
+    except (NtpUsgError, OSError) as error:
+        pytest.skip(f"no XDP, or no network namespaces: {error}")
+    yield one
+    one.close()
+
+
+@contextmanager
+def serving(
+    wire: Wire, mode: Mode, policy: ServerPolicy | None = None
+) -> Iterator[Callable[[Callable[[XdpService], Any]], Any]]:
+    """Runs the service in the server's namespace; gives a way to do something there with it."""
+    loop = asyncio.new_event_loop()
+    policy = policy or ServerPolicy()
+
+    async def start() -> XdpService:
+        sockets = open_socket_sets(["0.0.0.0:123", "[::]:123"], 1)
+        listening = listeners(sockets[0])
+        behind = await start_service(sockets, policy, in_process=True, user="", on_request=lambda *_: None)
+        service = await start_xdp(behind, policy, ["wire"], mode, listening=listening)
+        assert isinstance(service, XdpService)
+        service.publish(good_state())
+        return service
+
+    # The loop lives in a thread of its own, which enters the namespace first.
+    runner = ThreadPoolExecutor(1)
+    holder = os.open(f"/proc/{os.getpid()}/task/{wire.server.holder}/ns/net", os.O_RDONLY)
+    runner.submit(lambda: check(LIBC.setns(holder, _NEW_NETWORK), "setns")).result()
+    os.close(holder)
+    try:
+        service = runner.submit(lambda: loop.run_until_complete(start())).result()
+        running = runner.submit(loop.run_forever)
+
+        def do(work: Callable[[XdpService], Any]) -> Any:
+            async def there() -> Any:
+                return work(service)
+
+            return asyncio.run_coroutine_threadsafe(there(), loop).result(10)
+
+        try:
+            yield do
+        finally:
+            asyncio.run_coroutine_threadsafe(service.stop(), loop).result(10)
+            loop.call_soon_threadsafe(loop.stop)
+            running.result(10)
+    finally:
+        runner.shutdown()
+        loop.close()
+
+
+def answered(do: Callable[..., Any]) -> int:
+    number: int = do(lambda service: service.fast_path().answered)
+    return number
+
+
+@pytest.mark.parametrize("mode", ["native", "generic"])
+@pytest.mark.parametrize("server", SERVER)
+def test_requests_are_answered_by_the_program(wire, mode, server):
+    with serving(wire, mode) as do:
+        assert do(lambda service: dict(service.fast_path().interfaces)) == {"wire": mode}
+        for _ in range(5):
+            request = REQUEST + os.urandom(8)
+            answer = parse_header(wire.ask(server, request))
+            assert answer.origin_timestamp.to_bytes(8, "big") == request[40:]
+            assert (answer.stratum, answer.reference_id) == (1, b"GPS\0")
+        assert answered(do) == 5
+
+
+def test_what_it_leaves_alone_is_answered_behind_it_and_counted_with_the_rest(wire):
+    with serving(wire, "native") as do:
+        wire.ask(SERVER[0])
+        wire.ask(SERVER[0], b"\x0b" + bytes(47))  # version 1
+        with suppress(TimeoutError):
+            wire.ask(SERVER[0], b"\x24" + bytes(47), patience=0.2)  # an answer
+        assert answered(do) == 1
+        assert do(lambda service: service.counters()) == {"answered/basic": 2, "dropped/bad_mode": 1}
+        merged = do(lambda service: [record.hits for table in service.client_tables() for record in table.records()])
+        assert merged == [2]
+
+
+def test_a_new_policy_is_followed_by_both(wire):
+    with serving(wire, "native") as do:
+        wire.ask(SERVER[0])
+        do(lambda service: service.adopt(ServerPolicy(deny=("10.9.0.0/24",))))
+        for packet in (None, b"\x0b" + bytes(47)):
+            with pytest.raises(TimeoutError):
+                wire.ask(SERVER[0], packet, patience=0.2)
+        assert do(lambda service: service.counters()) == {"answered/basic": 1, "dropped/access_denied": 2}
+        wire.ask(SERVER[1])
+        with pytest.raises(ValueError, match="nonsense"):
+            do(lambda service: service.adopt(ServerPolicy(allow=("nonsense",))))
+        wire.ask(SERVER[1])
+        assert answered(do) == 3
+
+
+def test_an_unsynchronised_server_says_so_itself(wire):
+    with serving(wire, "native") as do:
+        do(lambda service: service.publish(ServingState()))
+        answer = parse_header(wire.ask(SERVER[0]))
+        assert (answer.leap, answer.stratum, answer.reference_id) == (Leap.UNSYNCHRONISED, 0, b"INIT")
+        assert answered(do) == 0
+
+
+def test_the_program_leaves_with_the_service(wire):
+    assert wire.programs() == ""
+    with serving(wire, "native"):
+        assert "xdp" in wire.programs()
+    assert wire.programs() == ""
+
+
+def test_a_killed_process_leaves_nothing_behind(wire):
+    script = textwrap.dedent("""
+        import socket, time
+        from ntp_usg.core.server.policy import ServerPolicy
+        from ntp_usg.net.xdp.attachment import attach, open_fast_path
+        path = open_fast_path(ServerPolicy())
+        attach(path, "wire", socket.if_nametoindex("wire"), "native")
+        print("attached", flush=True)
+        time.sleep(60)
+    """)
+    process = wire.server.do(
+        lambda: subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "attached\n"
+        assert "xdp" in wire.programs()
+        process.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while wire.programs() and time.monotonic() < deadline:  # the kernel tidies up a moment later
+        time.sleep(0.01)
+    assert wire.programs() == ""
+
+
+def test_where_another_program_is_already_an_explicit_mode_refuses_and_auto_goes_on(wire, caplog):
+    other = wire.server.do(lambda: Link(passing(), socket.if_nametoindex("wire"), XdpFlag.NATIVE))
+    try:
+        with pytest.raises(NtpUsgError, match="another XDP program is on wire already"), serving(wire, "native"):
+            pass
+        with serving(wire, "auto") as do:
+            said = do(lambda service: service.fast_path().interfaces["wire"])
+            assert said.startswith("another XDP program is on wire already")
+            wire.ask(SERVER[0])
+            assert answered(do) == 0
+        assert "Fast path on wire: another XDP program" in caplog.text
+    finally:
+        other.close()
+
+
+def test_offload_is_refused_where_the_card_cannot(wire):
+    with pytest.raises(NtpUsgError, match="this card cannot run such a program"), serving(wire, "offload"):
+        pass
+
+
+def test_loopback_has_generic_xdp_only(wire, caplog):
+    def try_it() -> str:
+        path = open_fast_path(ServerPolicy())
+        try:
+            attach(path, "lo", 1, "auto")
+            return mode_of(path, "lo")
+        finally:
+            path.close()
+
+    assert wire.server.do(try_it) == "generic"
+    assert "lo's driver has no native XDP: using generic XDP" in caplog.text
+
+
+def test_an_interface_that_is_not_there_is_named(wire):
+    wire.server.ip("link set wire name moved")
+    try:
+        with pytest.raises(NtpUsgError, match="no interface wire here"), serving(wire, "native"):
+            pass
+    finally:
+        wire.server.ip("link set moved name wire")
