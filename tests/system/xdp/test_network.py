@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -14,11 +15,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import get_native_id
 from typing import Any, TypeVar
 
 import pytest
 
+from ntp_usg.cli.status import fetch_status
 from ntp_usg.core.base.errors import NtpUsgError
 from ntp_usg.core.base.instants import MonoNs
 from ntp_usg.core.base.snapshots import Leap, ServingState
@@ -301,3 +304,89 @@ def test_an_interface_that_is_not_there_is_named(wire):
             pass
     finally:
         wire.server.ip("link set moved name wire")
+
+
+CONFIGURATION = """
+[server]
+listen_addr = ["0.0.0.0:123", "[::]:123"]
+clock = "virtual"
+control_socket = "{folder}/control.sock"
+xdp = "wire"
+[simulated]
+pretend = true
+ahead_secs = 1.5
+[clock]
+drift_file = ""
+[metrics]
+enabled = false
+[access]
+deny = {deny}
+"""
+
+
+@contextmanager
+def daemon(wire: Wire, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """The unmodified daemon on the server, its log in a file."""
+    write_configuration(folder, deny=[])
+    command: list[str | Path] = [Path(sys.executable).with_name("ntp_usg_server"), "--config", folder / "server.toml"]
+
+    def start() -> subprocess.Popen[str]:
+        with (folder / "log").open("w") as log:
+            return subprocess.Popen(command, stderr=log, stdout=log, text=True)
+
+    process = wire.server.do(start)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def write_configuration(folder: Path, deny: list[str]) -> None:
+    (folder / "server.toml").write_text(CONFIGURATION.format(folder=folder, deny=json.dumps(deny)))
+
+
+def fast_path_of(folder: Path) -> dict[str, Any]:
+    document: dict[str, Any] = fetch_status(folder / "control.sock")["queries"]["fast_path"]
+    return document
+
+
+def wait_for(condition: Callable[[], bool], folder: Path) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with suppress(NtpUsgError, TimeoutError, ConnectionRefusedError):
+            if condition():
+                return
+        time.sleep(0.05)
+    pytest.fail(f"waited in vain:\n{(folder / 'log').read_text()}")
+
+
+@pytest.mark.peer
+def test_the_daemon_answers_a_real_client_reloads_and_is_honest_when_it_stands_still(wire, tmp_path, require_peer):
+    ntpdig = require_peer("ntpdig")
+    with daemon(wire, tmp_path) as process:
+        wait_for(lambda: parse_header(wire.ask(SERVER[0], patience=0.2)).stratum == 1, tmp_path)
+        wait_for(lambda: fast_path_of(tmp_path)["answered"] > 0, tmp_path)
+        before = fast_path_of(tmp_path)
+        assert before["interfaces"] == {"wire": "native"}
+        said = wire.client.do(lambda: subprocess.run([ntpdig, SERVER[0]], capture_output=True, text=True, check=True))
+        assert float(said.stdout.split()[3]) == pytest.approx(1.5, abs=0.1)
+        assert fast_path_of(tmp_path)["answered"] == before["answered"] + 1
+
+        process.send_signal(signal.SIGSTOP)
+        for _ in range(50):  # the program counts on for four seconds, then the worker answers
+            assert parse_header(wire.ask(SERVER[0])).stratum == 1
+            time.sleep(0.1)
+        process.send_signal(signal.SIGCONT)
+        assert 10 <= fast_path_of(tmp_path)["answered"] - before["answered"] - 1 <= 45
+
+        write_configuration(tmp_path, deny=["10.9.0.0/24"])
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "Reloaded: access.deny" in (tmp_path / "log").read_text(), tmp_path)
+        with pytest.raises(TimeoutError):
+            wire.ask(SERVER[0], patience=0.2)
+        assert parse_header(wire.ask(SERVER[1])).stratum == 1
+        assert "xdp" in wire.programs()
+        process.kill()
+        process.wait(10)
+        wait_for(lambda: not wire.programs(), tmp_path)
