@@ -7,6 +7,7 @@ import typer
 from ntp_usg import __version__
 from ntp_usg.cli.clients import clients
 from ntp_usg.cli.demo import demo
+from ntp_usg.cli.doctor import doctor
 from ntp_usg.cli.explain import explain
 from ntp_usg.cli.gps_calibrate import calibrate
 from ntp_usg.cli.gps_monitor import monitor
@@ -20,6 +21,7 @@ EPILOG = """
 Examples:\n
   ntp_usg clients --by hits\n
   ntp_usg demo\n
+  ntp_usg doctor\n
   ntp_usg explain 'PPS(0)'\n
   ntp_usg gps calibrate /dev/ttyAMA0 --pps /dev/pps0\n
   ntp_usg gps monitor /dev/ttyAMA0\n
@@ -67,6 +69,7 @@ gps.command()(replay)
 
 app.command()(clients)
 app.command()(demo)
+app.command()(doctor)
 app.command()(explain)
 app.add_typer(gps, name="gps", help="Look at a receiver's serial line; no other program may have it open.")
 app.add_typer(pps, name="pps", help="Look at a pulse line.")

@@ -36,7 +36,7 @@ def compile_program(target: Path = OBJECT) -> None:
     """Compile. Raises NtpUsgError with the compiler's words, or with what to do where there is no compiler."""
     compiler = find_compiler()
     if compiler is None:
-        raise NtpUsgError("no compiler for BPF: `pip install ntp_usg[xdp]` brings one, or `apt install clang`")
+        raise NtpUsgError("no compiler for BPF: `pip install ziglang`, or `apt install clang`")
     digest = f'-DSOURCE_DIGEST="{source_digest()}"'
     # From its own folder: then no path gets into the object.
     command = [*compiler, *_OPTIONS, digest, "-c", SOURCE.name, "-o", str(target.resolve())]

@@ -1,0 +1,138 @@
+"""`ntp_usg doctor`: what this machine offers a time server, and what to do where something is missing."""
+
+import glob
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ntp_usg.core.base.errors import NtpUsgError
+from ntp_usg.core.server.policy import ServerPolicy
+from ntp_usg.net.xdp.attachment import open_fast_path
+from ntp_usg.sysapi.datagram_batch import DatagramBatch
+from ntp_usg.sysapi.privileges import has_capability
+from ntp_usg.sysapi.processes import rivals
+from ntp_usg.sysapi.timestamping import enable_receive_timestamps
+
+NTP_PORT = 123
+_UNPRIVILEGED_PORTS = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+
+
+class Level(StrEnum):
+    """How bad it is: WARN = it works, but less well or not everything; FAIL = the server will not do its work."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    level: Level
+    found: str
+    advice: str = ""
+    """What to do, where something can be done."""
+
+
+def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:
+    """Look at what this machine offers a time server: rights, time stamps, pulses, answering within the kernel.
+
+    It changes nothing. Run it as the user and with the rights that the server will have.
+
+    Exit code: 0 nothing stands in the way, 1 something does.
+    """
+    checks = list(examine())
+    if as_json:
+        typer.echo(json.dumps([asdict(check) for check in checks], indent=2))
+    else:
+        Console(highlight=False).print(_table(checks))
+    raise typer.Exit(int(any(check.level is Level.FAIL for check in checks)))
+
+
+def examine() -> Iterator[Check]:
+    """All checks, the most important first."""
+    looks: tuple[Callable[[], Check], ...] = (_port, _clock, _rivals, _stamps, _batches, _pulses, _xdp)
+    return (look() for look in looks)
+
+
+def _port() -> Check:
+    first_free = int(_UNPRIVILEGED_PORTS.read_text()) if _UNPRIVILEGED_PORTS.exists() else 1024
+    if has_capability("CAP_NET_BIND_SERVICE") or first_free <= NTP_PORT:
+        return Check("port 123", Level.OK, "may be opened")
+    advice = "run as root or with CAP_NET_BIND_SERVICE, or listen on a port from 1024 on"
+    return Check("port 123", Level.FAIL, "needs a right that this user lacks", advice)
+
+
+def _clock() -> Check:
+    if has_capability("CAP_SYS_TIME"):
+        return Check("system clock", Level.OK, "may be steered")
+    advice = "CAP_SYS_TIME, if the host's own clock shall be right as well"
+    return Check("system clock", Level.WARN, "may not be steered: the virtual clock is served", advice)
+
+
+def _rivals() -> Check:
+    found = rivals()
+    if not found:
+        return Check("other programs", Level.OK, "none is known to set the clock")
+    return Check("other programs", Level.WARN, f"{', '.join(found)} may set the clock", "stop and disable it")
+
+
+def _stamps() -> Check:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        option = enable_receive_timestamps(sock)
+    if option == "none":
+        return Check("receive stamps", Level.WARN, "the kernel stamps no packets: some 50 us worse", "another kernel")
+    return Check("receive stamps", Level.OK, f"by the kernel, {option}")
+
+
+def _batches() -> Check:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
+        sock.bind(("127.0.0.1", 0))
+        try:
+            DatagramBatch(sock, 8, 1472).receive()
+        except (OSError, AttributeError) as error:
+            return Check("batches", Level.FAIL, f"recvmmsg is not to be had: {error}", "Linux with glibc or musl")
+    return Check("batches", Level.OK, "many requests are taken and answered at once")
+
+
+def _pulses() -> Check:
+    devices = sorted(glob.glob("/dev/pps*"))  # noqa: PTH207 - as people write them
+    usable = [device for device in devices if os.access(device, os.R_OK)]
+    if usable:
+        return Check("pulses", Level.OK, ", ".join(usable))
+    if devices:
+        return Check(
+            "pulses", Level.WARN, f"{', '.join(devices)} may not be read", "join its group (`ls -l /dev/pps*`)"
+        )
+    return Check("pulses", Level.WARN, "no /dev/pps*", "only if a receiver's pulse is wired: see the page on [pps]")
+
+
+def _xdp() -> Check:
+    try:
+        open_fast_path(ServerPolicy(max_clients=1)).close()
+    except NtpUsgError as error:
+        return Check("XDP", Level.WARN, str(error), "only for hundreds of thousands of requests a second")
+    return Check("XDP", Level.OK, "the kernel takes the program; whether a card's driver does is found out by using it")
+
+
+def _table(checks: list[Check]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("", "what", "found", "what to do"):
+        table.add_column(heading)
+    colours = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
+    for check in checks:
+        texts = check.name, check.found, check.advice
+        table.add_row(Text(check.level, style=colours[check.level]), *map(Text, texts))
+    return table
