@@ -18,7 +18,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-
 from tests.bench.load import wire
 from tests.bench.load.measuring import LOOPBACK, Conditions, Measurement, Way, measure
 from tests.bench.load.report import report
@@ -26,6 +25,8 @@ from tests.bench.load.servers import SERVERS, XDP_SERVERS, Running, Setting, Una
 
 MODES = ("saturation", "rate", "clients", "veth")
 RATES = (1_000, 20_000, 30_000)
+FLOOD = 400_000
+"""Requests a second over the wire, which no server on sockets can answer."""
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 USUAL_CLIENTS = 256
 TABLE = 100_000
@@ -33,7 +34,6 @@ TABLE = 100_000
 FORGETFUL = {"openntpd"}
 """These keep no table of clients."""
 IN_FLIGHT = ["--window=64"]
-WARM_UP = 0.2
 STAGE = "NTP_USG_BENCH_STAGE"
 
 
@@ -52,7 +52,10 @@ class Bench:
 
     def run(self) -> None:
         for mode in self.options.modes:
-            getattr(self, mode)()
+            try:
+                getattr(self, mode)()
+            except (OSError, subprocess.CalledProcessError) as error:
+                say(f"{mode}: cannot be measured here: {error}")
 
     def saturation(self) -> None:
         """As much as is answered, with a bounded number under way."""
@@ -75,11 +78,13 @@ class Bench:
                 self._measure(f"clients {size}", server, number, [*clients, *self._seconds()])
 
     def veth(self) -> None:
-        """Saturation over a wire between two network namespaces, receiving on the server's core."""
-        with wire.open_wire(self.server_core, self.conditions.generator_core) as between:
+        """Over a wire between two network namespaces, receiving on the server's core: saturation, and too much."""
+        niceness = self.options.receiving_nice
+        with wire.open_wire(self.server_core, self.conditions.generator_core, niceness) as between:
             way = Way(generator=["tests.bench.load.frames", f"--holder={between.holder}"], threads=between.threads)
             for number, server in self._servers("veth", also=XDP_SERVERS if "ours" in self.options.servers else ()):
                 self._measure("veth", server, number, [*self._seconds(), "--window=128"], way)
+                self._measure(f"flood {FLOOD}", server, number, [*self._seconds(), f"--rate={FLOOD}"], way)
 
     def _seconds(self) -> list[str]:
         return [f"--seconds={self.options.seconds}"]
@@ -162,6 +167,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rates", type=numbers, default=RATES, help="as 1000,20000: requests a second")
     parser.add_argument("--sizes", type=numbers, default=SIZES, help="as 1000,1000000: numbers of clients")
     parser.add_argument("--patience", type=float, default=10.0, help="seconds to wait for a quiet machine; 0 = none")
+    parser.add_argument("--receiving-nice", type=int, default=-20, help="of the thread that receives for the server")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument("--require", action="store_true", help="fail where a promise is not kept")
     options = parser.parse_args()

@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import json
 import signal
-import os
 import socket
 import struct
 import subprocess
@@ -20,11 +19,12 @@ import time
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from tests.bench.load import wire
+
 from ntp_usg.net.xdp.compile import _OPTIONS, find_compiler
 from ntp_usg.sysapi.bpf import Command, Handle, Map, MapFlag, MapKind, Program, XdpFlag, _bpf
 from ntp_usg.sysapi.bpf_object import parse_object
 from ntp_usg.sysapi.libc import LIBC, check
-from tests.bench.load import wire
 
 SOURCE = Path(__file__).with_name("frames.c")
 OBJECT = SOURCE.with_suffix(".o")
@@ -119,17 +119,17 @@ class Frames:
         """Seconds that the generator takes to find that it may send nothing."""
         self._say(window=0, interval_ns=0)
         elapsed = self._run(_CALIBRATION)
-        return elapsed / max(GENERATOR.unpack_from(self._generator)[1], 1)
+        return elapsed / max(int(GENERATOR.unpack_from(self._generator)[1]), 1)
 
     def ask(self, window: int, rate: float | None, seconds: float) -> float:
         """Ask for so long; for how long it was really."""
         self._say(window=window, interval_ns=round(1e9 / rate) if rate else 0)
         return self._run(seconds)
 
-    def _run(self, seconds: float) -> float:
+    def _run(self, span: float) -> float:
         """In one call until a signal comes: beginning and ending one takes the kernel tens of milliseconds."""
         signal.signal(signal.SIGALRM, lambda *_: None)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.setitimer(signal.ITIMER_REAL, span)
         started = time.perf_counter()
         with contextlib.suppress(InterruptedError):
             self._program.run_live(len(self._frame), self._interface, _ENDLESS)

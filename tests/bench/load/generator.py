@@ -1,7 +1,7 @@
 """Asks a server for the time, from many addresses and as fast as wanted, and checks what comes back.
 
-A program of its own, so that it can be pinned to a core; prints one line of JSON. It never sleeps: what it measures must
-not wait for it to wake up.
+A program of its own, so that it can be pinned to a core; prints one line of JSON. It never sleeps: what it measures
+must not wait for it to wake up.
 """
 
 import argparse

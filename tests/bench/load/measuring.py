@@ -125,14 +125,16 @@ class Summary:
     runs: list[Measurement]
 
     def median(self, name: str) -> float:
-        return statistics.median(getattr(run, name) for run in self.runs)
+        values = [float(getattr(run, name)) for run in self.runs]
+        return statistics.median(values)
 
     def span(self, name: str) -> tuple[float, float]:
         values = [getattr(run, name) for run in self.runs]
         return min(values), max(values)
 
     def percentile(self, kind: str, part: str) -> float:
-        return statistics.median(run.load[kind].get(part, float("nan")) for run in self.runs)
+        values = [float(run.load[kind].get(part, "nan")) for run in self.runs]
+        return statistics.median(values)
 
     def count(self, name: str) -> int:
         return sum(int(run.load[name]) for run in self.runs)

@@ -94,14 +94,12 @@ class Meter:
         return Usage(elapsed, used, machine - self._machine, stolen - self._stolen)
 
 
-def wait_until_quiet(share: float, patience: float) -> bool:
-    """Wait until all of the machine uses less than this share of a core; False when it did not within `patience` s."""
+def wait_until_quiet(share: float, patience: float) -> None:
+    """Wait until all of the machine uses less than this share of a core, but not longer than `patience` seconds."""
     deadline = time.monotonic() + patience
-    while True:
+    while time.monotonic() < deadline:
         meter = Meter([])
         time.sleep(0.4)
         usage = meter.read()
         if usage.machine < share * usage.elapsed:
-            return True
-        if time.monotonic() > deadline:
-            return False
+            return

@@ -9,21 +9,32 @@ Summaries = dict[tuple[str, str], Summary]
 """By mode and server."""
 BASE = "chrony"
 MIB = 1 << 20
+GROWTH = 1.3
+COSTS = ["server", "answers/s", "CPU ns/answer", "x chrony"]
+SHARES = ["server's core", "generator's"]
+FAULTS = "lost, late, invalid"
 
 SATURATION = """
-## {title}
+## Saturation on loopback
 
-128 requests under way. *CPU* is the time that all processes{threads} of the server take for an answer, median [least
-to greatest] of the rounds; *x chrony*: how many times that chrony takes, within the same round. A server whose core is
-not busy waited for the generator, whose own share is beside it.
+256 requests under way. *CPU* is what all processes of a server take for an answer: median [least to greatest] of the
+rounds. *x chrony*: how many times that chrony takes, within the same round. *Response* is median / 99th percentile,
+which such a queue determines. A server whose core is not busy waited for the generator, or rested: the generator's own
+share is beside it.
 """
-RATE = """
-## {rate:,} requests a second
+WIRE = """
+## Saturation over a virtual wire
 
-At random moments. *Response* is the time from just before the request to the kernel's stamp of the answer. *T2 error*
-is the receive time stamp minus the time just before the request was sent, by the same clock; *T3 age* the kernel's
-stamp of the answer minus the transmit time stamp in it: a negative one was written ahead. Median / 99th percentile in
-microseconds, of T3 age the 1st as well.
+128 requests under way. As above, but *CPU* includes the kernel's thread that receives for the server, on its core.
+The last column but one: how many are answered of {flood:,} requests a second.
+"""
+RATES = """
+## Fixed rates on loopback
+
+At random moments. *Control* is the part of our process that does not answer. *Response* is the time from just before
+the request to the kernel's stamp of the answer. *T2 error* is the receive time stamp minus the time just before the
+request was sent, by the same clock; *T3 age* the kernel's stamp of the answer minus the transmit time stamp in it: a
+negative one was written ahead. All median / 99th percentile in microseconds, T3 age with the 1st before.
 """
 CLIENTS = """
 ## Many clients
@@ -40,9 +51,8 @@ def report(found: Iterable[Measurement]) -> tuple[str, bool]:
     for each in found:
         runs.setdefault((each.mode, each.server), []).append(each)
     summaries = {key: Summary(each) for key, each in runs.items()}
-    parts = [_saturation(summaries, mode) for mode in ("saturation", "veth")]
-    parts += [_rate(summaries, rate) for rate in _numbers(summaries, "rate")]
-    parts.append(_clients(summaries))
+    parts = [_saturation(summaries), _wire(summaries)]
+    parts += [_rates(summaries), _clients(summaries)]
     verdicts, kept = _promises(summaries)
     return "\n".join(part for part in [*parts, verdicts] if part), kept
 
@@ -63,50 +73,59 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def _saturation(summaries: Summaries, mode: str) -> str:
-    servers = _servers(summaries, mode)
-    if not servers:
-        return ""
-    on_wire = mode == "veth"
+def _saturation(summaries: Summaries) -> str:
+    rows = [
+        [
+            *_costs(summaries, "saturation", name, summary),
+            _pair(summary, "response"),
+            *_shares(summary),
+            _faults(summary),
+        ]
+        for name, summary in _servers(summaries, "saturation")
+    ]
+    header = [*COSTS, "response us", *SHARES, FAULTS]
+    return SATURATION + "\n" + _table(header, rows) if rows else ""
+
+
+def _wire(summaries: Summaries) -> str:
+    [flood] = _numbers(summaries, "flood") or [0]
     rows = []
-    for name, summary in servers:
-        cpu = f"{_spread(summary, 'cpu')}"
-        if on_wire:
-            cpu += f" | {summary.median('kernel_threads'):,.0f}"
-        rows.append(
-            [
-                name,
-                f"{summary.median('rate'):,.0f}",
-                cpu,
-                _ratio(summaries, mode, summary),
-                _pair(summary, "response"),
-                f"{summary.median('server_busy'):.0%}",
-                f"{summary.median('generator_busy'):.0%}",
-                _faults(summary),
-            ]
-        )
-    header = ["server", "answers/s", "CPU ns/answer", *(["of it receiving"] if on_wire else []), "x chrony"]
-    header += ["response us, median / 99 %", "server's core", "generator's", "lost, late, invalid"]
-    title = "Saturation over a virtual wire, receiving on the server's core" if on_wire else "Saturation on loopback"
-    threads = " and the kernel's receiving thread" if on_wire else ""
-    return SATURATION.format(title=title, threads=threads) + "\n" + _table(header, rows)
+    for name, summary in _servers(summaries, "veth"):
+        flooded = summaries.get((f"flood {flood}", name))
+        share = flooded.count("answered") / max(flooded.count("sent"), 1) if flooded else 0.0
+        receiving = f"{summary.median('kernel_threads'):,.0f}"
+        costs = _costs(summaries, "veth", name, summary)
+        rows.append([*costs, receiving, *_shares(summary), f"{share:.0%}", _faults(summary)])
+    header = [*COSTS, "of it receiving", *SHARES, "of the flood", FAULTS]
+    return WIRE.format(flood=flood) + "\n" + _table(header, rows) if rows else ""
 
 
-def _rate(summaries: Summaries, rate: int) -> str:
+def _costs(summaries: Summaries, mode: str, name: str, summary: Summary) -> list[str]:
+    return [name, f"{summary.median('rate'):,.0f}", _spread(summary, "cpu"), _ratio(summaries, mode, summary)]
+
+
+def _shares(summary: Summary) -> list[str]:
+    return [f"{summary.median('server_busy'):.0%}", f"{summary.median('generator_busy'):.0%}"]
+
+
+def _rates(summaries: Summaries) -> str:
     rows = [
         [
             name,
+            f"{rate:,}",
             f"{summary.median('cpu') / 1e3:,.1f}",
+            f"{summary.median('control') / 1e3:,.1f}" if name == "ours" else "",
             _ratio(summaries, f"rate {rate}", summary),
             _pair(summary, "response"),
             _pair(summary, "arrival"),
             f"{summary.percentile('age', 'p1'):.1f} / {_pair(summary, 'age')}",
             _faults(summary),
         ]
+        for rate in _numbers(summaries, "rate")
         for name, summary in _servers(summaries, f"rate {rate}")
     ]
-    header = ["server", "CPU us/answer", "x chrony", "response", "T2 error", "T3 age", "lost, late, invalid"]
-    return RATE.format(rate=rate) + "\n" + _table(header, rows)
+    header = ["server", "requests/s", "CPU us/answer", "control", "x chrony", "response", "T2 error", "T3 age", FAULTS]
+    return RATES + "\n" + _table(header, rows) if rows else ""
 
 
 def _clients(summaries: Summaries) -> str:
@@ -191,7 +210,6 @@ PROMISES = [
         greatest=1,
     ),
 ]
-GROWTH = 1.3
 
 
 def _promises(summaries: Summaries) -> tuple[str, bool]:
