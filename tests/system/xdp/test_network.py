@@ -264,6 +264,36 @@ def test_a_killed_process_leaves_nothing_behind(wire):
     assert wire.programs() == ""
 
 
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        (("CAP_BPF", "CAP_NET_ADMIN"), "native"),
+        (("CAP_BPF",), "no XDP: needs CAP_BPF and CAP_NET_ADMIN"),
+        (("CAP_NET_ADMIN",), "no XDP: needs CAP_BPF and CAP_NET_ADMIN"),
+    ],
+    ids=str,
+)
+def test_two_rights_are_needed_and_enough(wire, kept, said):
+    script = textwrap.dedent(f"""
+        import socket
+        from ntp_usg.core.base.errors import NtpUsgError
+        from ntp_usg.core.server.policy import ServerPolicy
+        from ntp_usg.net.xdp.attachment import attach, mode_of, open_fast_path
+        from ntp_usg.sysapi.privileges import drop_privileges
+        drop_privileges(uid=0, gid=0, keep={kept})
+        try:
+            path = open_fast_path(ServerPolicy())
+            attach(path, "wire", socket.if_nametoindex("wire"), "native")
+            path.adopt(ServerPolicy(interleaved=True))
+            print(mode_of(path, "wire"))
+        except NtpUsgError as error:
+            print(error)
+    """)
+    command = [sys.executable, "-c", script]
+    run = wire.server.do(lambda: subprocess.run(command, capture_output=True, text=True, check=True))
+    assert run.stdout.startswith(said)
+
+
 def test_where_another_program_is_already_an_explicit_mode_refuses_and_auto_goes_on(wire, caplog):
     other = wire.server.do(lambda: Link(passing(), socket.if_nametoindex("wire"), XdpFlag.NATIVE))
     try:

@@ -21,8 +21,8 @@ def test_maps_and_variables_take_the_place_of_their_names():
     program = parse_object(DATA, "xdp")
     names = {name: is_map for _, name, is_map in program.references}
     assert names == {
-        **dict.fromkeys(("endpoints", "access", "clients", "counters"), True),
-        **dict.fromkeys(("policy", "shared"), False),
+        **dict.fromkeys(("endpoints", "access", "clients", "counters", "states"), True),
+        "policy": False,
     }
     maps = {name: Numbered(100 + number) for number, name in enumerate(names)}
     code = program.linked(maps)  # type: ignore[arg-type] # like a map in all that counts

@@ -29,11 +29,11 @@ VERDICTS = (
 
 OBJECT = Path(__file__).with_name("answer.o")
 
-_COUNTS = struct.Struct(f"={len(VERDICTS)}Q")
-_ANNOUNCED = struct.Struct("=Q")
-_SLOTS_AT = _ANNOUNCED.size
+_COUNT = struct.Struct("=Q")
+_NUMBER = struct.Struct("=Q")
+_INDEX = struct.Struct("=I")
+_SLOTS = 2
 _MOST_ENDPOINTS = 4096
-_FIRST = bytes(4)
 
 
 class FastPath:
@@ -53,23 +53,25 @@ class FastPath:
             self._endpoints = parts.enter_context(
                 closing(Map(MapKind.HASH, "endpoints", (KEY.size, VALUE_BYTES), _MOST_ENDPOINTS))
             )
-            self._counters = parts.enter_context(closing(Map(MapKind.PER_CPU_ARRAY, "counters", (4, _COUNTS.size), 1)))
-            memory = parts.enter_context(
-                closing(Map(MapKind.ARRAY, "shared", (4, _SLOTS_AT + 2 * STATE_BYTES), 1, MapFlag.MAPPABLE))
+            self._counters = parts.enter_context(
+                closing(Map(MapKind.PER_CPU_ARRAY, "counters", (_INDEX.size, _COUNT.size), len(VERDICTS)))
             )
-            self._memory = parts.enter_context(closing(memory.mapped()))
-            self._shared = {"endpoints": self._endpoints, "counters": self._counters, "shared": memory}
+            states = parts.enter_context(
+                closing(Map(MapKind.ARRAY, "states", (_INDEX.size, STATE_BYTES), 1 + _SLOTS, MapFlag.MAPPABLE))
+            )
+            self._memory = parts.enter_context(closing(states.mapped()))
+            self._shared = {"endpoints": self._endpoints, "counters": self._counters, "states": states}
             self.rules = Rules(self._code, policy, self._shared, **self._options)
             self._parts = parts.pop_all()
 
     def publish(self, state: ServingState) -> None:
         """Answer by this state, from now on and for a few seconds."""
         self._number += 1
-        at = _SLOTS_AT + self._number % 2 * STATE_BYTES
+        at = (1 + self._number % _SLOTS) * STATE_BYTES
         host, now = read_clocks()
         tai_minus_host = nearest_second(time.clock_gettime_ns(time.CLOCK_TAI) - time.time_ns())
         self._memory[at : at + STATE_BYTES] = build_state(self._number, state, host, now, tai_minus_host)
-        self._memory[:_SLOTS_AT] = _ANNOUNCED.pack(self._number)
+        self._memory[: _NUMBER.size] = _NUMBER.pack(self._number)
 
     def adopt(self, policy: ServerPolicy) -> None:
         """Follow a policy from the next packet on: another program takes over. One that cannot be had changes nothing.
@@ -111,8 +113,10 @@ class FastPath:
 
     def counters(self) -> dict[Verdict, int]:
         """How many requests ended in each verdict; whatever is not among them was left to the network stack."""
-        each_cpu = _COUNTS.iter_unpack(self._counters[_FIRST])
-        return dict(zip(VERDICTS, map(sum, zip(*each_cpu, strict=True)), strict=True))
+        return {
+            verdict: sum(count for (count,) in _COUNT.iter_unpack(self._counters[_INDEX.pack(index)]))
+            for index, verdict in enumerate(VERDICTS)
+        }
 
     def client_table(self) -> Clients:
         """A copy of whom the program has answered, or refused for asking too often."""
