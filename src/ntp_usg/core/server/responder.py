@@ -100,13 +100,16 @@ class Responder:
 
     def __init__(self, policy: ServerPolicy, clients: ClientTable | None = None) -> None:
         self.clients = ClientTable(policy.max_clients) if clients is None else clients
-        self.adopt(policy)
+        self._follow(policy)  # without refilling: a worker that stands by shares the table with the one that serves
 
     def adopt(self, policy: ServerPolicy) -> None:
         """Follow a new policy from now on; clients stay known. One that raises ValueError changes nothing."""
+        self._follow(policy)
+        self.clients.refill()
+
+    def _follow(self, policy: ServerPolicy) -> None:
         access, limit = Access(policy), RateLimit(policy.packets_per_second, policy.burst_size)
         table_bytes(policy.max_clients)  # raises its ValueError; the table itself keeps its size
-        self.clients.refill()
         self.policy, self.access, self.limit = policy, access, limit
 
     def respond(

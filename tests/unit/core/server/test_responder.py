@@ -66,6 +66,13 @@ def test_a_client_that_was_pushed_out_of_the_table_is_new_again() -> None:
     assert [reason(reply) for reply in replies] == [Reason.BASIC, Reason.RATE_KISS, *[Reason.BASIC] * 9]
 
 
+def test_one_that_comes_to_stand_by_forgives_nobody() -> None:
+    responder = Responder(ONCE)
+    assert reason(ask(responder, request())) is Reason.BASIC
+    Responder(ONCE, responder.clients)
+    assert reason(ask(responder, request(), at=0.1)) is Reason.RATE_KISS
+
+
 def test_without_a_rate_limit_nobody_asks_too_often() -> None:
     responder = Responder(replace(ONCE, rate_limit=False))
     assert {reason(ask(responder, request())) for _ in range(1000)} == {Reason.BASIC}
