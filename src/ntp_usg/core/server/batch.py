@@ -97,12 +97,14 @@ class BatchResponder:
             # The answers to one client build on each other: that is for the responder.
             several = np.isin(places, places[earlier > 0])
             codes[rows[several]] = UNDECIDED
+            clients.unvisit_many(places[several])
             rows, places, earlier = rows[~several], places[~several], earlier[~several]
         if responder.policy.rate_limit:
             admitted, due = responder.limit.admit_many(clients.columns["due"][places], now, earlier)
             if np.count_nonzero(admitted) < len(rows):
                 silent = clients.columns["next_kiss"][places[~admitted]] > now
                 codes[rows[~admitted]] = np.where(silent, np.uint8(_RATE_LIMITED), _UNDECIDED)
+                clients.unvisit_many(places[~admitted][~silent])
                 rows, places, due = rows[admitted], places[admitted], due[admitted]
             clients.columns["due"][places] = due
         if now > state.expires_at:

@@ -162,6 +162,10 @@ class ClientTable(Clients):
         self.columns["last_seen"][places] = now
         return places, earlier
 
+    def unvisit_many(self, places: Places) -> None:
+        """Take hits back: these requests are left to somebody who will visit again."""
+        np.subtract.at(self.columns["hits"], places, 1)
+
     def refill(self) -> None:
         """Fill every token bucket, as a new rate asks for: `due` was counted in intervals of the old one."""
         self.columns["due"][:] = 0
