@@ -114,6 +114,28 @@ def test_a_wrong_path_or_method_gets_a_clear_json_error(
     serving(view, talk)
 
 
+def test_who_asks_is_told_on_the_control_socket_only(view: DaemonView, tmp_path: Path):
+    path = tmp_path / "control.sock"
+    view.table.visit(bytes([192, 0, 2, 1]), view.now())  # type: ignore[attr-defined]
+
+    async def run() -> None:
+        running = await serve_unix(build_app(view, private=True), path)
+        try:
+            status, _, body = await get(path, "/api/v1/clients?by=hits&limit=5")
+            assert (status, json.loads(body)["clients"][0]["address"]) == (200, "192.0.2.1")
+            for wrong in ("by=name", "limit=0", "limit=10001", "limit=-1", "limit=many", "limit=", "limit=%D9%A1"):
+                status, _, body = await get(path, f"/api/v1/clients?{wrong}")
+                assert (status, wrong.partition("=")[0] in json.loads(body)["error"]) == (400, True)
+        finally:
+            await running.stop()
+
+    async def talk(running: HttpServer) -> None:
+        assert (await get(running.port, "/api/v1/clients"))[0] == 404
+
+    asyncio.run(run())
+    serving(view, talk)
+
+
 def test_the_text_of_an_internal_error_stays_inside(view: DaemonView, caplog: pytest.LogCaptureFixture):
     def broken() -> SystemSnapshot:
         raise RuntimeError("a secret")

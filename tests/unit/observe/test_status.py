@@ -7,7 +7,8 @@ import pytest
 from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.samples import FixQuality, Position
 from ntp_usg.core.base.snapshots import FastPathSnapshot, ServingState, SyncPhase
-from ntp_usg.observe.status import describe_status, plain
+from ntp_usg.core.server.listing import Order, Question
+from ntp_usg.observe.status import describe_clients, describe_status, plain
 from ntp_usg.observe.view import DaemonView
 
 
@@ -118,4 +119,26 @@ def test_the_document_says_where_requests_are_answered_within_the_kernel(view: D
     assert queries["fast_path"] == {
         "interfaces": {"eth0": "native", "eth1": "no interface eth1 here"},
         "answered": 900,
+    }
+
+
+def test_clients_are_told_with_ages_and_intervals(view: DaemonView):
+    second = 1_000_000_000
+    table = view.table  # type: ignore[attr-defined]
+    for at in (view.now() - 9 * second, view.now() - 5 * second, view.now() - 1 * second):
+        place = table.visit(bytes([192, 0, 2, 1]), at)
+    table.due[place] = view.now() + 1000 * second
+    table.visit(bytes(15) + b"\1", view.now())
+    assert describe_clients(view, Question(Order.HITS)) == {
+        "total": 42,
+        "clients": [
+            {
+                "address": "192.0.2.1",
+                "hits": 3,
+                "last_seen_age": 1.0,
+                "average_interval": 4.0,
+                "rate_limited": True,
+            },
+            {"address": "::1", "hits": 1, "last_seen_age": 0.0, "average_interval": None, "rate_limited": False},
+        ],
     }

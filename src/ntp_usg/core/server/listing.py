@@ -14,7 +14,7 @@ from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.core.server.ratelimit import RateLimit
 
 MOST_CLIENTS = 10_000
-"""More are never given at once: each costs about 4 us to tell."""
+"""More are never given at once: each costs 3 us to tell."""
 
 _FOREVER = 2**62
 
@@ -50,7 +50,7 @@ def list_clients(
 ) -> list[ClientRecord]:
     """The answer, from tables no two of which know the same client.
 
-    Takes 5 ms where there are a million clients, and 4 us for each that is told.
+    Takes 7 ms where there are a million clients, and 3 us for each that is told.
     """
     refused_beyond = _FOREVER
     if policy.rate_limit:
@@ -95,33 +95,44 @@ _RANKS = {
 _Columns = Mapping[str, NDArray[Any]]
 
 
+_KEYS = {
+    Order.RECENT: (("last_seen", -1),),
+    Order.HITS: (("hits", -1), ("last_seen", -1)),
+    Order.OLDEST: (("last_seen", 1), ("address_high", 1), ("address_low", 1)),
+}
+"""The ranks as columns, and whether a smaller value comes first (1) or a larger one (-1)."""
+
+
 def _choose(columns: _Columns, question: Question, refused_beyond: int) -> Places:
     """The places of the clients that a table has to offer, in no order."""
-    seen, hits = columns["last_seen"].copy(), columns["hits"].copy()
-    chosen = (hits >= max(question.min_hits, 1)) & (seen >= question.seen_from) & (seen <= question.seen_until)
+    seen, hits = columns["last_seen"], columns["hits"]
+    since = max(question.seen_from, question.after[0] if question.after else 0)
+    chosen = (hits >= max(question.min_hits, 1)) & (seen >= since) & (seen <= question.seen_until)
     if question.rate_limited is not None:
         chosen &= (columns["due"] > refused_beyond) == question.rate_limited
+    places = np.flatnonzero(chosen)
     if question.after:
-        chosen &= _follows(columns, seen, *question.after)
-    high, low = columns["address_high"], columns["address_low"]
-    keys = {Order.RECENT: (-seen,), Order.HITS: (-hits, -seen), Order.OLDEST: (seen, high, low)}[question.order]
-    return _first(np.flatnonzero(chosen), keys, min(question.count, MOST_CLIENTS))
+        places = places[_follows({name: columns[name][places] for name in _PLACE}, *question.after)]
+    return _first(columns, places, _KEYS[question.order], min(question.count, MOST_CLIENTS))
 
 
-def _follows(columns: _Columns, seen: NDArray[np.int64], last: MonoNs, address: bytes) -> NDArray[np.bool_]:
+_PLACE = ("last_seen", "address_high", "address_low")
+
+
+def _follows(columns: _Columns, last: MonoNs, address: bytes) -> NDArray[np.bool_]:
     """Who comes after a client in the order OLDEST."""
-    high, low = split_halves(address)
-    same = columns["address_high"] == high
-    beyond = (columns["address_high"] > high) | (same & (columns["address_low"] > low))
+    (seen, high, low), (last_high, last_low) = (columns[name] for name in _PLACE), split_halves(address)
+    beyond = (high > last_high) | ((high == last_high) & (low > last_low))
     follows: NDArray[np.bool_] = (seen > last) | ((seen == last) & beyond)
     return follows
 
 
-def _first(places: Places, keys: Sequence[NDArray[Any]], count: int) -> Places:
-    """The places with the smallest values of the first key; where not all of its equals fit, the next key decides."""
+def _first(columns: _Columns, places: Places, keys: Sequence[tuple[str, int]], count: int) -> Places:
+    """The first places by the first key; where not all of its equals fit, the next key decides."""
     if len(places) <= count or not keys:
         return places[:count]
-    key = keys[0][places]
+    name, sign = keys[0]
+    key = columns[name][places] if sign > 0 else -columns[name][places]
     last = np.partition(key, count - 1)[count - 1]
     before = places[key < last]
-    return np.concatenate([before, _first(places[key == last], keys[1:], count - len(before))])
+    return np.concatenate([before, _first(columns, places[key == last], keys[1:], count - len(before))])
