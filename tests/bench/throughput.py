@@ -12,7 +12,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +21,7 @@ import numpy as np
 from tests.bench.load import wire
 from tests.bench.load.measuring import LOOPBACK, Conditions, Measurement, Way, measure
 from tests.bench.load.report import report
-from tests.bench.load.servers import SERVERS, XDP_SERVERS, Running, Setting, UnavailableError, running
+from tests.bench.load.servers import FORGETFUL, SERVERS, WIRED, Running, Setting, UnavailableError, running
 
 MODES = ("saturation", "rate", "clients", "veth")
 RATES = (1_000, 20_000, 30_000)
@@ -31,8 +31,6 @@ SIZES = (1_000, 10_000, 100_000, 1_000_000)
 USUAL_CLIENTS = 256
 TABLE = 100_000
 """Clients that are remembered: our default; in the sweep of sizes twice the greatest size."""
-FORGETFUL = {"openntpd"}
-"""These keep no table of clients."""
 IN_FLIGHT = ["--window=64"]
 STAGE = "NTP_USG_BENCH_STAGE"
 
@@ -51,26 +49,28 @@ class Bench:
         self._unavailable: set[str] = set()
 
     def run(self) -> None:
-        for mode in self.options.modes:
+        """What was chosen; what cannot be measured here is left out."""
+        chosen = {*self.options.modes}
+        parts = {self.loopback: {"saturation", "rate"}, self.clients: {"clients"}, self.veth: {"veth"}}
+        for part, modes in parts.items():
             try:
-                getattr(self, mode)()
+                if chosen & modes:
+                    part()
             except (OSError, subprocess.CalledProcessError) as error:
-                say(f"{mode}: cannot be measured here: {error}")
+                say(f"{', '.join(modes)}: cannot be measured here: {error}")
 
-    def saturation(self) -> None:
-        """As much as is answered, with a bounded number under way."""
-        for number, server in self._servers("saturation"):
-            self._measure("saturation", server, number, [*self._seconds(), *IN_FLIGHT])
-
-    def rate(self) -> None:
-        """At fixed rates, whatever is answered."""
-        for number, server in self._servers("rate"):
-            for rate in self.options.rates:
+    def loopback(self) -> None:
+        """As much as is answered with a bounded number under way, and at fixed rates."""
+        for number, server in self._servers("loopback", without=WIRED):
+            if "saturation" in self.options.modes:
+                self._measure("saturation", server, number, [*self._seconds(), *IN_FLIGHT])
+            for rate in self.options.rates if "rate" in self.options.modes else ():
                 self._measure(f"rate {rate}", server, number, [*self._seconds(), f"--rate={rate}"])
 
     def clients(self) -> None:
         """More and more clients: all of them for the first time, then again and again."""
-        for number, server in self._servers("clients", table=2 * max(self.options.sizes), without=FORGETFUL):
+        without = WIRED | FORGETFUL
+        for number, server in self._servers("clients", table=2 * max(self.options.sizes), without=without):
             for size in self.options.sizes:
                 clients = [f"--clients={size}", *IN_FLIGHT]
                 once = [*clients, f"--requests={size}", "--seconds=60"]
@@ -82,7 +82,7 @@ class Bench:
         niceness = self.options.receiving_nice
         with wire.open_wire(self.server_core, self.conditions.generator_core, niceness) as between:
             way = Way(generator=["tests.bench.load.frames", f"--holder={between.holder}"], threads=between.threads)
-            for number, server in self._servers("veth", also=XDP_SERVERS if "ours" in self.options.servers else ()):
+            for number, server in self._servers("veth"):
                 self._measure("veth", server, number, [*self._seconds(), "--window=128"], way)
                 self._measure(f"flood {FLOOD}", server, number, [*self._seconds(), f"--rate={FLOOD}"], way)
 
@@ -90,12 +90,12 @@ class Bench:
         return [f"--seconds={self.options.seconds}"]
 
     def _servers(
-        self, mode: str, *, table: int = TABLE, without: Iterable[str] = (), also: Iterable[str] = ()
+        self, mode: str, *, table: int = TABLE, without: Collection[str] = ()
     ) -> Iterator[tuple[int, Running]]:
         """Each round all of them, beginning with another one each time."""
-        names = [*(name for name in self.options.servers if name not in without), *also]
+        names = [name for name in self.options.servers if name not in without]
         for number in range(self.options.rounds):
-            first = number % len(names)
+            first = number % max(len(names), 1)
             for name in names[first:] + names[:first]:
                 if name in self._unavailable:
                     continue

@@ -25,6 +25,7 @@ Integers = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
 BATCH = 64
+ROWS = np.arange(BATCH)
 LONGEST = 90
 SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
 STALLED_NS = 200_000_000
@@ -55,14 +56,13 @@ class Questions(DatagramBatch):
         message = self._answers["message"]
         message["control"] = np.uintp(control.ctypes.data) + np.arange(BATCH, dtype=np.uintp) * np.uintp(32)
         message["control_length"] = 28
-        self._rows = np.arange(BATCH)
 
     def send(self, tokens: Words, sources: Words) -> int:
         """How many the kernel took."""
         count = len(tokens)
         self._tokens[:count] = tokens
         self._sources[:count] = sources.astype(np.uint32).byteswap()
-        return count - len(self.answer_many(self._rows[:count]))
+        return count - len(self.answer_many(ROWS[:count]))
 
 
 class Requester:
@@ -76,6 +76,7 @@ class Requester:
         enable_receive_timestamps(self._socket)
         enable_packet_info(self._socket)
         self._socket.bind(("0.0.0.0", 0))
+        self.port: int = self._socket.getsockname()[1]
         self._questions = Questions(self._socket, server)
         self.answers = DatagramBatch(self._socket, BATCH, LONGEST)
         self.slots = slots
@@ -83,6 +84,10 @@ class Requester:
         """Of what is under way; 0 = nothing."""
         self.given_up = np.zeros(slots, np.uint64)
         self.sent_at = np.zeros(slots, np.int64)
+        self.row_of = np.zeros(slots, np.int64)
+
+    def close(self) -> None:
+        self._socket.close()
 
     def ask(self, slots: Integers, clients: "Clients") -> int:
         """Send a request for each of these slots (at most BATCH); how many the kernel took."""
@@ -125,6 +130,8 @@ class Findings:
         slots = (tokens & SLOT).view(np.int64)
         slots[slots >= requester.slots] = 0
         ours = (requester.tokens[slots] == tokens) & (tokens != 0)
+        requester.row_of[slots[ours]] = ROWS[:count][ours]
+        ours &= requester.row_of[slots] == ROWS[:count]  # of an answer that came twice, the last one counts
         if np.count_nonzero(ours) < count:
             late = int(np.count_nonzero(~ours & (requester.given_up[slots] == tokens) & (tokens != 0)))
             self.late += late

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -119,9 +119,18 @@ def openntpd(setting: Setting) -> Program:
     return Program(["unshare", "--mount", "sh", "-c", script], libraries(), synchronised=False)
 
 
-SERVERS = {"ours": ours, "chrony": chrony, "ntpsec": ntpsec, "openntpd": openntpd}
-XDP_SERVERS = {f"ours, {mode} XDP": partial(ours, xdp_mode=mode) for mode in ("native", "generic")}
-"""They want a wire."""
+SERVERS: dict[str, Callable[[Setting], Program]] = {
+    "ours": ours,
+    "native-xdp": partial(ours, xdp_mode="native"),
+    "generic-xdp": partial(ours, xdp_mode="generic"),
+    "chrony": chrony,
+    "ntpsec": ntpsec,
+    "openntpd": openntpd,
+}
+WIRED = {"native-xdp", "generic-xdp"}
+"""These want a wire."""
+FORGETFUL = {"openntpd"}
+"""These keep no table of clients."""
 
 
 def find(program: str) -> str:
@@ -170,7 +179,7 @@ class Running:
 @contextmanager
 def running(name: str, setting: Setting, core: int) -> Iterator[Running]:
     """A fresh server, pinned with all its processes to a core. Raises UnavailableError."""
-    program = (SERVERS | XDP_SERVERS)[name](setting)
+    program = SERVERS[name](setting)
     log = setting.folder / "log"
     without_clock = ["setpriv", "--bounding-set", "-sys_time"] if os.geteuid() == 0 else []
     command = ["taskset", "--cpu-list", str(core), *without_clock, *program.command]
