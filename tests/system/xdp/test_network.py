@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import fcntl
 import json
+import logging
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -139,17 +140,17 @@ def wire() -> Iterator[Wire]:
 
 @contextmanager
 def serving(
-    wire: Wire, mode: Mode, policy: ServerPolicy | None = None
+    wire: Wire, mode: Mode, names: Sequence[str] = ("wire",)
 ) -> Iterator[Callable[[Callable[[XdpService], Any]], Any]]:
     """Runs the service in the server's namespace; gives a way to do something there with it."""
     loop = asyncio.new_event_loop()
-    policy = policy or ServerPolicy()
+    policy = ServerPolicy()
 
     async def start() -> XdpService:
         sockets = open_socket_sets(["0.0.0.0:123", "[::]:123"], 1)
         listening = listeners(sockets[0])
         behind = await start_service(sockets, policy, in_process=True, user="", on_request=lambda *_: None)
-        service = await start_xdp(behind, policy, ["wire"], mode, listening=listening)
+        service = await start_xdp(behind, policy, names, mode, listening=listening)
         assert isinstance(service, XdpService)
         service.publish(good_state())
         return service
@@ -262,6 +263,39 @@ def test_a_killed_process_leaves_nothing_behind(wire):
     while wire.programs() and time.monotonic() < deadline:  # the kernel tidies up a moment later
         time.sleep(0.01)
     assert wire.programs() == ""
+
+
+def test_a_new_address_is_answered_there_as_soon_as_it_is_seen(wire):
+    with serving(wire, "native") as do:
+        wire.server.ip("addr add 10.9.0.7/24 dev wire")
+        try:
+            wire.ask("10.9.0.7")
+            assert answered(do) == 0
+            do(lambda service: service._look())
+            wire.ask("10.9.0.7")
+            assert answered(do) == 1
+        finally:
+            wire.server.ip("addr del 10.9.0.7/24 dev wire")
+        do(lambda service: service._look())
+        wire.ask(SERVER[0])
+        assert answered(do) == 2
+
+
+def test_an_interface_that_comes_back_is_served_again(wire, caplog):
+    caplog.set_level(logging.INFO)
+    with serving(wire, "auto", names=["wire", "plug"]) as do:
+        for present in (True, False, True):
+            wire.server.ip("link add plug type veth peer name socket" if present else "link del plug")
+            do(lambda service: service._look())
+            says = {"wire": "native", "plug": "native" if present else "no interface plug here"}
+            assert do(lambda service: service.fast_path().interfaces) == says
+        assert caplog.text.count("Fast path on plug: no interface plug here") == 2
+        assert caplog.text.count("Fast path on plug: native") == 2
+        do(lambda service: service.adopt(ServerPolicy()))
+        wire.server.ip("link del plug")
+        do(lambda service: service.adopt(ServerPolicy()))
+        wire.ask(SERVER[0])
+        assert answered(do) == 1
 
 
 @pytest.mark.parametrize(
