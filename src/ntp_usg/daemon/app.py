@@ -111,7 +111,10 @@ class Daemon:
         )
         if not server.xdp or only_select():
             return service
-        return await start_xdp(service, policy, server.xdp, server.xdp_mode, listening=listening, dscp=server.dscp)
+        service, self.state.fast_path = await start_xdp(
+            service, policy, server.xdp, server.xdp_mode, listening=listening, dscp=server.dscp
+        )
+        return service
 
     async def _start_http(self, parts: AsyncExitStack) -> None:
         """Open the doors for people; time is served even where one of them stays shut."""

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ntp_usg import __version__
 from ntp_usg.core.base.instants import MonoNs
@@ -13,7 +13,6 @@ from ntp_usg.core.server.clients import ClientRecord
 from ntp_usg.core.server.listing import Question, list_clients
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.net.answering import AnsweringService
-from ntp_usg.net.xdp.service import XdpService
 from ntp_usg.observe.view import QueryMeter, count_queries
 
 
@@ -26,6 +25,7 @@ class DaemonState:
         self.listen = listen
         self.started_at = self.now()
         self.policy = ServerPolicy()
+        self.fast_path: Callable[[], FastPathSnapshot | None] = lambda: None
         self._service: AnsweringService | None = None
         self._engine = engine
         self._meter = QueryMeter()
@@ -58,9 +58,6 @@ class DaemonState:
 
     def list_clients(self, question: Question, now: MonoNs) -> Sequence[ClientRecord]:
         return [] if self._service is None else list_clients(self._service.client_tables(), self.policy, question, now)
-
-    def fast_path(self) -> FastPathSnapshot | None:
-        return self._service.fast_path() if isinstance(self._service, XdpService) else None
 
     def clients(self) -> int:
         return 0 if self._service is None else self._service.clients()

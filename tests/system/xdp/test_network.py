@@ -150,7 +150,7 @@ def serving(
         sockets = open_socket_sets(["0.0.0.0:123", "[::]:123"], 1)
         listening = listeners(sockets[0])
         behind = await start_service(sockets, policy, in_process=True, user="", on_request=lambda *_: None)
-        service = await start_xdp(behind, policy, names, mode, listening=listening)
+        service, _ = await start_xdp(behind, policy, names, mode, listening=listening)
         assert isinstance(service, XdpService)
         service.publish(good_state())
         return service

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ntp_usg.core.base.errors import NtpUsgError
 from ntp_usg.core.base.snapshots import FastPathSnapshot, ServingState
@@ -36,8 +36,8 @@ async def start_xdp(
     *,
     listening: Sequence[Listener],
     dscp: int = 0,
-) -> AnsweringService:
-    """Put a fast path on some interfaces in front of a service that serves the same sockets.
+) -> tuple[AnsweringService, Callable[[], FastPathSnapshot]]:
+    """Put a fast path on some interfaces in front of a service that serves the same sockets; the second tells of it.
 
     Where it cannot be had, `auto` mode says so in the log and goes on without; any other mode was asked for in so many
     words, and raises NtpUsgError, the service being stopped then.
@@ -45,13 +45,15 @@ async def start_xdp(
     try:
         card = _index(names[0]) if mode == "offload" else 0
         path = open_fast_path(policy, traffic_class=dscp << 2, card=card)
-        return XdpService(service, path, names, mode, listening)
+        helped = XdpService(service, path, names, mode, listening)
     except NtpUsgError as error:
         if mode != "auto":
             await service.stop()
             raise
         _log.error("%s: every request goes through the network stack", error)
-        return service
+        refused = FastPathSnapshot(dict.fromkeys(names, str(error)), answered=0)
+        return service, lambda: refused
+    return helped, helped.fast_path
 
 
 class XdpService:
