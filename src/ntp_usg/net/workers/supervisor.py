@@ -78,6 +78,7 @@ class Workers:
 
 
 async def _either(*futures: asyncio.Future[Any]) -> None:
+    """Wait for one of them; unlike `await`, leaves them alone when we are cancelled."""
     await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
 
 
@@ -101,7 +102,6 @@ class SupervisedWorker:
         self.counters, self.clients = map_counters(self._memories[0]), map_clients(self._memories[1])
         self._loop = asyncio.get_running_loop()
         self._serves: asyncio.Future[None] = self._loop.create_future()
-        self._stopping = False
         self._link: WorkerLink | None = None
         self._spare: WorkerLink | None = None
         self._keeper = self._loop.create_task(self._keep_alive())
@@ -120,7 +120,8 @@ class SupervisedWorker:
                 link.send(*build_policy(policy))
 
     async def stop(self) -> None:
-        self._stopping = True
+        self._keeper.cancel()  # from now on nobody is started
+        await asyncio.wait({self._keeper})
         links = [link for link in (self._link, self._spare) if link and not link.ended.done()]
         for link in links:
             link.close()
@@ -129,8 +130,6 @@ class SupervisedWorker:
             for link in links:
                 link.kill()
             await asyncio.wait({link.ended for link in links})
-        self._keeper.cancel()
-        await asyncio.wait({self._keeper})
         for endpoint in self._endpoints:
             endpoint.close()
         for memory in self._memories:
@@ -146,11 +145,8 @@ class SupervisedWorker:
                 self._serves.set_result(None)
             async with asyncio.TaskGroup() as tasks:
                 preparing = tasks.create_task(self._prepare(pause))
-                how = await spare.ended
-                if self._stopping:
-                    preparing.cancel()
-                    return
-                _log.error("The answering worker has ended, and another takes over: %s", how)
+                await _either(spare.ended)
+                _log.error("The answering worker has ended, and another takes over: %s", spare.ended.result())
             pause = FIRST_PAUSE if self._loop.time() - started > LONGEST_PAUSE else min(2 * pause, LONGEST_PAUSE)
             spare = preparing.result()
 
@@ -174,8 +170,7 @@ class SupervisedWorker:
             if not self._serves.done():
                 raise NtpUsgError(f"the answering worker was not ready within {START_SECONDS:.0f} s: {how}")
             pause = min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
-            if not self._stopping:
-                _log.error("No worker could be made ready; another try in %.1f s: %s", pause, how)
+            _log.error("No worker could be made ready; another try in %.1f s: %s", pause, how)
 
     def _hear(self, link: WorkerLink, message: bytes) -> None:
         try:
