@@ -32,6 +32,8 @@ TABLES = "server, refclock, selection, discipline, clock, rate_limit, access, me
         ("log = 'debug'", "1: `log` is a table: write its keys in lines of their own below [log]"),
         ("[[log]]\nlevel = 'debug'", "1: `log` is a table: write its keys in lines of their own below [log]"),
         ("[server]\nmax_clients = 'many'", '2: `server.max_clients`: must be a whole number, not "many"'),
+        ("[server]\nxdp = 'eth 0'", '2: `server.xdp`: "eth 0" is no name that a network interface can have'),
+        ("[server]\nxdp = ['eth0', 'eth0']", '2: `server.xdp`: "eth0" is there twice'),
         ("[server]\nmax_clients = true", "2: `server.max_clients`: must be a whole number, not true"),
         ("[server]\nmax_clients = 1.5", "2: `server.max_clients`: must be a whole number, not 1.5"),
         (

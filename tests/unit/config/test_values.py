@@ -1,5 +1,6 @@
 import pytest
 
+from ntp_usg.config.models import ServerSettings
 from ntp_usg.config.values import listen_address, network, parse_duration, shown, web_address
 
 
@@ -110,3 +111,10 @@ def test_what_is_no_network(text: str):
 )
 def test_values_are_shown_as_toml_and_never_long(value: object, text: str):
     assert shown(value) == text
+
+
+@pytest.mark.parametrize(
+    ("written", "names"), [("eth0", ("eth0",)), (["eth0", "eno1.100"], ("eth0", "eno1.100")), ([], ())]
+)
+def test_interfaces_may_be_one_or_several_or_none(written: object, names: tuple[str, ...]):
+    assert ServerSettings.model_validate({"xdp": written}).xdp == names
