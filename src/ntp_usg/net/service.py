@@ -17,7 +17,9 @@ from ntp_usg.core.server.clients import MAPPED_PREFIX
 from ntp_usg.core.server.responder import MAX_REQUEST_LENGTH, Responder, unusable
 from ntp_usg.net.addresses import SocketAddress
 from ntp_usg.net.counters import VerdictCounters
+from ntp_usg.net.plain_datagrams import PlainDatagrams
 from ntp_usg.sysapi.datagram_batch import Datagram, DatagramBatch
+from ntp_usg.sysapi.environment import only_select
 from ntp_usg.sysapi.timestamping import LocalAddress, packet_info_control
 
 OnRequest = Callable[[bytes, bytes, Callable[[bytes], object]], None]
@@ -69,7 +71,12 @@ class Service:
         self.responder = responder
         self.counters = counters
         self._ports: list[int] = [endpoint.getsockname()[1] for endpoint in endpoints]
-        self._batches = [DatagramBatch(endpoint, BATCH, MAX_REQUEST_LENGTH) for endpoint in endpoints]
+        self._batches = [
+            PlainDatagrams(endpoint, MAX_REQUEST_LENGTH)
+            if only_select()
+            else DatagramBatch(endpoint, BATCH, MAX_REQUEST_LENGTH)
+            for endpoint in endpoints
+        ]
         self._many = BatchResponder(responder)
         self._alone, self._together = Pace(), BatchPace()
         self._newest_state = newest_state
@@ -83,8 +90,8 @@ class Service:
             return 0
         state, host, now = self._look()
         alone: Iterable[int] = range(count)
-        if count >= FEW and batch.read_all(count):
-            alone = self._serve_many(endpoint, count, state, host, now)
+        if isinstance(batch, DatagramBatch) and count >= FEW and batch.read_all(count):
+            alone = self._serve_many(batch, self._ports[endpoint], count, state, host, now)
         for row in alone:
             self.counters.count(self._serve(endpoint, row, state, host, now))
         self.counters.clients = len(self.responder.clients)
@@ -117,9 +124,10 @@ class Service:
         self._alone.left()
         return reply.verdict if sent else _SEND_FAILED
 
-    def _serve_many(self, endpoint: int, count: int, state: ServingState, host: HostNs, now: MonoNs) -> Iterable[int]:
+    def _serve_many(  # noqa: PLR0917 - what came, and when
+        self, batch: DatagramBatch, port: int, count: int, state: ServingState, host: HostNs, now: MonoNs
+    ) -> Iterable[int]:
         """Answer the plain requests of a batch; the rows of the others."""
-        batch, port = self._batches[endpoint], self._ports[endpoint]
         stamps, ports = batch.stamps[:count], batch.ports[:count]
         untimely = (host - stamps).view(np.uint64) > _OLDEST_STAMP_NS  # one from the future is negative, thus huge
         if np.count_nonzero(untimely):

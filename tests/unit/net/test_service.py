@@ -256,3 +256,20 @@ def test_what_cannot_be_handed_up_is_counted_as_dropped(bench, client):
     client().sendto(b"\x16\x02" + bytes(10), ("127.0.0.1", made.port))
     made.service.drain(0)
     assert made.counters.as_dict() == {"dropped/queue_full": 1}
+
+
+@pytest.mark.parametrize(("listen", "asked"), [("0.0.0.0:0", "127.0.0.2"), ("[::]:0", "::1")])
+def test_where_system_calls_for_many_are_unknown_datagrams_are_served_one_at_a_time(
+    bench, client, request_packet, monkeypatch, listen, asked
+):
+    monkeypatch.setenv("NTP_USG_EVENT_LOOP", "select")
+    made = bench(listen)
+    sock = client("::1" if ":" in asked else "127.0.0.1")
+    for _ in range(2):
+        sock.sendto(request_packet(), (asked, made.port))
+    assert [made.service.drain(0) for _ in range(3)] == [1, 1, 0]
+    data, source = sock.recvfrom(1000)
+    assert source[:2] == (asked, made.port)
+    received, transmitted = times(parse_header(data))
+    assert received <= transmitted <= time.time_ns() + 1_000_000
+    assert made.counters.as_dict() == {"answered/basic": 2}
