@@ -435,15 +435,6 @@ def test_more_clients_than_it_remembers_are_answered_all_the_same(trial):
     assert 0 < len(one.path.rules.clients) <= 1024
 
 
-def test_many_clients_are_listed_in_several_batches(trial):
-    one = trial(ServerPolicy(max_clients=30_000))
-    addresses = [bytes(10) + b"\xff\xff\x0a" + number.to_bytes(3, "big") for number in range(10_000)]
-    one.path.rules.clients.update_many([(each, rules.CLIENT.pack(0, 0, 1, 1, 1)) for each in addresses])
-    listed = {record.address for record in one.path.client_table().records()}
-    assert listed == {address[12:] for address in addresses}
-    assert len(one.path.rules.clients) == len(dict(one.path.rules.clients.items())) == 10_000
-
-
 class Chaos:
     """Frames that are requests, nearly requests, and noise."""
 
