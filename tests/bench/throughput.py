@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from tests.bench.load import wire
-from tests.bench.load.measuring import LOOPBACK, Conditions, Measurement, Way, measure
+from tests.bench.load.measuring import LOOPBACK, OTHERS, Conditions, Measurement, Way
 from tests.bench.load.report import report
 from tests.bench.load.servers import FORGETFUL, SERVERS, WIRED, Running, Setting, UnavailableError, running
 
@@ -42,9 +42,7 @@ class Bench:
         cores = sorted(os.sched_getaffinity(0))
         self.options = options
         self.server_core, generator_core = cores[-1], cores[0]
-        self.conditions = Conditions(
-            generator_core=generator_core, patience=options.patience, tries=1 if options.patience == 0 else 3
-        )
+        self.conditions = Conditions(generator_core, options.patience)
         self.found: list[Measurement] = []
         self._unavailable: set[str] = set()
 
@@ -117,12 +115,12 @@ class Bench:
     def _measure(self, mode: str, server: Running, number: int, arguments: Sequence[str], way: Way = LOOPBACK) -> None:
         if not any(argument.startswith("--clients") for argument in arguments):
             arguments = [*arguments, f"--clients={USUAL_CLIENTS}"]
-        found = measure(mode, server, number, arguments, self.conditions, way)
+        found = self.conditions.measure(mode, server, number, arguments, way)
         self.found.append(found)
         say(
             f"{mode}, round {number + 1} of {self.options.rounds}: {server.name} {found.rate:,.0f}/s, "
             f"{found.cpu:,.0f} ns an answer, busy {found.server_busy:.0%}, generator {found.generator_busy:.0%}"
-            + (f", others {found.others:.0%}" if found.others > 0.08 else "")
+            + (f", others {found.others:.0%}" if found.others > OTHERS else "")
         )
 
 
@@ -166,7 +164,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
     parser.add_argument("--rates", type=numbers, default=RATES, help="as 1000,20000: requests a second")
     parser.add_argument("--sizes", type=numbers, default=SIZES, help="as 1000,1000000: numbers of clients")
-    parser.add_argument("--patience", type=float, default=10.0, help="seconds to wait for a quiet machine; 0 = none")
+    parser.add_argument("--patience", type=float, default=120.0, help="seconds to spend on waiting for a quiet machine")
     parser.add_argument("--receiving-nice", type=int, default=-20, help="of the thread that receives for the server")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument("--require", action="store_true", help="fail where a promise is not kept")

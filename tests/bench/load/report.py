@@ -10,6 +10,8 @@ Summaries = dict[tuple[str, str], Summary]
 BASE = "chrony"
 MIB = 1 << 20
 GROWTH = 1.3
+SHORT = 0.1
+"""Seconds in which nothing can be measured."""
 COSTS = ["server", "answers/s", "CPU ns/answer", "x chrony"]
 SHARES = ["server's core", "generator's"]
 FAULTS = "lost, late, invalid"
@@ -143,7 +145,7 @@ def _clients(summaries: Summaries) -> str:
                 [
                     server,
                     f"{size:,}",
-                    f"{first.median('cpu'):,.0f}",
+                    f"{first.median('cpu'):,.0f}" if first.runs[0].load["seconds"] > SHORT else "-",
                     _spread(again, "cpu"),
                     f"{again.median('cpu') / base.median('cpu'):.2f}",
                     f"{memory / MIB:,.1f} MiB",
