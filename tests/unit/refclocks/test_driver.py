@@ -10,9 +10,9 @@ from ntp_usg.refclocks.pps import PpsDriver
 
 
 def options(driver: type[Driver], **written: object) -> DriverOptions:
+    values: dict[str, object] = {"device": "/dev/x", "protocol": "gps", "offset_secs": 0.0}
     required = {name for name, field in driver.Options.model_fields.items() if field.is_required()}
-    needed = {name: value for name, value in {"device": "/dev/x", "protocol": "gps", "offset_secs": 0.0}.items() if name in required}
-    made = driver.Options.model_validate({**needed, **written})
+    made = driver.Options.model_validate({**{name: values[name] for name in required}, **written})
     assert isinstance(made, DriverOptions)
     return made
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from ntp_usg.core.base.instants import WallNs, nearest_second
-from ntp_usg.core.base.samples import FixQuality, Pulse, TimeMessage
+from ntp_usg.core.base.samples import FixQuality, Pulse, Reception, TimeMessage
+from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.simulate.clock import SimulatedClock
 from ntp_usg.simulate.oscillators import OscillatorSettings
 from ntp_usg.simulate.receivers import MessageNoise, PulseNoise, SimulatedMessages, SimulatedPulses
@@ -28,6 +29,12 @@ class Recording:
 
     def message(self, name: str, message: TimeMessage) -> None:
         self.messages.append(message)
+
+    def reception(self, name: str, reception: Reception) -> None:
+        raise AssertionError(reception)
+
+    def verdict(self, name: str, verdict: Verdict) -> None:
+        raise AssertionError(verdict)
 
 
 @pytest.fixture

@@ -244,7 +244,9 @@ class Receiver(Source):
             return Reason.NO_FIX
         if fix.quality.rank < settings.min_quality.rank:
             return Reason.POOR_QUALITY
-        if (fix.satellites_used or 0) < settings.min_satellites:
+        # With its position known, one satellite gives a receiver the time.
+        needed = min(settings.min_satellites, 1) if fix.dimensions == 1 else settings.min_satellites
+        if (fix.satellites_used or 0) < needed:
             return Reason.TOO_FEW_SATELLITES
         if message.second <= self._last_second and not self.silent(now):
             return Reason.STALE

@@ -10,6 +10,7 @@ from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, RawNs, Wal
 from ntp_usg.core.base.mapping import IDENTITY
 from ntp_usg.core.base.samples import DeviceStatus, Fix, FixQuality, MessageLatency, Position, TimeMessage
 from ntp_usg.core.base.snapshots import Leap
+from ntp_usg.core.base.verdicts import Reason
 from ntp_usg.core.engine.receiver import MESSAGE_NOISE, SAVED_MARGIN, Receiver
 from ntp_usg.core.engine.settings import ReceiverSettings
 
@@ -165,3 +166,17 @@ def test_a_receiver_that_moves_is_doubted_unless_it_may(receiver, mobile, doubte
         place = Position(47.0 if second < 180 else 47.1, 8.0)
         moving.fix(Fix(FixQuality.GPS, 8, position=place), MonoNs(second * NS_PER_SECOND))
     assert moving.trust.lost is doubted
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "satellites", "reason"),
+    [
+        (3, 3, Reason.TOO_FEW_SATELLITES),
+        (None, 3, Reason.TOO_FEW_SATELLITES),
+        (1, 1, Reason.USED),
+        (1, 0, Reason.TOO_FEW_SATELLITES),
+    ],
+)
+def test_one_that_knows_where_it_is_needs_a_single_satellite(receiver, dimensions, satellites, reason):
+    fix = Fix(FixQuality.GPS, satellites_used=satellites, dimensions=dimensions)
+    assert receiver.message(TimeMessage(SECOND, HostNs(0), fix), RawNs(SECOND), NOW) is reason
