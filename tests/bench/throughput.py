@@ -21,7 +21,7 @@ import numpy as np
 from tests.bench.load import wire
 from tests.bench.load.measuring import LOOPBACK, OTHERS, Conditions, Measurement, Way
 from tests.bench.load.report import report
-from tests.bench.load.servers import FORGETFUL, SERVERS, WIRED, Running, Setting, UnavailableError, running
+from tests.bench.load.servers import FORGETFUL, ROOM, SERVERS, WIRED, Running, Setting, UnavailableError, running
 
 MODES = ("saturation", "rate", "clients", "veth")
 RATES = (1_000, 20_000, 30_000)
@@ -30,7 +30,7 @@ FLOOD = 400_000
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 USUAL_CLIENTS = 256
 TABLE = 100_000
-"""Clients that are remembered: our default; in the sweep of sizes twice the greatest size."""
+"""Clients that are remembered: our default."""
 IN_FLIGHT = ["--window=64"]
 STAGE = "NTP_USG_BENCH_STAGE"
 
@@ -68,7 +68,7 @@ class Bench:
     def clients(self) -> None:
         """More and more clients: all of them for the first time, then again and again."""
         without = WIRED | FORGETFUL
-        for number, server in self._servers("clients", table=2 * max(self.options.sizes), without=without):
+        for number, server in self._servers("clients", table=ROOM * max(self.options.sizes), without=without):
             for size in self.options.sizes:
                 clients = [f"--clients={size}", *IN_FLIGHT]
                 once = [*clients, f"--requests={size}", "--seconds=60"]
@@ -161,10 +161,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("modes", nargs="*", help=f"what to measure: {', '.join(MODES)}; all unless given")
     parser.add_argument("--servers", type=lambda text: text.split(","), default=list(SERVERS), help="as ours,chrony")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=1.5, help="of each measurement")
     parser.add_argument("--rates", type=numbers, default=RATES, help="as 1000,20000: requests a second")
     parser.add_argument("--sizes", type=numbers, default=SIZES, help="as 1000,1000000: numbers of clients")
-    parser.add_argument("--patience", type=float, default=120.0, help="seconds to spend on waiting for a quiet machine")
+    parser.add_argument("--patience", type=float, default=60.0, help="seconds to spend on waiting for a quiet machine")
     parser.add_argument("--receiving-nice", type=int, default=-20, help="of the thread that receives for the server")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument("--require", action="store_true", help="fail where a promise is not kept")

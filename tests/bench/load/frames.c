@@ -36,7 +36,7 @@ static u32 (*const random_bits)(void) = (void *)7;
 /* Which source this was made of (frames.py). */
 const char source_digest[] SECTION("source") = SOURCE_DIGEST;
 
-enum { HEADERS = 42, REQUEST = HEADERS + 48, SLOTS = 1 << 16, STALLED_NS = 5000000 };
+enum { HEADERS = 42, REQUEST = HEADERS + 48, SLOTS = 1 << 16, STALLED_NS = 5000000, CATCH_UP = 32 };
 
 /* An NTP request in UDP in IPv4 in Ethernet, in words of 16 bits. */
 enum { PROTOCOL = 6, IP_SUM = 12, SOURCE = 13, FROM_PORT = 17, TO_PORT = 18, UDP_SUM = 20, NTP = 21 };
@@ -77,10 +77,12 @@ INLINE int may_send(void)
 {
     if (settings.interval_ns) {
         u64 now = monotonic_time();
-        if (!generator.due)
-            generator.due = now;
         if (now < generator.due)
             return 0;
+        /* What was missed is made up for, but no more than the wire's queue can hold. */
+        u64 earliest = now - CATCH_UP * settings.interval_ns;
+        if (generator.due < earliest)
+            generator.due = earliest;
         generator.due += settings.interval_ns;
         return 1;
     }

@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.bench.load.measuring import Measurement, Summary
+from tests.bench.load.servers import ROOM
+
+from ntp_usg.core.server.clients import BYTES_PER_CLIENT
 
 Summaries = dict[tuple[str, str], Summary]
 """By mode and server."""
@@ -44,7 +47,8 @@ CLIENTS = """
 
 *First*: each of so many addresses asks once, those of the line before among them. *Again*: they ask in turn, as often
 as is answered. *Growth* is that of *again* against the first line. Memory is that of all the server's processes
-(proportional set size); the last column its growth since the first line, for each client more.
+(proportional set size). Ours has a table of a fixed size, {octets} octets a client, here for {places:,} clients; its
+places are taken in no order, so that all of it is in use soon.
 """
 
 
@@ -140,7 +144,6 @@ def _clients(summaries: Summaries) -> str:
             first, again = (summaries.get((f"clients {size}{when}", server)) for when in (" first", ""))
             if not (first and again):
                 continue
-            memory, more = again.median("memory"), size - sizes[0]
             rows.append(
                 [
                     server,
@@ -148,12 +151,12 @@ def _clients(summaries: Summaries) -> str:
                     f"{first.median('cpu'):,.0f}" if first.runs[0].load["seconds"] > SHORT else "-",
                     _spread(again, "cpu"),
                     f"{again.median('cpu') / base.median('cpu'):.2f}",
-                    f"{memory / MIB:,.1f} MiB",
-                    f"{(memory - base.median('memory')) / more:,.0f}" if more else "",
+                    f"{again.median('memory') / MIB:,.1f} MiB",
                 ]
             )
-    header = ["server", "clients", "first, ns", "again, ns", "growth", "memory", "octets each"]
-    return CLIENTS + "\n" + _table(header, rows) if rows else ""
+    header = ["server", "clients", "first, ns", "again, ns", "growth", "memory"]
+    note = CLIENTS.format(octets=BYTES_PER_CLIENT, places=ROOM * max(sizes, default=0))
+    return note + "\n" + _table(header, rows) if rows else ""
 
 
 def _spread(summary: Summary, name: str) -> str:

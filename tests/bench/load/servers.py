@@ -22,6 +22,8 @@ from tests.bench.load.processes import prefer, tree
 
 PEERS = Path(__file__).parents[3] / ".peers"
 READY_SECONDS = 20.0
+ROOM = 2
+"""Times the clients that ask: places in the tables of clients when there are many."""
 ADDRESS = "127.0.0.1"
 PORT = 123
 REQUEST = b"\x23" + bytes(46) + b"\x01"
