@@ -26,8 +26,8 @@ class Way:
     """Kernel threads whose work is done for the server."""
 
 
-LONGEST_WAIT, TRIES = 10.0, 3
-"""Seconds, and how often, for a single measurement."""
+LONGEST_WAIT = 10.0
+"""Seconds for a single measurement."""
 LOOPBACK = Way(generator=["tests.bench.load.generator", f"{ADDRESS}:{PORT}", "--sockets=4"])
 
 
@@ -63,11 +63,11 @@ class Conditions:
         self._patience = patience
 
     def measure(
-        self, mode: str, server: Running, number: int, arguments: Sequence[str], way: Way = LOOPBACK
+        self, mode: str, server: Running, number: int, arguments: Sequence[str], way: Way, tries: int
     ) -> Measurement:
         """Measure; while patience lasts, on a quiet machine, and again where somebody disturbed."""
         found: list[Measurement] = []
-        while not found or (found[-1].others > OTHERS and self._patience > 0 and len(found) < TRIES):
+        while not found or (found[-1].others > OTHERS and self._patience > 0 and len(found) < tries):
             started = time.monotonic()
             wait_until_quiet(OTHERS, min(self._patience, LONGEST_WAIT))
             if not found:

@@ -22,7 +22,7 @@ from tests.bench.load.report import report
 from ntp_usg.core.base.instants import WallNs
 from ntp_usg.core.wire.timestamps import to_ntp
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def bench(folder: Path, *arguments: str) -> list[dict[str, Any]]:
