@@ -8,13 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ntp_usg.core.base.instants import HostNs, MonoNs
+from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs
 from ntp_usg.core.base.snapshots import ServingState
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
-from ntp_usg.core.server.access_map import UNDECIDED
-from ntp_usg.core.server.batch import ENDS, BatchResponder, Requests, wall_many
+from ntp_usg.core.server.access_map import ADMITTED, UNDECIDED
+from ntp_usg.core.server.batch import ENDS, Answers, BatchResponder, Requests, wall_many
 from ntp_usg.core.server.clients import MAPPED_PREFIX
 from ntp_usg.core.server.responder import MAX_REQUEST_LENGTH, Responder, unusable
+from ntp_usg.core.wire.timestamps import to_ntp
 from ntp_usg.net.addresses import SocketAddress
 from ntp_usg.net.counters import VerdictCounters
 from ntp_usg.net.plain_datagrams import PlainDatagrams
@@ -27,6 +28,9 @@ OnRequest = Callable[[bytes, bytes, Callable[[bytes], object]], None]
 
 BATCH = 256
 """Datagrams answered before other sockets, and the control process, get their turn."""
+
+SOON = 32
+"""So many answers are stamped one by one, each just before it is sent; for more that would take too long."""
 
 FEW = 8
 """Fewer are answered sooner one by one: preparing arrays costs as much as so many answers."""
@@ -119,7 +123,7 @@ class Service:
                 route = Route(endpoint, datagram.asked, batch.source(row))
                 return reply.verdict if self._hand_up(route, datagram.data) else _QUEUE_FULL
             return reply.verdict
-        departure = self._alone.departure()
+        departure = self._alone.read() + self._alone.usual_ns
         sent = batch.answer(row, reply.depart(wall(HostNs(departure))))
         self._alone.left()
         return reply.verdict if sent else _SEND_FAILED
@@ -133,10 +137,10 @@ class Service:
         if np.count_nonzero(untimely):
             stamps[untimely] = host
         lengths = batch.lengths[:count]
-        suspect = (ports == 0) | (ports == port)
-        if np.count_nonzero(suspect):
+        ours = ports == socket.htons(port)
+        if np.count_nonzero(ours) or np.count_nonzero(ports) < count:
             same = batch.asked[:count] == batch.sources[:count]
-            suspect &= (ports == 0) | (same if same.ndim == 1 else same.all(1))
+            suspect = (ports == 0) | (ours & (same if same.ndim == 1 else same.all(1)))
             lengths = np.where(suspect, np.uint32(0), lengths)  # of no length for a request: looked at alone
         sources = batch.sources[:count].astype(np.uint64)
         requests = Requests(
@@ -147,11 +151,10 @@ class Service:
             receive_times=wall_many(state.mapping, stamps),
         )
         answers = self._many.respond(requests, state, now)
-        departures = self._together.departures(len(answers.rows))
-        self._many.depart(requests.heads, answers, wall_many(state.mapping, departures))
-        self._together.begins()
-        failed = batch.answer_many(answers.rows)
-        self._together.ended(len(answers.rows))
+        failed = self._send(batch, answers, requests.heads, state)
+        if not failed and not np.count_nonzero(answers.codes):
+            self.counters.count(ENDS[ADMITTED], count)
+            return ()
         ends = np.bincount(answers.codes, minlength=UNDECIDED + 1)
         for row in failed:
             self.counters.count(_SEND_FAILED)
@@ -160,6 +163,34 @@ class Service:
             if number:
                 self.counters.count(end, number)
         return np.flatnonzero(answers.codes == UNDECIDED).tolist() if ends[UNDECIDED] else ()
+
+    def _send(
+        self, batch: DatagramBatch, answers: Answers, heads: NDArray[np.uint8], state: ServingState
+    ) -> Sequence[int]:
+        """Stamp and send the answers; the rows of those that the kernel did not take."""
+        rows = answers.rows
+        if len(rows) > SOON:
+            departures = self._together.departures(len(rows))
+            self._many.depart(heads, answers, wall_many(state.mapping, departures))
+            self._together.begins()
+            refused: list[int] = batch.answer_many(rows).tolist()
+            self._together.ended(len(rows))
+            return refused
+        unstamped = set(answers.unstamped.tolist()) if answers.remembered else None
+        started = time.time_ns()
+        timestamp, lead_ns = to_ntp(state.mapping.wall(HostNs(started))), self._alone.usual_ns
+        failed, timestamps = [], []
+        for row in rows.tolist():
+            elapsed_ns = self._alone.read() + lead_ns - started
+            departure = (timestamp + (elapsed_ns << 32) // NS_PER_SECOND) & ~1
+            timestamps.append(departure)
+            if unstamped is None or row in unstamped:
+                batch.stamp(row, departure)
+            if not batch.answer_row(row):
+                failed.append(row)
+        self._alone.left()
+        self._many.remember(answers, np.array(timestamps, np.uint64))
+        return failed
 
     def _look(self) -> tuple[ServingState, HostNs, MonoNs]:
         """The state to answer by and the clocks; unusable where somebody has moved the host's clock since it was made.
@@ -184,17 +215,22 @@ class Pace:
     """When an answer will leave: after the clock is read there is still work to do, and its usual length is known."""
 
     def __init__(self) -> None:
-        self._usual_ns = 3_000.0
+        self._usual = 3_000.0
         self._read_at = 0
 
-    def departure(self) -> int:
-        """By the host's clock; to be called just before an answer is stamped and sent."""
+    @property
+    def usual_ns(self) -> int:
+        """From reading the clock to leaving."""
+        return round(self._usual)
+
+    def read(self) -> int:
+        """The host's clock, just before an answer is stamped and sent."""
         self._read_at = time.time_ns()
-        return self._read_at + round(self._usual_ns)
+        return self._read_at
 
     def left(self) -> None:
         """The answer is on its way: half of what has passed since was before its leaving, as far as we can know."""
-        self._usual_ns = _learn(self._usual_ns, (time.time_ns() - self._read_at) / 2)
+        self._usual = _learn(self._usual, (time.time_ns() - self._read_at) / 2)
 
 
 class BatchPace:

@@ -40,6 +40,8 @@ _CMSG_HEADER = Struct("@Nii")
 _CONTROL_LENGTH_AT = _MSGHDR.fields["control_length"][1]  # type: ignore[index]
 _LENGTH_AT = _MMSGHDR.fields["length"][1]  # type: ignore[index]
 _CONTROL_LENGTH, _LENGTH, _INTERFACE, _PORT = Struct("@N"), Struct("@I"), Struct("@i"), Struct("!H")
+_TIMESTAMP = Struct("!Q")
+_MASK = 2**64 - 1
 _CONTROL = 128
 """Octets for a receive stamp and the packet information."""
 _NAME = 32
@@ -83,7 +85,7 @@ class DatagramBatch:
 
     Rows below what `receive` returned are valid. A row's answer goes back where its request came from, from the address
     of ours that was asked. For many rows, once `read_all` has said yes: `heads` (size, 48) octets; `lengths`; `stamps`;
-    `ports`; `sources` and `asked`, addresses: (size,) IPv4 ones or (size, 2) halves of IPv6 ones, all big-endian.
+    `ports` and `sources`, from where, and `asked`, whereto, as on the wire: (size,) IPv4 or (size, 2) halves of IPv6.
     """
 
     def __init__(self, endpoint: socket.socket, size: int, longest: int) -> None:
@@ -114,7 +116,7 @@ class DatagramBatch:
         self._usual = False
         self.lengths: NDArray[np.uint32] = self._received["length"]
         self.stamps = np.zeros(size, np.int64)
-        self.ports = self._names[:, 2:4].view(">u2")[:, 0]
+        self.ports = self._names[:, 2:4].view(np.uint16)[:, 0]
         self.sources = self._names[:, 8:24].view(">u8") if self._ipv6 else self._names[:, 4:8].view(">u4")[:, 0]
         self.asked: NDArray[Any] = self.sources
 
@@ -175,7 +177,7 @@ class DatagramBatch:
 
     def source(self, row: int) -> tuple[str, int] | tuple[str, int, int, int]:
         """A row's source as the socket module writes it."""
-        port = int(self.ports[row])
+        (port,) = _PORT.unpack_from(self._octets["names"], row * _NAME + 2)
         if not self._ipv6:
             return socket.inet_ntoa(self._names[row, 4:8].tobytes()), port
         flow, scope = int(self._names[row, 4:8].view(">u4")[0]), int(self._names[row, 24:28].view(np.uint32)[0])
@@ -184,6 +186,14 @@ class DatagramBatch:
     def answer(self, row: int, packet: bytes | bytearray) -> bool:
         """Send 48 octets as a row's answer; whether the kernel took them."""
         self._octets["heads"][row * HEAD : row * HEAD + HEAD] = packet
+        return self.answer_row(row)
+
+    def stamp(self, row: int, timestamp: int) -> None:
+        """Write the last field of a row's head, the transmit timestamp."""
+        _TIMESTAMP.pack_into(self._octets["heads"], row * HEAD + HEAD - _TIMESTAMP.size, timestamp & _MASK)
+
+    def answer_row(self, row: int) -> bool:
+        """Send a row's head as its answer; whether the kernel took it."""
         sent: int = _sendmmsg(self._descriptor, self._answers_at + row * _MMSGHDR.itemsize, 1, _MSG_DONTWAIT)
         return sent == 1
 

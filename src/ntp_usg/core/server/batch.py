@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ntp_usg.core.base.instants import NS_PER_SECOND, MonoNs
+from ntp_usg.core.base.instants import NS_PER_SECOND, MonoNs, WallNs
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.snapshots import ServingState
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
@@ -13,6 +13,7 @@ from ntp_usg.core.server.access_map import ADMITTED, REASONS, UNDECIDED, AccessM
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.core.server.responder import Responder, answer_start, is_usable, unusable
 from ntp_usg.core.wire.header import HEADER_LENGTH, VERSIONS, Mode, version_of
+from ntp_usg.core.wire.timestamps import to_ntp
 
 Words = NDArray[np.uint64]
 Octets = NDArray[np.uint8]
@@ -41,10 +42,9 @@ _VERSION = np.uint8(0o70)
 _UNDECIDED = np.uint8(UNDECIDED)
 _NS = np.uint64(NS_PER_SECOND)
 _HALF = np.uint64(32)
-_UNIX_EPOCH_SECONDS = np.uint64(2_208_988_800)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Requests:
     """n datagrams that came in on one socket."""
 
@@ -70,6 +70,11 @@ class Answers:
     remembered: bool
     epoch: int
 
+    @property
+    def unstamped(self) -> Integers:
+        """Those of `rows` whose transmit fields are to be filled when they leave: all but the interleaved ones."""
+        return self.rows[self.codes[self.rows] == _BASIC] if self.remembered else self.rows
+
     def selected(self, heads: Octets) -> Integers | slice:
         """`rows` as an index; of all of them, as one that copies nothing."""
         return slice(None) if len(self.rows) == len(heads) else self.rows
@@ -89,9 +94,12 @@ class BatchResponder:
         responder, clients, heads = self._responder, self._responder.clients, requests.heads
         asking = _PLAIN[heads[:, 0]] & (requests.lengths == HEADER_LENGTH)
         codes = np.where(asking, self._access.judge(requests.address_high, requests.address_low), _UNDECIDED)
-        rows = (codes == ADMITTED).nonzero()[0]
-        high = None if requests.address_high is None else requests.address_high[rows]
-        places, earlier = clients.visit_many(high, requests.address_low[rows], now)
+        high, low, received = requests.address_high, requests.address_low, requests.receive_times
+        rows = np.arange(len(codes))
+        if np.count_nonzero(codes):
+            rows = (codes == ADMITTED).nonzero()[0]
+            high, low = None if high is None else high[rows], low[rows]
+        places, earlier = clients.visit_many(high, low, now)
         remembers = responder.policy.interleaved and is_usable(state)
         if remembers and np.count_nonzero(earlier):
             # The answers to one client build on each other: that is for the responder.
@@ -109,8 +117,8 @@ class BatchResponder:
             clients.columns["due"][places] = due
         if now > state.expires_at:
             state, remembers = unusable(state, b"INIT"), False
-        received = to_ntp_many(requests.receive_times[rows]) | _LAST_BIT
-        return self._answer(heads, Answers(codes, rows, places, received, remembers, state.epoch), state, now)
+        timestamps = to_ntp_many(received if len(rows) == len(codes) else received[rows]) | _LAST_BIT
+        return self._answer(heads, Answers(codes, rows, places, timestamps, remembers, state.epoch), state, now)
 
     def depart(self, heads: Octets, answers: Answers, transmit_times: Integers) -> None:
         """Stamp the transmit fields of the answers in `answers.rows`, with served times in ns; the last thing to do."""
@@ -121,10 +129,15 @@ class BatchResponder:
             return
         basic = answers.codes[answers.rows] == _BASIC
         words[answers.rows[basic], _TRANSMIT] = transmitted[basic].byteswap()
-        columns = self._responder.clients.columns
-        columns["receive_timestamp"][answers.places] = answers.receive_timestamps
-        columns["transmit_timestamp"][answers.places] = transmitted
-        columns["epoch"][answers.places] = answers.epoch
+        self.remember(answers, transmitted)
+
+    def remember(self, answers: Answers, transmit_timestamps: Words) -> None:
+        """Keep when the answers left, where interleaved mode wants to know; `depart` does so by itself."""
+        if answers.remembered:
+            columns = self._responder.clients.columns
+            columns["receive_timestamp"][answers.places] = answers.receive_timestamps
+            columns["transmit_timestamp"][answers.places] = transmit_timestamps
+            columns["epoch"][answers.places] = answers.epoch
 
     def _follow(self) -> None:
         """The responder may have adopted a policy."""
@@ -176,7 +189,13 @@ def wall_many(mapping: ClockMapping, readings: Integers) -> Integers:
 
 
 def to_ntp_many(instants: Integers) -> Words:
-    """`to_ntp` of many instants."""
-    seconds = instants // NS_PER_SECOND
-    fractions = ((instants - seconds * NS_PER_SECOND).view(np.uint64) << _HALF) // _NS
-    return (seconds.view(np.uint64) + _UNIX_EPOCH_SECONDS) << _HALF | fractions
+    """`to_ntp` of many instants, none more than 1.25 s from the first."""
+    if not len(instants):
+        return np.zeros(0, np.uint64)
+    # Two seconds before the first: so the rest is positive, and has 32 bits to spare.
+    begin = int(instants[0]) // NS_PER_SECOND - 2
+    rest = (instants - begin * NS_PER_SECOND).view(np.uint64)
+    rest <<= _HALF
+    rest //= _NS
+    rest += np.uint64(to_ntp(WallNs(begin * NS_PER_SECOND)))
+    return rest
