@@ -52,12 +52,14 @@ class Control:
     """What an ioctl does: takes the caller's bytes and returns those to put in their place, or raises an OSError.
 
     Without a size the bytes are the argument itself, 8 of them, and nothing is put back. One that `waits` may take its
-    time, and the caller is free when a signal comes: a thread is started for each call.
+    time: a thread is started for each call. A signal frees the caller, with EINTR; where it is not `interruptible` the
+    signal has to wait: a driver in the kernel can have the call taken up again (ERESTARTSYS), which CUSE cannot.
     """
 
     handle: Callable[[bytes], bytes]
     size: int
     waits: bool = False
+    interruptible: bool = True
 
 
 def control(number: int, handle: Callable[[bytes], bytes]) -> Control:
@@ -86,7 +88,7 @@ class CharacterDevice:
         self._said = bytearray()
         self._readers: list[tuple[int, int]] = []  # unique and size of the reads that wait
         self._pollers: set[int] = set()
-        self._callers: set[int] = set()  # unique numbers of the ioctls that wait
+        self._callers: dict[int, Control] = {}  # by unique numbers: the ioctls that wait
         self._end = os.eventfd(0)
         self._cuse = os.open("/dev/cuse", os.O_RDWR | os.O_CLOEXEC)
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
@@ -177,8 +179,9 @@ class CharacterDevice:
 
     def _interrupt(self, unique: int) -> None:
         readers = [reader for reader in self._readers if reader[0] != unique]
-        if unique in self._callers or len(readers) < len(self._readers):
-            self._callers.discard(unique)
+        caller = self._callers.get(unique)
+        if (caller and caller.interruptible) or len(readers) < len(self._readers):
+            self._callers.pop(unique, None)
             self._readers = readers
             self._write(unique, error=errno.EINTR)
 
@@ -191,7 +194,7 @@ class CharacterDevice:
             vector = _VECTOR.pack(argument, wanted.size)
             return self._write(unique, _IOCTL_OUT.pack(0, _IOCTL_RETRY, 1, 1) + vector + vector)
         data = body[_IOCTL_IN.size :] if wanted.size else struct.pack("=Q", argument)
-        self._callers.add(unique)
+        self._callers[unique] = wanted
         if wanted.waits:
             threading.Thread(target=self._answer, args=(unique, wanted, data), daemon=True).start()
             return None
@@ -204,8 +207,7 @@ class CharacterDevice:
         except OSError as refusal:
             error = refusal.errno or errno.EIO
         with self._lock:
-            if unique in self._callers:
-                self._callers.remove(unique)
+            if self._callers.pop(unique, None):
                 self._write(unique, b"" if error else _IOCTL_OUT.pack(0, 0, 0, 0) + answer, error=error)
 
     def _write(self, unique: int, body: bytes = b"", notice: int = 0, *, error: int = 0) -> None:
