@@ -50,7 +50,7 @@ class Receiver:
             **dict.fromkeys((termios.TCSETS, termios.TCSETSF), Control(self._set_up, KERNEL_TERMIOS)),
             **dict.fromkeys((termios.TCFLSH, termios.TIOCEXCL, termios.TIOCNXCL), accept),
             termios.TIOCMGET: Control(lambda _: struct.pack("=I", self._lines), 4),
-            # gpsd gives up a line when a wait fails, and drops privileges while it waits, which interrupts every thread.
+            # gpsd gives up a line when a wait fails, yet drops privileges while it waits, which interrupts all threads.
             termios.TIOCMIWAIT: Control(self._wait, 0, waits=True, interruptible=False),
         }
         self.device = CharacterDevice(name, controls)
