@@ -19,7 +19,7 @@ from ntp_usg.core.server.responder import Responder
 from ntp_usg.core.wire.timestamps import to_ntp
 
 NOON = 1_771_243_200_000_000_000
-TURNAROUND_NS = 25_000
+DEPARTURE = WallNs(NOON + 25_000)
 IPV4 = ["192.0.2.1", "192.0.2.2", "192.0.2.5", "203.0.113.1", "0.1.2.3", "255.255.255.255"]
 IPV6 = ["2001:db8::1", "2001:db8::7", "2001:db8:0:1::1", "::1", "fe80::1", "ff02::1"]
 FIRST_OCTETS = [0x23] * 6 + [0xE3, 0x1B, 0x13, 0x0B, 0x08, 0x03, 0x24, 0x16, 0x2B, 0x00]
@@ -87,8 +87,7 @@ class Together:
             receive_times=np.array([at for _, _, at in rows]),
         )
         answers = self.batches.respond(requests, state, now)
-        times = requests.receive_times[answers.rows] + TURNAROUND_NS
-        self.batches.depart(heads, answers, times)
+        self.batches.depart(heads, answers, to_ntp(DEPARTURE), 0)
         order = sorted(range(len(rows)), key=lambda row: bool(answers.codes[row] == UNDECIDED))
         ends: list[End] = []
         for row in order:
@@ -107,7 +106,7 @@ def remembered(responder: Responder) -> dict[bytes, tuple[int, int]]:
 def alone(responder: Responder, row: Row, state: ServingState, now: MonoNs) -> End:
     data, source, at = row
     reply = responder.respond(data, source, WallNs(at), state, now)
-    return reply.verdict, None if reply.packet is None else bytes(reply.depart(WallNs(at + TURNAROUND_NS)))
+    return reply.verdict, None if reply.packet is None else bytes(reply.depart(DEPARTURE))
 
 
 @given(seed=st.integers(0, 2**64))

@@ -16,6 +16,7 @@ from ntp_usg.core.server.batch import ENDS, BatchResponder, Requests
 from ntp_usg.core.server.clients import MAPPED_PREFIX
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.core.server.responder import Responder
+from ntp_usg.core.wire.timestamps import to_ntp
 
 FILE = json.loads(Path(__file__).with_name("packets.json").read_text())
 VECTORS: list[dict[str, Any]] = FILE["vectors"]
@@ -54,7 +55,7 @@ class InBatches:
         end = ENDS[answers.codes[0]]
         result = {"outcome": str(end.outcome), "reason": str(end.reason)}
         if end.outcome is Outcome.ANSWERED:
-            self.batches.depart(heads, answers, np.array([receive_time + FILE["turnaround_ns"]]))
+            self.batches.depart(heads, answers, to_ntp(WallNs(receive_time + FILE["turnaround_ns"])), 0)
             result["answer"] = heads.tobytes().hex()
         return result
 

@@ -170,8 +170,8 @@ class Service:
         """Stamp and send the answers; the rows of those that the kernel did not take."""
         rows = answers.rows
         if len(rows) > SOON:
-            departures = self._together.departures(len(rows))
-            self._many.depart(heads, answers, wall_many(state.mapping, departures))
+            first, step = self._together.first(), (self._together.step_ns << 32) // NS_PER_SECOND
+            self._many.depart(heads, answers, to_ntp(state.mapping.wall(first)), step)
             self._together.begins()
             refused: list[int] = batch.answer_many(rows).tolist()
             self._together.ended(len(rows))
@@ -237,25 +237,29 @@ class BatchPace:
     """The same for a batch, whose answers leave one after the other."""
 
     def __init__(self) -> None:
-        self._preparing_ns = 10_000.0
-        self._sending_ns = 2_500.0
+        self._preparing = 10_000.0
+        self._sending = 2_500.0
         self._read_at = self._begun_at = 0
 
-    def departures(self, count: int) -> NDArray[np.int64]:
-        """By the host's clock; to be called just before the answers are stamped and sent."""
+    @property
+    def step_ns(self) -> int:
+        """From one answer to the next."""
+        return round(self._sending)
+
+    def first(self) -> HostNs:
+        """When the first one will leave, by the host's clock; to be asked just before the answers are stamped."""
         self._read_at = time.time_ns()
-        first = self._read_at + round(self._preparing_ns)
-        return first + np.arange(count, dtype=np.int64) * round(self._sending_ns)
+        return HostNs(self._read_at + round(self._preparing))
 
     def begins(self) -> None:
         """The answers are stamped, and the kernel gets them now."""
         self._begun_at = time.time_ns()
-        self._preparing_ns = _learn(self._preparing_ns, self._begun_at - self._read_at)
+        self._preparing = _learn(self._preparing, self._begun_at - self._read_at)
 
     def ended(self, count: int) -> None:
         """All of them are on their way."""
         if count:
-            self._sending_ns = _learn(self._sending_ns, (time.time_ns() - self._begun_at) / count)
+            self._sending = _learn(self._sending, (time.time_ns() - self._begun_at) / count)
 
 
 def _learn(usual: float, latest: float) -> float:

@@ -22,13 +22,9 @@ _DEPARTURES = 1 << 1 | 1 << 11  # SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPIN
 _IP_RECVERR, _IPV6_RECVERR = 11, 25
 _ORIGIN_TIMESTAMPING = 4  # SO_EE_ORIGIN_TIMESTAMPING, the fifth octet of struct sock_extended_err
 
-# The "new" options (Linux 5.1) give 64-bit seconds on 32-bit machines too, so that stamps survive 2038.
-_OPTIONS = (
-    (_SO_TIMESTAMPING_NEW, _RX_SOFTWARE, "SO_TIMESTAMPING"),
-    (_SO_TIMESTAMPING_OLD, _RX_SOFTWARE, "SO_TIMESTAMPING"),
-    (_SO_TIMESTAMPNS_NEW, 1, "SO_TIMESTAMPNS"),
-    (_SO_TIMESTAMPNS_OLD, 1, "SO_TIMESTAMPNS"),
-)
+# The "new" options (Linux 5.1) give 64-bit seconds on 32-bit machines too, so that stamps survive 2038. The stamps of
+# SO_TIMESTAMPING would be the same, in three times the octets.
+_OPTIONS = (_SO_TIMESTAMPNS_NEW, _SO_TIMESTAMPNS_OLD)
 STAMPS = {
     _SO_TIMESTAMPING_NEW: struct.Struct("=qq"),
     _SO_TIMESTAMPING_OLD: struct.Struct("@ll"),
@@ -49,15 +45,13 @@ class LocalAddress(NamedTuple):
     interface: int
 
 
-def enable_receive_timestamps(endpoint: socket.socket) -> str:
-    """Have the kernel stamp each datagram on arrival; returns the option that it took, or "none"."""
-    for option, value, name in _OPTIONS:
-        try:
-            endpoint.setsockopt(socket.SOL_SOCKET, option, value)
-        except OSError:
-            continue
-        return name
-    return "none"
+def enable_receive_timestamps(endpoint: socket.socket) -> bool:
+    """Have the kernel stamp each datagram on arrival; False where it cannot."""
+    for option in _OPTIONS:
+        with contextlib.suppress(OSError):
+            endpoint.setsockopt(socket.SOL_SOCKET, option, 1)
+            return True
+    return False
 
 
 def enable_departure_timestamps(endpoint: socket.socket) -> bool:

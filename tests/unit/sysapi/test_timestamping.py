@@ -27,7 +27,7 @@ def endpoints(request):
     family, wildcard = request.param
     with socket.socket(family, socket.SOCK_DGRAM) as server, socket.socket(family, socket.SOCK_DGRAM) as client:
         enable_packet_info(server)
-        assert enable_receive_timestamps(server) in ("SO_TIMESTAMPING", "SO_TIMESTAMPNS")
+        assert enable_receive_timestamps(server)
         server.bind((wildcard, 0))
         server.settimeout(2)
         client.settimeout(2)

@@ -27,6 +27,9 @@ ENDS: tuple[Verdict, ...] = (
 )
 """What the codes of a batch mean; UNDECIDED means that the responder must see the request."""
 
+LARGEST = 1024
+"""So many requests a batch may have."""
+
 _BASIC, _RATE_LIMITED, _INTERLEAVED = ADMITTED, len(REASONS), len(REASONS) + 1
 
 _PLAIN = np.array(
@@ -37,6 +40,7 @@ _PLAIN = np.array(
 _ORIGIN, _RECEIVE, _TRANSMIT = 3, 4, 5
 """Which of the header's six 64-bit words."""
 _WORDS = HEADER_LENGTH // 8
+_ALL_ROWS = np.arange(LARGEST)
 _LAST_BIT = np.uint64(1)
 _VERSION = np.uint8(0o70)
 _UNDECIDED = np.uint8(UNDECIDED)
@@ -95,7 +99,7 @@ class BatchResponder:
         asking = _PLAIN[heads[:, 0]] & (requests.lengths == HEADER_LENGTH)
         codes = np.where(asking, self._access.judge(requests.address_high, requests.address_low), _UNDECIDED)
         high, low, received = requests.address_high, requests.address_low, requests.receive_times
-        rows = np.arange(len(codes))
+        rows = _ALL_ROWS[: len(codes)]
         if np.count_nonzero(codes):
             rows = (codes == ADMITTED).nonzero()[0]
             high, low = None if high is None else high[rows], low[rows]
@@ -120,9 +124,14 @@ class BatchResponder:
         timestamps = to_ntp_many(received if len(rows) == len(codes) else received[rows]) | _LAST_BIT
         return self._answer(heads, Answers(codes, rows, places, timestamps, remembers, state.epoch), state, now)
 
-    def depart(self, heads: Octets, answers: Answers, transmit_times: Integers) -> None:
-        """Stamp the transmit fields of the answers in `answers.rows`, with served times in ns; the last thing to do."""
-        transmitted = to_ntp_many(transmit_times) & ~_LAST_BIT
+    def depart(self, heads: Octets, answers: Answers, first: int, step: int) -> None:
+        """Stamp the transmit fields of the answers in `answers.rows`; the last thing to do.
+
+        The first leaves at the NTP timestamp `first`, and each after it `step` units (2**-32 s) later.
+        """
+        transmitted = np.arange(len(answers.rows), dtype=np.uint64) * np.uint64(step)
+        transmitted += np.uint64(first)
+        transmitted &= ~_LAST_BIT
         words = heads.view(np.uint64)
         if not answers.remembered:
             words[answers.selected(heads), _TRANSMIT] = transmitted.byteswap()

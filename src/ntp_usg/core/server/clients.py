@@ -144,7 +144,7 @@ class ClientTable(Clients):
         """
         fingerprints = self._fingerprint_many(high, low)
         buckets = ((fingerprints >> _HALF) * np.uint64(self._buckets) >> _HALF).view(np.int64)
-        found = self._fingerprints[buckets] == fingerprints[:, None]
+        found = self._fingerprints.take(buckets, 0) == fingerprints[:, None]
         places: Places = buckets * WAYS + found.argmax(1)
         pending = (self.columns["fingerprint"][places] != fingerprints).nonzero()[0]
         while pending.size:

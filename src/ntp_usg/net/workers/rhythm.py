@@ -6,7 +6,7 @@ do not mind, for the kernel takes the one and the other is taken when the answer
 
 BUSY_RATE = 5_000.0
 """Requests a second from which on it pays to rest; below, every request wakes us."""
-LONGEST_REST = 400e-6
+LONGEST_REST = 700e-6
 """Seconds: what an answer may wait at most on top of everything else."""
 GATHERED = 64
 """Requests that are enough for one waking."""
