@@ -29,7 +29,9 @@ from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId, Report
 
 GPSD_PORT = 2947
 _NO_FIX = Verdict(Outcome.REJECTED, Reason.NO_FIX)
-_MESSAGE_ACCURACY, _PULSE_ACCURACY = 1.0, 1e-4
+_MESSAGE_ACCURACY, _PULSE_ACCURACY = 0.5, 1e-4
+"""Messages are late by less than half a second, but on very slow lines. A wider bound would agree with pulses whose end
+gpsd takes for their beginning, which are off by most of a second."""
 
 
 def _endpoint(text: str) -> str:
@@ -58,7 +60,7 @@ class GpsdOptions(DriverOptions):
     reference_id: ReferenceId = "GPSD"
     timeout_secs: Annotated[FiniteFloat, Field(gt=0)] = 10.0
     accuracy_secs: Annotated[FiniteFloat | None, Field(gt=0)] = None
-    """How far its time may be off once `offset_secs` is taken off; where absent 1, with `pulse` 0.0001."""
+    """How far its time may be off once `offset_secs` is taken off; where absent 0.5, with `pulse` 0.0001."""
 
     @property
     def occupies(self) -> str:

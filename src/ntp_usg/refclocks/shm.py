@@ -81,8 +81,8 @@ class ShmOptions(DriverOptions):
     """gpsd writes a receiver's messages to an even unit, and its pulses to the next."""
     reference_id: ReferenceId = "SHM"
     timeout_secs: Annotated[FiniteFloat, Field(gt=0)] = 10.0
-    accuracy_secs: Annotated[FiniteFloat, Field(gt=0)] = 1.0
-    """How far its time may be off, once `offset_secs` is taken off: 1 suits gpsd's messages; for pulses say 0.00001."""
+    accuracy_secs: Annotated[FiniteFloat, Field(gt=0)] = 0.5
+    """How far its time may be off, once `offset_secs` is taken off: 0.5 suits gpsd's messages; for pulses 0.00001."""
 
     @property
     def occupies(self) -> str:
