@@ -42,6 +42,8 @@ _LENGTH_AT = _MMSGHDR.fields["length"][1]  # type: ignore[index]
 _CONTROL_LENGTH, _LENGTH, _INTERFACE, _PORT = Struct("@N"), Struct("@I"), Struct("@i"), Struct("!H")
 _TIMESTAMP = Struct("!Q")
 _MASK = 2**64 - 1
+_TIMESTAMP_AT = HEAD - _TIMESTAMP.size
+_STEP = _MMSGHDR.itemsize
 _CONTROL = 128
 """Octets for a receive stamp and the packet information."""
 _NAME = 32
@@ -111,6 +113,7 @@ class DatagramBatch:
             "control": _octets(self._control),
             "received": _octets(self._received),
         }
+        self._head_octets = self._octets["heads"]
         self._control_lengths = self._received["message"]["control_length"]
         self._layout: _Layout | None = None
         self._usual = False
@@ -190,11 +193,11 @@ class DatagramBatch:
 
     def stamp(self, row: int, timestamp: int) -> None:
         """Write the last field of a row's head, the transmit timestamp."""
-        _TIMESTAMP.pack_into(self._octets["heads"], row * HEAD + HEAD - _TIMESTAMP.size, timestamp & _MASK)
+        _TIMESTAMP.pack_into(self._head_octets, row * HEAD + _TIMESTAMP_AT, timestamp & _MASK)
 
     def answer_row(self, row: int) -> bool:
         """Send a row's head as its answer; whether the kernel took it."""
-        sent: int = _sendmmsg(self._descriptor, self._answers_at + row * _MMSGHDR.itemsize, 1, _MSG_DONTWAIT)
+        sent: int = _sendmmsg(self._descriptor, self._answers_at + row * _STEP, 1, _MSG_DONTWAIT)
         return sent == 1
 
     def answer_many(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:

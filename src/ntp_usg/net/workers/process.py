@@ -42,11 +42,14 @@ class Worker:
         rhythm = Rhythm(time.monotonic_ns())
         while True:
             served = 0
-            for descriptor, _ in self._poller.poll(rhythm.patience):
-                if descriptor in indexes and self._service:
-                    served += self._service.drain(indexes[descriptor])
-                elif not self._listen_to_control():
-                    return
+            if rhythm.busy and self._service:
+                served = sum(map(self._service.drain, indexes.values()))
+            else:
+                for descriptor, _ in self._poller.poll(rhythm.patience):
+                    if descriptor in indexes and self._service:
+                        served += self._service.drain(indexes[descriptor])
+                    elif not self._listen_to_control():
+                        return
             pause = rhythm.beat(served, time.monotonic_ns())
             if pause:
                 time.sleep(pause)
