@@ -5,8 +5,8 @@ import pytest
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(120)]
 
 AHEAD = 1.5
-SLOW = 0.02
-"""Seconds: gpsd hears of a pulse late, where a machine that is busy with other tests lets the guest wait."""
+SLOW = 0.1
+"""Seconds: gpsd hears of a pulse late, where a busy machine lets the guest wait; far from another second."""
 
 
 @pytest.fixture(scope="module")

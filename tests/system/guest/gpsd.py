@@ -29,9 +29,9 @@ WATCHED = termios.TIOCM_CAR | termios.TIOCM_RNG | termios.TIOCM_CTS | termios.TI
 """The lines that gpsd waits for: whichever of them changes."""
 SOCKET = Path("/run/chrony.ttyGPS0.sock")
 TABLES = {
-    "sock": f'[sock]\ndevice = "{SOCKET}"\naccuracy_secs = 0.02\n',
-    "gpsd": "[gpsd]\npulse = true\naccuracy_secs = 0.02\n",
-    "shm": "[shm]\nunit = 1\naccuracy_secs = 0.02\n",
+    "sock": f'[sock]\ndevice = "{SOCKET}"\naccuracy_secs = 0.1\n',
+    "gpsd": "[gpsd]\npulse = true\naccuracy_secs = 0.1\n",
+    "shm": "[shm]\nunit = 1\naccuracy_secs = 0.1\n",
 }
 
 
@@ -115,7 +115,6 @@ def main() -> dict[str, object]:
     codes = [daemon.stop() for daemon in daemons.values()]
     gpsd.terminate()
     gpsd.wait(10)
-    receiver.device.close()
     return {"outcomes": outcomes, "exit_codes": codes, "log": log.read_text()}
 
 
