@@ -117,9 +117,12 @@ class Listener:
         self.pulses: list[Pulse] = []
         self.statuses: list[DeviceStatus] = []
         self.verdicts: list[Verdict] = []
+        self.enough = asyncio.Event()
 
     def pulse(self, pulse: Pulse) -> None:
         self.pulses.append(pulse)
+        if len(self.pulses) == 3:
+            self.enough.set()
 
     def correction(self, correction: PulseCorrection) -> None:
         raise AssertionError(correction)
@@ -144,11 +147,19 @@ class Listener:
     def earliest(self) -> WallNs:
         return build_floor()
 
+    async def listen(self, driver: PpsDriver, seconds: float) -> None:
+        """Until there are three pulses, or so long."""
+        running = asyncio.create_task(driver.run(self))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.enough.wait(), seconds)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
 
 async def driver() -> dict[str, object]:
     listener = Listener()
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(PpsDriver(PpsOptions()).run(listener), 4.5)
+    await listener.listen(PpsDriver(PpsOptions()), 20)
     edges = [pulse.edge_at for pulse in listener.pulses]
     return {
         "statuses": [[status.connected, status.detail] for status in listener.statuses],
