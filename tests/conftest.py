@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,10 @@ PEERS = Path(__file__).parents[1] / ".peers"  # where `script/setup --system` un
 os.environ["PATH"] = os.pathsep.join(
     [str(PEERS / "usr/sbin"), str(PEERS / "usr/bin"), os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]
 )
+
+
+# Who starts us in the background may have it ignored, which children inherit: Ctrl-C could not be tested then.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def find_peer(name: str) -> Path:
