@@ -13,7 +13,6 @@ from ntp_usg.core.base.snapshots import Leap, ServingState
 from ntp_usg.core.base.verdicts import Outcome, Verdict
 from ntp_usg.core.server.access_map import UNDECIDED
 from ntp_usg.core.server.batch import ENDS, BatchResponder, Requests, to_ntp_many, wall_many
-from ntp_usg.core.server.clients import MAPPED_PREFIX
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.core.server.responder import Responder
 from ntp_usg.core.wire.timestamps import to_ntp
@@ -77,7 +76,7 @@ class Together:
         heads = np.zeros((len(rows), 48), np.uint8)
         for row, (data, _, _) in enumerate(rows):
             heads[row, : len(data)] = memoryview(data[:48])
-        sources = [int.from_bytes(source, "big") | (MAPPED_PREFIX if len(source) == 4 else 0) for _, source, _ in rows]
+        sources = [int.from_bytes(source, "big") for _, source, _ in rows]
         ipv6 = len(rows[0][1]) == 16
         requests = Requests(
             heads,
@@ -87,7 +86,7 @@ class Together:
             receive_times=np.array([at for _, _, at in rows]),
         )
         answers = self.batches.respond(requests, state, now)
-        self.batches.depart(heads, answers, to_ntp(DEPARTURE), 0)
+        self.batches.depart(answers, to_ntp(DEPARTURE), 0)
         order = sorted(range(len(rows)), key=lambda row: bool(answers.codes[row] == UNDECIDED))
         ends: list[End] = []
         for row in order:

@@ -13,7 +13,6 @@ from ntp_usg.core.base.snapshots import Leap, ServingState
 from ntp_usg.core.base.verdicts import Outcome
 from ntp_usg.core.server.access_map import UNDECIDED
 from ntp_usg.core.server.batch import ENDS, BatchResponder, Requests
-from ntp_usg.core.server.clients import MAPPED_PREFIX
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.core.server.responder import Responder
 from ntp_usg.core.wire.timestamps import to_ntp
@@ -46,7 +45,7 @@ class InBatches:
             heads,
             lengths=np.array([len(data)], np.uint32),
             address_high=np.array([high], np.uint64) if len(client) == 16 else None,
-            address_low=np.array([low | (MAPPED_PREFIX if len(client) == 4 else 0)], np.uint64),
+            address_low=np.array([low], np.uint64),
             receive_times=np.array([receive_time]),
         )
         answers = self.batches.respond(requests, state, now)
@@ -55,7 +54,7 @@ class InBatches:
         end = ENDS[answers.codes[0]]
         result = {"outcome": str(end.outcome), "reason": str(end.reason)}
         if end.outcome is Outcome.ANSWERED:
-            self.batches.depart(heads, answers, to_ntp(WallNs(receive_time + FILE["turnaround_ns"])), 0)
+            self.batches.depart(answers, to_ntp(WallNs(receive_time + FILE["turnaround_ns"])), 0)
             result["answer"] = heads.tobytes().hex()
         return result
 

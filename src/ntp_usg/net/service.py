@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs
 from ntp_usg.core.base.snapshots import ServingState
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.server.access_map import ADMITTED, UNDECIDED
 from ntp_usg.core.server.batch import ENDS, Answers, BatchResponder, Requests, wall_many
-from ntp_usg.core.server.clients import MAPPED_PREFIX
 from ntp_usg.core.server.responder import MAX_REQUEST_LENGTH, Responder, unusable
 from ntp_usg.core.wire.timestamps import to_ntp
 from ntp_usg.net.addresses import SocketAddress
@@ -38,9 +36,8 @@ FEW = 8
 _CLOCK_MOVED_NS = 100_000
 """CLOCK_REALTIME and CLOCK_MONOTONIC are slewed alike: that they part by more than reading them takes is a step."""
 _OLDEST_STAMP_NS = 1_000_000_000
+_OLDEST = np.array(_OLDEST_STAMP_NS, np.uint64)
 """A stamp older than this, or from the future, was taken before the clock was stepped, or is of no use any more."""
-
-_MAPPED = np.uint64(MAPPED_PREFIX)
 
 _BAD_SOURCE = Verdict(Outcome.DROPPED, Reason.BAD_SOURCE)
 _QUEUE_FULL = Verdict(Outcome.DROPPED, Reason.QUEUE_FULL)
@@ -133,11 +130,11 @@ class Service:
     ) -> Iterable[int]:
         """Answer the plain requests of a batch; the rows of the others."""
         stamps, ports = batch.stamps[:count], batch.ports[:count]
-        untimely = (host - stamps).view(np.uint64) > _OLDEST_STAMP_NS  # one from the future is negative, thus huge
+        untimely = (np.array(host) - stamps).view(np.uint64) > _OLDEST  # one from the future is negative, thus huge
         if np.count_nonzero(untimely):
             stamps[untimely] = host
         lengths = batch.lengths[:count]
-        ours = ports == socket.htons(port)
+        ours = ports == np.array(socket.htons(port), np.uint16)
         if np.count_nonzero(ours) or np.count_nonzero(ports) < count:
             same = batch.asked[:count] == batch.sources[:count]
             suspect = (ports == 0) | (ours & (same if same.ndim == 1 else same.all(1)))
@@ -147,11 +144,11 @@ class Service:
             heads=batch.heads[:count],
             lengths=lengths,
             address_high=sources[:, 0] if sources.ndim == 2 else None,
-            address_low=sources[:, 1] if sources.ndim == 2 else sources | _MAPPED,
+            address_low=sources[:, 1] if sources.ndim == 2 else sources,
             receive_times=wall_many(state.mapping, stamps),
         )
         answers = self._many.respond(requests, state, now)
-        failed = self._send(batch, answers, requests.heads, state)
+        failed = self._send(batch, answers, state)
         if not failed and not np.count_nonzero(answers.codes):
             self.counters.count(ENDS[ADMITTED], count)
             return ()
@@ -164,14 +161,12 @@ class Service:
                 self.counters.count(end, number)
         return np.flatnonzero(answers.codes == UNDECIDED).tolist() if ends[UNDECIDED] else ()
 
-    def _send(
-        self, batch: DatagramBatch, answers: Answers, heads: NDArray[np.uint8], state: ServingState
-    ) -> Sequence[int]:
+    def _send(self, batch: DatagramBatch, answers: Answers, state: ServingState) -> Sequence[int]:
         """Stamp and send the answers; the rows of those that the kernel did not take."""
         rows = answers.rows
         if len(rows) > SOON:
             first, step = self._together.first(), (self._together.step_ns << 32) // NS_PER_SECOND
-            self._many.depart(heads, answers, to_ntp(state.mapping.wall(first)), step)
+            self._many.depart(answers, to_ntp(state.mapping.wall(first)), step)
             self._together.begins()
             refused: list[int] = batch.answer_many(rows).tolist()
             self._together.ended(len(rows))

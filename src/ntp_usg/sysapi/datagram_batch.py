@@ -42,6 +42,7 @@ _LENGTH_AT = _MMSGHDR.fields["length"][1]  # type: ignore[index]
 _CONTROL_LENGTH, _LENGTH, _INTERFACE, _PORT = Struct("@N"), Struct("@I"), Struct("@i"), Struct("!H")
 _TIMESTAMP = Struct("!Q")
 _MASK = 2**64 - 1
+_NS = np.array(NS_PER_SECOND)
 _TIMESTAMP_AT = HEAD - _TIMESTAMP.size
 _STEP = _MMSGHDR.itemsize
 _CONTROL = 128
@@ -116,6 +117,7 @@ class DatagramBatch:
         self._head_octets = self._octets["heads"]
         self._control_lengths = self._received["message"]["control_length"]
         self._layout: _Layout | None = None
+        self._usual_length: NDArray[np.uintp] = np.array(0, np.uintp)
         self._usual = False
         self.lengths: NDArray[np.uint32] = self._received["length"]
         self.stamps = np.zeros(size, np.int64)
@@ -136,7 +138,7 @@ class DatagramBatch:
     def read_all(self, count: int) -> bool:
         """Prepare the arrays; False where some row is unusual, so that they must be read one by one."""
         layout = self._layout
-        if layout is None or np.count_nonzero(self._control_lengths[:count] != layout.length):
+        if layout is None or np.count_nonzero(self._control_lengths[:count] != self._usual_length):
             return False
         if not self._usual:
             self._expect(layout)
@@ -144,8 +146,9 @@ class DatagramBatch:
             return False
         self._interfaces[:count] = 0  # the routes decide; see `_answer_from`
         seconds, nanoseconds = self._stamp_parts
-        np.multiply(seconds[:count], NS_PER_SECOND, out=self.stamps[:count])
-        self.stamps[:count] += nanoseconds[:count]
+        stamps = self.stamps[:count]
+        np.multiply(seconds[:count], _NS, out=stamps)
+        stamps += nanoseconds[:count]
         return True
 
     def read(self, row: int) -> Datagram:
@@ -256,7 +259,7 @@ class DatagramBatch:
             at += -(-step // _ALIGNMENT) * _ALIGNMENT
         layout = _Layout(length, stamp_at, stamp, information_at)
         if stamp_at >= 0 and information_at >= 0:
-            self._layout = layout
+            self._layout, self._usual_length = layout, np.array(layout.length, np.uintp)
             self._expect(layout)
         return layout
 

@@ -22,7 +22,8 @@ class AccessMap:
     def __init__(self, access: Access) -> None:
         starts = [0, *access.borders(4)]
         self._ipv4_starts = np.array(starts, np.uint64)
-        self._ipv4 = np.array([_judge(access, start, _IPV4_BITS) for start in starts], np.uint8)
+        # At n what holds after n starts; before the first there is nothing.
+        self._ipv4 = np.array([UNDECIDED, *(_judge(access, start, _IPV4_BITS) for start in starts)], np.uint8)
         # Of IPv6 addresses only the network half is looked at: where a border lies inside one, nothing is decided.
         starts = sorted({0, *(half for border in access.borders(16) for half in _around(border))})
         self._ipv6_starts = np.array(starts, np.uint64)
@@ -32,13 +33,12 @@ class AccessMap:
         )
 
     def judge(self, high: NDArray[np.uint64] | None, low: NDArray[np.uint64]) -> NDArray[np.uint8]:
-        """A number of `REASONS` or UNDECIDED for each address; without `high` they are IPv4, in the last 32 bits."""
+        """A number of `REASONS` or UNDECIDED for each address: halves of IPv6 ones, without `high` IPv4 ones."""
         if high is not None:
             codes = self._ipv6[np.searchsorted(self._ipv6_starts, high, side="right") - 1]
             # Within ::/64 there are addresses that mean IPv4 ones.
             return np.where(high == 0, np.uint8(UNDECIDED), codes)
-        address = low & np.uint64(0xFFFFFFFF)
-        return self._ipv4[np.searchsorted(self._ipv4_starts, address, side="right") - 1]
+        return self._ipv4[self._ipv4_starts.searchsorted(low, "right")]
 
 
 def _judge(access: Access, address: int, bits: int) -> int:

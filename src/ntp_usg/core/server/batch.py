@@ -39,13 +39,15 @@ _PLAIN = np.array(
 
 _ORIGIN, _RECEIVE, _TRANSMIT = 3, 4, 5
 """Which of the header's six 64-bit words."""
-_WORDS = HEADER_LENGTH // 8
 _ALL_ROWS = np.arange(LARGEST)
-_LAST_BIT = np.uint64(1)
-_VERSION = np.uint8(0o70)
-_UNDECIDED = np.uint8(UNDECIDED)
-_NS = np.uint64(NS_PER_SECOND)
-_HALF = np.uint64(32)
+_EACH = np.arange(LARGEST, dtype=np.uint64)
+# Arrays without dimensions: with them NumPy is sooner done than with scalars of its own or of Python.
+_LENGTH = np.array(HEADER_LENGTH, np.uint32)
+_VERSION_AND_POLL = np.frombuffer(bytes([0o70, 0, 0xFF, 0, 0, 0, 0, 0]), np.uint64).reshape(())
+"""What of a request's first word belongs into its answer."""
+_UNDECIDED = np.array(UNDECIDED, np.uint8)
+_LAST_BIT, _ALL_BUT_THE_LAST = np.array(1, np.uint64), np.array(2**64 - 2, np.uint64)
+_NS, _HALF = np.array(NS_PER_SECOND, np.uint64), np.array(32, np.uint64)
 
 
 @dataclass(slots=True)
@@ -58,7 +60,7 @@ class Requests:
     """Of the whole datagrams."""
     address_high: Words | None
     address_low: Words
-    """The halves of the packed source addresses; of IPv4 ones, as mapped to IPv6 (::ffff:0:0/96), only the lower."""
+    """The halves of the source addresses; of IPv4 ones there is only this one."""
     receive_times: Integers
     """The served time at which each came, in nanoseconds."""
 
@@ -67,6 +69,8 @@ class Requests:
 class Answers:
     """What became of a batch: a code for each request, and in `rows` which of them now hold their answers."""
 
+    words: Words
+    """(n, 6): the requests, as the answers take their places."""
     codes: Octets
     rows: Integers
     places: Integers
@@ -79,9 +83,10 @@ class Answers:
         """Those of `rows` whose transmit fields are to be filled when they leave: all but the interleaved ones."""
         return self.rows[self.codes[self.rows] == _BASIC] if self.remembered else self.rows
 
-    def selected(self, heads: Octets) -> Integers | slice:
+    @property
+    def selected(self) -> Integers | slice:
         """`rows` as an index; of all of them, as one that copies nothing."""
-        return slice(None) if len(self.rows) == len(heads) else self.rows
+        return slice(None) if len(self.rows) == len(self.words) else self.rows
 
 
 class BatchResponder:
@@ -95,9 +100,12 @@ class BatchResponder:
     def respond(self, requests: Requests, state: ServingState, now: MonoNs) -> Answers:
         """Decide about a batch, and turn the plain requests that are answered into their answers, in place."""
         self._follow()
-        responder, clients, heads = self._responder, self._responder.clients, requests.heads
-        asking = _PLAIN[heads[:, 0]] & (requests.lengths == HEADER_LENGTH)
-        codes = np.where(asking, self._access.judge(requests.address_high, requests.address_low), _UNDECIDED)
+        responder, clients = self._responder, self._responder.clients
+        asking = _PLAIN[requests.heads[:, 0]]
+        asking &= requests.lengths == _LENGTH
+        codes = self._access.judge(requests.address_high, requests.address_low)
+        if np.count_nonzero(asking) < len(asking):
+            codes[~asking] = UNDECIDED
         high, low, received = requests.address_high, requests.address_low, requests.receive_times
         rows = _ALL_ROWS[: len(codes)]
         if np.count_nonzero(codes):
@@ -105,12 +113,12 @@ class BatchResponder:
             high, low = None if high is None else high[rows], low[rows]
         places, earlier = clients.visit_many(high, low, now)
         remembers = responder.policy.interleaved and is_usable(state)
-        if remembers and np.count_nonzero(earlier):
+        if remembers and earlier is not None:
             # The answers to one client build on each other: that is for the responder.
             several = np.isin(places, places[earlier > 0])
             codes[rows[several]] = UNDECIDED
             clients.unvisit_many(places[several])
-            rows, places, earlier = rows[~several], places[~several], earlier[~several]
+            rows, places, earlier = rows[~several], places[~several], None
         if responder.policy.rate_limit:
             admitted, due = responder.limit.admit_many(clients.columns["due"][places], now, earlier)
             if np.count_nonzero(admitted) < len(rows):
@@ -121,23 +129,25 @@ class BatchResponder:
             clients.columns["due"][places] = due
         if now > state.expires_at:
             state, remembers = unusable(state, b"INIT"), False
-        timestamps = to_ntp_many(received if len(rows) == len(codes) else received[rows]) | _LAST_BIT
-        return self._answer(heads, Answers(codes, rows, places, timestamps, remembers, state.epoch), state, now)
+        timestamps = to_ntp_many(received if len(rows) == len(codes) else received[rows])
+        timestamps |= _LAST_BIT
+        words = requests.heads.view(np.uint64)
+        return self._answer(Answers(words, codes, rows, places, timestamps, remembers, state.epoch), state, now)
 
-    def depart(self, heads: Octets, answers: Answers, first: int, step: int) -> None:
-        """Stamp the transmit fields of the answers in `answers.rows`; the last thing to do.
+    def depart(self, answers: Answers, first: int, step: int) -> None:
+        """Stamp the transmit fields of the answers; the last thing to do.
 
         The first leaves at the NTP timestamp `first`, and each after it `step` units (2**-32 s) later.
         """
-        transmitted = np.arange(len(answers.rows), dtype=np.uint64) * np.uint64(step)
-        transmitted += np.uint64(first)
-        transmitted &= ~_LAST_BIT
-        words = heads.view(np.uint64)
+        transmitted = _EACH[: len(answers.rows)] * np.array(step, np.uint64)
+        transmitted += np.array(first, np.uint64)
+        transmitted &= _ALL_BUT_THE_LAST
+        fields = answers.words.view(">u8")
         if not answers.remembered:
-            words[answers.selected(heads), _TRANSMIT] = transmitted.byteswap()
+            fields[answers.selected, _TRANSMIT] = transmitted
             return
         basic = answers.codes[answers.rows] == _BASIC
-        words[answers.rows[basic], _TRANSMIT] = transmitted[basic].byteswap()
+        fields[answers.rows[basic], _TRANSMIT] = transmitted[basic]
         self.remember(answers, transmitted)
 
     def remember(self, answers: Answers, transmit_timestamps: Words) -> None:
@@ -154,19 +164,17 @@ class BatchResponder:
             self._policy = self._responder.policy
             self._access = AccessMap(self._responder.access)
 
-    def _answer(self, heads: Octets, answers: Answers, state: ServingState, now: MonoNs) -> Answers:
-        selected = answers.selected(heads)
-        words = heads.view(np.uint64)
-        versions, polls = heads[selected, 0] & _VERSION, heads[selected, 2].copy()
+    def _answer(self, answers: Answers, state: ServingState, now: MonoNs) -> Answers:
+        words, selected = answers.words, answers.selected
         transmit_fields: Words | None = None
         echoed = words[selected, _TRANSMIT]
         if answers.remembered:
             echoed, transmit_fields = self._interleave(words[answers.rows], answers)
         words[selected, _ORIGIN] = echoed
+        theirs = words[selected, 0] & _VERSION_AND_POLL
         words[selected, :_ORIGIN] = np.frombuffer(answer_start(state, now), np.uint64)
-        heads[selected, 0] |= versions
-        heads[selected, 2] = polls
-        words[selected, _RECEIVE] = answers.receive_timestamps.byteswap()
+        words[selected, 0] |= theirs
+        words.view(">u8")[selected, _RECEIVE] = answers.receive_timestamps
         if transmit_fields is not None:
             words[selected, _TRANSMIT] = transmit_fields
         return answers
@@ -188,7 +196,8 @@ class BatchResponder:
 def wall_many(mapping: ClockMapping, readings: Integers) -> Integers:
     """`mapping.wall` of many readings."""
     if not (mapping.rate or mapping.slew_rate):
-        return readings + mapping.offset_ns
+        served: Integers = readings + np.array(mapping.offset_ns)
+        return served
     elapsed = readings - mapping.base_ns
     corrections = elapsed * mapping.rate
     if mapping.slew_rate:
@@ -202,9 +211,9 @@ def to_ntp_many(instants: Integers) -> Words:
     if not len(instants):
         return np.zeros(0, np.uint64)
     # Two seconds before the first: so the rest is positive, and has 32 bits to spare.
-    begin = int(instants[0]) // NS_PER_SECOND - 2
-    rest = (instants - begin * NS_PER_SECOND).view(np.uint64)
+    begin = (int(instants[0]) // NS_PER_SECOND - 2) * NS_PER_SECOND
+    rest: Words = (instants - np.array(begin)).view(np.uint64)
     rest <<= _HALF
     rest //= _NS
-    rest += np.uint64(to_ntp(WallNs(begin * NS_PER_SECOND)))
+    rest += np.array(to_ntp(WallNs(begin)), np.uint64)
     return rest

@@ -42,9 +42,11 @@ _NEVER = 2**63 - 1
 # Odd constants of splitmix64 (Steele, Lea and Flood 2014): multiplying by them and folding is reversible.
 _MULTIPLIERS = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 _FOLD = 32
-_WORD_MULTIPLIERS = tuple(np.uint64(each) for each in _MULTIPLIERS)
-_HALF = np.uint64(_FOLD)
-_ONE = np.uint64(1)
+# Arrays without dimensions: with them NumPy is sooner done than with scalars of its own or of Python.
+_WORD_MULTIPLIERS = tuple(np.array(each, np.uint64) for each in _MULTIPLIERS)
+_HALF, _ONE = np.array(_FOLD, np.uint64), np.array(1, np.uint64)
+_WAYS, _ONCE = np.array(WAYS), np.array(1)
+_MAPPED = np.uint64(MAPPED_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,9 @@ class ClientTable(Clients):
         self._last_seen = self.columns["last_seen"].reshape(-1, WAYS)
         self._bucket_view = memoryview(self.columns["fingerprint"].data)
         self._seeds = (seed & _MASK, seed >> 64 & _MASK)
+        start = self._seeds[0] * _MULTIPLIERS[0] & _MASK
+        self._ipv4_start = np.array(start ^ start >> _FOLD ^ self._seeds[1] ^ MAPPED_PREFIX, np.uint64)
+        self._bucket_count = np.array(self._buckets, np.uint64)
         self._length = int(np.count_nonzero(self._fingerprints))
 
     def __len__(self) -> int:
@@ -137,30 +142,39 @@ class ClientTable(Clients):
         self.last_seen[place] = now
         return place
 
-    def visit_many(self, high: Words | None, low: Words, now: MonoNs) -> tuple[Places, Places]:
+    def visit_many(self, high: Words | None, low: Words, now: MonoNs) -> tuple[Places, Places | None]:
         """The places of the clients of a batch, and how many of its requests came from the same one before each.
 
-        `high` and `low` are the halves of their addresses; IPv4 ones, all mapped, need no `high`.
+        `high` and `low` are the halves of IPv6 addresses; without `high`, `low` are IPv4 ones. The second is None where
+        no client occurs twice.
         """
         fingerprints = self._fingerprint_many(high, low)
-        buckets = ((fingerprints >> _HALF) * np.uint64(self._buckets) >> _HALF).view(np.int64)
-        found = self._fingerprints.take(buckets, 0) == fingerprints[:, None]
-        places: Places = buckets * WAYS + found.argmax(1)
+        buckets = (fingerprints >> _HALF) * self._bucket_count
+        buckets >>= _HALF
+        found = self._fingerprints.take(buckets.view(np.int64), 0) == fingerprints[:, None]
+        places: Places = buckets.view(np.int64) * _WAYS
+        places += found.argmax(1)
+        if np.count_nonzero(found) < len(found):
+            self._welcome(places, fingerprints, high, low, now)
+        earlier = _occurrences(places)
+        # Of the same place written twice the last one stays: the one with all of them.
+        self.columns["hits"][places] += _ONCE if earlier is None else earlier + 1
+        self.columns["last_seen"][places] = now
+        return places, earlier
+
+    def _welcome(self, places: Places, fingerprints: Words, high: Words | None, low: Words, now: MonoNs) -> None:
+        """Settle those clients of a batch that are not at the places written down for them, and write down where."""
+        buckets = places // WAYS
         pending = (self.columns["fingerprint"][places] != fingerprints).nonzero()[0]
         while pending.size:
             # One newcomer of each bucket a round: the next may be the same client again.
             crowded, first = np.unique(buckets[pending], return_index=True)
             chosen = pending[first]
             settled = crowded * WAYS + self._last_seen[crowded].argmin(1)
-            self._settle(settled, fingerprints[chosen], 0 if high is None else high[chosen], low[chosen], now)
+            self._settle(settled, fingerprints[chosen], None if high is None else high[chosen], low[chosen], now)
             found = self._fingerprints[buckets[pending]] == fingerprints[pending][:, None]
             places[pending] = buckets[pending] * WAYS + found.argmax(1)
             pending = pending[~found.any(1)]
-        earlier = _occurrences(places)
-        hits = self.columns["hits"]
-        hits[places] += earlier + 1  # of the same place written twice, the last one stays: the one with all of them
-        self.columns["last_seen"][places] = now
-        return places, earlier
 
     def unvisit_many(self, places: Places) -> None:
         """Take hits back: these requests are left to somebody who will visit again."""
@@ -177,29 +191,27 @@ class ClientTable(Clients):
         whole: Places = places[fingerprints == columns["fingerprint"][places]]
         return whole
 
-    def _settle(self, places: Places, fingerprints: Words, high: Words | int, low: Words, now: MonoNs) -> None:
+    def _settle(self, places: Places, fingerprints: Words, high: Words | None, low: Words, now: MonoNs) -> None:
         """Give places to newcomers, and forget who was there."""
         columns = self.columns
         self._length += int(np.count_nonzero(columns["fingerprint"][places] == 0))
         for column in columns.values():
             column[places] = 0
         columns["fingerprint"][places] = fingerprints
-        columns["address_high"][places] = high
-        columns["address_low"][places] = low
+        columns["address_high"][places] = 0 if high is None else high
+        columns["address_low"][places] = low | _MAPPED if high is None else low
         columns["last_seen"][places] = columns["first_seen"][places] = now
 
     def _fingerprint(self, high: int, low: int) -> int:
         """Reversible for IPv4, so that no two of its addresses share one; for IPv6, 64 of 128 bits under a secret."""
         value = (high ^ self._seeds[0]) * _MULTIPLIERS[0] & _MASK
         value = ((value ^ value >> _FOLD ^ low ^ self._seeds[1]) * _MULTIPLIERS[1]) & _MASK
-        value = ((value ^ value >> _FOLD) * _MULTIPLIERS[2]) & _MASK
-        return (value ^ value >> _FOLD) or 1
+        return ((value ^ value >> _FOLD) * _MULTIPLIERS[2]) & _MASK or 1
 
     def _fingerprint_many(self, high: Words | None, low: Words) -> Words:
         first, second, third = _WORD_MULTIPLIERS
         if high is None:
-            start = self._seeds[0] * _MULTIPLIERS[0] & _MASK
-            value = low ^ np.uint64(start ^ start >> _FOLD ^ self._seeds[1])
+            value = low ^ self._ipv4_start
         else:
             value = (high ^ np.uint64(self._seeds[0])) * first
             value ^= value >> _HALF
@@ -208,9 +220,8 @@ class ClientTable(Clients):
         value *= second
         value ^= value >> _HALF
         value *= third
-        value ^= value >> _HALF
-        largest: Words = np.maximum(value, _ONE)
-        return largest
+        np.maximum(value, _ONE, out=value)
+        return value
 
 
 def split_halves(address: bytes) -> tuple[int, int]:
@@ -226,14 +237,14 @@ def join_halves(high: int, low: int) -> bytes:
     return (high << 64 | low).to_bytes(16, "big")
 
 
-def _occurrences(places: Places) -> Places:
-    """How often each value has occurred before."""
+def _occurrences(places: Places) -> Places | None:
+    """How often each value has occurred before; None where none has."""
     ordered = places.copy()
     ordered.sort()
     repeats = ordered[1:] == ordered[:-1]
     repeated = np.count_nonzero(repeats)
     if not repeated:
-        return np.zeros_like(places)
+        return None
     if repeated == len(places) - 1:
         return np.arange(len(places))
     order = np.argsort(places, kind="stable")

@@ -31,15 +31,19 @@ class RateLimit:
         return None if due - now > self.tolerance_ns else due + self.interval_ns
 
     def admit_many(
-        self, due: NDArray[np.int64], now: MonoNs, earlier: NDArray[np.int64]
+        self, due: NDArray[np.int64], now: MonoNs, earlier: NDArray[np.int64] | None
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """The same for many: who is admitted, and what becomes of their `due`.
 
-        `earlier` counts the requests of the same client before it that came at the same time: once one is refused, so
-        are all after it.
+        `earlier` counts the requests of the same client before it that came at the same time, None = no client asks
+        twice: once one is refused, so are all after it.
         """
-        due = np.maximum(due, now) + earlier * self.interval_ns
-        return due - now <= self.tolerance_ns, due + self.interval_ns
+        due = np.maximum(due, np.array(now))
+        if earlier is not None:
+            due += earlier * self.interval_ns
+        admitted = due <= np.array(now + self.tolerance_ns)
+        due += np.array(self.interval_ns)
+        return admitted, due
 
 
 def may_kiss(next_kiss: int, now: MonoNs) -> bool:
