@@ -30,6 +30,9 @@ BATCH = 256
 SOON = 64
 """So many answers are stamped one by one, each just before it is sent; for more that would take too long."""
 
+HURRIED_NS = 12_000
+"""With less time than this for an answer, all of a batch are stamped at once, however few they are."""
+
 FEW = 8
 """Fewer are answered sooner one by one: preparing arrays costs as much as so many answers."""
 
@@ -82,6 +85,8 @@ class Service:
         self._alone, self._soon, self._together = Pace(), Pace(), BatchPace()
         self._newest_state = newest_state
         self._hand_up = hand_up
+        self._looked_at = MonoNs(0)
+        self._hurried = False
 
     def drain(self, endpoint: int) -> int:
         """Serve what waits at one socket (by its index), up to a batch of it; never blocks and never fails."""
@@ -90,6 +95,8 @@ class Service:
         if not count:
             return 0
         state, host, now = self._look()
+        self._hurried = now - self._looked_at < count * HURRIED_NS
+        self._looked_at = now
         alone: Iterable[int] = range(count)
         if isinstance(batch, DatagramBatch) and count >= FEW and batch.read_all(count):
             alone = self._serve_many(batch, self._ports[endpoint], count, state, host, now)
@@ -164,7 +171,7 @@ class Service:
     def _send(self, batch: DatagramBatch, answers: Answers, state: ServingState) -> Sequence[int]:
         """Stamp and send the answers; the rows of those that the kernel did not take."""
         rows = answers.rows
-        if len(rows) > SOON:
+        if len(rows) > SOON or self._hurried:
             first, step = self._together.first(), (self._together.step_ns << 32) // NS_PER_SECOND
             self._many.depart(answers, to_ntp(state.mapping.wall(first)), step)
             self._together.begins()

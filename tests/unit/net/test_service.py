@@ -52,18 +52,21 @@ def test_an_answer_comes_from_the_address_and_port_that_was_asked(bench, client,
 
 def test_the_receive_timestamp_is_the_kernels_and_not_when_we_came_to_read(bench, client, request_packet):
     made, sock = bench(), client()
-    sock.sendto(request_packet(), ("127.0.0.1", made.port))  # the kernel's stamping may need a packet to wake up
-    made.service.drain(0)
-    before = time.time_ns()
-    sock.sendto(request_packet(), ("127.0.0.1", made.port))
-    queued = time.time_ns()
-    while time.time_ns() < queued + 2_000_000:
-        pass
-    made.service.drain(0)
-    sock.recv(1000)
-    received, transmitted = times(parse_header(sock.recv(1000)))
-    assert before <= received <= queued
-    assert queued + 2_000_000 <= transmitted <= time.time_ns()
+
+    def ask() -> bool:
+        """Whether the receive timestamp is of the arrival; read 2 ms later, and answered after that."""
+        before = time.time_ns()
+        sock.sendto(request_packet(), ("127.0.0.1", made.port))
+        queued = time.time_ns()
+        while time.time_ns() < queued + 2_000_000:
+            pass
+        made.service.drain(0)
+        received, transmitted = times(parse_header(sock.recv(1000)))
+        assert queued + 2_000_000 <= transmitted <= time.time_ns()
+        return before <= received <= queued
+
+    # The kernel switches stamping on in the background; until then it stamps a datagram when that is read.
+    assert any(ask() for _ in range(100))
 
 
 def test_served_time_is_the_host_clock_seen_through_the_mapping(bench, good_state, exchange):
