@@ -81,6 +81,23 @@ def test_the_latest_are_enough_for_ntpmon(asked, require_peer):
 
 
 @pytest.mark.peer
+def test_ntpqs_monstats_shows_how_full_the_tables_are(asked, require_peer):
+    output = asked.host.run(require_peer("ntpq"), "-n", "-c", "monstats", "127.0.0.1")
+    figures = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in output.splitlines())}
+    assert list(figures) == [
+        "enabled",
+        "addresses in use",
+        "peak addresses",
+        "maximum addresses",
+        "reclaim minage",
+        "age of oldest slot",
+    ], output
+    assert figures["addresses in use"] == figures["peak addresses"] == "203"  # with who asks here
+    assert (figures["enabled"], figures["maximum addresses"]) == ("1", "100000")
+    assert re.fullmatch(r"00:0\d:\d\d", figures["age of oldest slot"])
+
+
+@pytest.mark.peer
 def test_a_filter_that_we_do_not_have_ends_in_an_error_and_not_in_a_loop(asked, require_peer):
     output = asked.host.run(require_peer("ntpq"), "-n", "-c", "mrulist laddr=127.0.0.1", "127.0.0.1")
     assert "BADFMT" in output

@@ -109,12 +109,14 @@ class Daemon:
         service = await start_service(
             sockets, policy, in_process=in_process, user=server.user, on_request=self._on_request
         )
+        self.state.places = sum(len(table.columns["hits"]) for table in service.client_tables())
         if not server.xdp or only_select():
             return service
-        service, self.state.fast_path = await start_xdp(
+        helped, self.state.fast_path = await start_xdp(
             service, policy, server.xdp, server.xdp_mode, listening=listening, dscp=server.dscp
         )
-        return service
+        self.state.places += policy.max_clients if helped is not service else 0
+        return helped
 
     async def _start_http(self, parts: AsyncExitStack) -> None:
         """Open the doors for people; time is served even where one of them stays shut."""
@@ -180,8 +182,14 @@ class Daemon:
 
     def _on_request(self, packet: bytes, client: bytes, reply: Callable[[bytes], object]) -> None:
         """Answer what the worker does not know: mode 6, which it has checked against `access.monitor`."""
-        tell_clients = partial(self._mru.answer, client)
-        fragments = answer_control(packet, self.state.snapshot(), self._identity, self.state.now(), tell_clients)
+        fragments = answer_control(
+            packet,
+            self.state.snapshot(),
+            self._identity,
+            self.state.now(),
+            tell_clients=partial(self._mru.answer, client),
+            tell_occupancy=self.state.occupancy,
+        )
         self.state.judge(MONITORED if fragments else MALFORMED)
         for fragment in fragments:
             reply(fragment)

@@ -10,7 +10,8 @@ from ntp_usg.core.base.snapshots import FastPathSnapshot, SystemSnapshot
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.core.engine.engine import Engine
 from ntp_usg.core.server.clients import ClientRecord
-from ntp_usg.core.server.listing import Question, list_clients
+from ntp_usg.core.server.listing import Order, Question, list_clients
+from ntp_usg.core.server.mru import Occupancy
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.net.answering import AnsweringService
 from ntp_usg.observe.view import QueryMeter, count_queries
@@ -25,11 +26,14 @@ class DaemonState:
         self.listen = listen
         self.started_at = self.now()
         self.policy = ServerPolicy()
+        self.places = 0
+        """For clients, in all tables."""
         self.fast_path: Callable[[], FastPathSnapshot | None] = lambda: None
         self._service: AnsweringService | None = None
         self._engine = engine
         self._meter = QueryMeter()
         self._decided_here: Counter[str] = Counter()
+        self._most_clients = 0
 
     def now(self) -> MonoNs:
         return MonoNs(time.monotonic_ns())
@@ -44,6 +48,7 @@ class DaemonState:
         if self._service is not None:
             self._service.publish(self._engine.serving())
             self._meter.feed(count_queries(self.verdicts()), self.now())
+            self._most_clients = max(self._most_clients, self.clients())
 
     def snapshot(self) -> SystemSnapshot:
         return self._engine.snapshot()
@@ -58,6 +63,12 @@ class DaemonState:
 
     def list_clients(self, question: Question, now: MonoNs) -> Sequence[ClientRecord]:
         return [] if self._service is None else list_clients(self._service.client_tables(), self.policy, question, now)
+
+    def occupancy(self, now: MonoNs) -> Occupancy:
+        oldest = self.list_clients(Question(order=Order.OLDEST, count=1), now)
+        clients = self.clients()
+        most = max(self._most_clients, clients)
+        return Occupancy(clients, most, self.places, oldest[0].last_seen if oldest else None)
 
     def clients(self) -> int:
         return 0 if self._service is None else self._service.clients()

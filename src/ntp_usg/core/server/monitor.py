@@ -8,6 +8,7 @@ from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import HostNs, MonoNs, WallNs, nanoseconds
 from ntp_usg.core.base.snapshots import Leap, ServingState, SourceSnapshot, SystemSnapshot
 from ntp_usg.core.base.verdicts import Outcome, Reason
+from ntp_usg.core.server.mru import Occupancy, occupancy_variables
 from ntp_usg.core.server.status_words import (
     clock_kind,
     clock_status,
@@ -44,12 +45,21 @@ TellClients = Callable[[ControlMessage, MonoNs, WallNs], bytes]
 CLIENT_OPCODES = {Opcode.READ_MRU, Opcode.REQUEST_NONCE}
 
 
+TellOccupancy = Callable[[MonoNs], Occupancy]
+
+
 def answer_control(
-    data: bytes, snapshot: SystemSnapshot, identity: Identity, now: MonoNs, tell_clients: TellClients | None = None
+    data: bytes,
+    snapshot: SystemSnapshot,
+    identity: Identity,
+    now: MonoNs,
+    *,
+    tell_clients: TellClients | None = None,
+    tell_occupancy: TellOccupancy | None = None,
 ) -> list[bytes]:
     """The packets to send back, none for what is no request. The caller has checked that the sender may look inside.
 
-    Without `tell_clients` nothing is told of other clients.
+    Without `tell_clients` nothing is told of other clients, without `tell_occupancy` not even how many there are.
     """
     try:
         request = parse_control(data)
@@ -62,7 +72,8 @@ def answer_control(
         if tell_clients and request.opcode in CLIENT_OPCODES:
             status, body = system_status(snapshot), tell_clients(request, now, _wall(snapshot, now))
         else:
-            status, body = _read(request, snapshot, identity, now)
+            more = occupancy_variables(tell_occupancy(now), now) if tell_occupancy and b"mru_" in request.data else {}
+            status, body = _read(request, snapshot, identity, now, more)
     except RefusedError as refused:
         return build_fragments(replace(answer, error=True, status=refused.code << 8))
     return build_fragments(replace(answer, status=status, data=body))
@@ -78,8 +89,10 @@ _WRITES = {
 }
 
 
-def _read(request: ControlMessage, snapshot: SystemSnapshot, identity: Identity, now: MonoNs) -> tuple[int, bytes]:
-    """Status word and data of the answer."""
+def _read(
+    request: ControlMessage, snapshot: SystemSnapshot, identity: Identity, now: MonoNs, more: Variables
+) -> tuple[int, bytes]:
+    """Status word and data of the answer; `more` are system variables that only those get who ask for them by name."""
     if request.opcode in _WRITES:
         raise RefusedError(ErrorCode.PERMISSION)
     if request.opcode == Opcode.READ_STATUS:
@@ -90,7 +103,7 @@ def _read(request: ControlMessage, snapshot: SystemSnapshot, identity: Identity,
     if request.opcode != Opcode.READ_VARIABLES:
         raise RefusedError(ErrorCode.BAD_OPCODE)
     if request.association == 0:
-        return system_status(snapshot), _listing(request.data, _system_variables(snapshot, identity, now))
+        return system_status(snapshot), _listing(request.data, {**_system_variables(snapshot, identity, now), **more})
     source = _source(request.association, snapshot)
     return peer_status(source), _listing(request.data, _peer_variables(source, snapshot))
 
@@ -118,7 +131,10 @@ def _clock(association: int, snapshot: SystemSnapshot) -> SourceSnapshot:
 
 
 def _listing(requested: bytes, variables: Variables) -> bytes:
-    """The variables asked for, all of them where none is named. A name counts once, however often it is repeated."""
+    """The variables asked for, all of them where none is named. A name counts once, however often it is repeated.
+
+    One without a value is left out: ntpq goes through the whole list name by name at an error, and shows what it got.
+    """
     try:
         names = [item.partition("=")[0].strip() for item in requested.decode("ascii").split(",")]
     except UnicodeDecodeError:
@@ -126,7 +142,7 @@ def _listing(requested: bytes, variables: Variables) -> bytes:
     chosen = dict.fromkeys(name for name in names if name) or variables
     if not chosen.keys() <= variables.keys():
         raise RefusedError(ErrorCode.UNKNOWN_VARIABLE)
-    return (", ".join(f"{name}={variables[name]}" for name in chosen) + "\r\n").encode("ascii")
+    return (", ".join(f"{name}={variables[name]}" for name in chosen if variables[name]) + "\r\n").encode("ascii")
 
 
 # Names, units (milliseconds) and formats of the variables are those of ntpd, because ntpq knows them.

@@ -1,5 +1,7 @@
 """Answers to `ntpq -c mrulist`: the clients, those that have been silent longest first, in as many parts as it takes.
 
+And to `ntpq -c monstats`: how full their tables are.
+
 Opcodes 10 and 12 of RFC 9327; names and formats are ntpd's (ntpsec's docs/mode6.adoc, "CTL_OP_READ_MRU"). Nothing is
 remembered between two parts: the order is total, and ntpq says up to where it has come.
 """
@@ -57,6 +59,37 @@ def parse_mru_request(data: bytes) -> MruRequest:
     if "addr.0" in texts or "last.0" in texts:
         after = _parse_stamp(texts.get("last.0", "")), _parse_address(texts.get("addr.0", ""))
     return MruRequest(nonce, numbers, after)
+
+
+@dataclass(frozen=True, slots=True)
+class Occupancy:
+    """How full the tables of clients are."""
+
+    clients: int
+    most: int
+    """That have been remembered at once since the start."""
+    places: int
+    oldest: MonoNs | None
+    """When the client that has been silent longest was last seen."""
+
+
+_NOT_COUNTED = (
+    "hashslots", "mindepth", "maxage", "mem", "maxmem", "exists", "new", "recycleold", "recyclefull", "none"
+)  # fmt: skip
+
+
+def occupancy_variables(occupancy: Occupancy, now: MonoNs) -> dict[str, str]:
+    """The variables `mru_...` of ntpd; empty are those that have no like in our tables, or are not counted."""
+    variables = {
+        "enabled": "0x1",
+        "depth": str(occupancy.clients),
+        "deepest": str(occupancy.most),
+        "maxdepth": str(occupancy.places),
+        # Whoever is new gets a place, however recently somebody in it has asked.
+        "minage": "0",
+        "oldest_age": "" if occupancy.oldest is None else str((now - occupancy.oldest) // NS_PER_SECOND),
+    }
+    return {f"mru_{name}": value for name, value in (dict.fromkeys(_NOT_COUNTED, "") | variables).items()}
 
 
 class MruList:

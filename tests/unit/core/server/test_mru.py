@@ -1,6 +1,7 @@
 import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from ntp_usg.core.base.snapshots import SystemSnapshot
 from ntp_usg.core.server.clients import ClientTable
 from ntp_usg.core.server.listing import list_clients
 from ntp_usg.core.server.monitor import Identity, answer_control
-from ntp_usg.core.server.mru import MruList
+from ntp_usg.core.server.mru import MruList, Occupancy
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.core.wire.control import ControlMessage, ErrorCode, Opcode, RefusedError, build_control, parse_control
 
@@ -231,7 +232,8 @@ def test_ntpqs_packets_are_answered_with_the_systems_status(server: Server, lock
     def ask(opcode: int, data: bytes = b"") -> list[ControlMessage]:
         packet = build_control(ControlMessage(opcode, sequence=9, data=data))
         tell = lambda message, now, wall: server.mru.answer(ASKER, message, now, wall)  # noqa: E731
-        return [parse_control(part) for part in answer_control(packet, locked_snapshot, IDENTITY, server.now, tell)]
+        answer = answer_control(packet, locked_snapshot, IDENTITY, server.now, tell_clients=tell)
+        return [parse_control(part) for part in answer]
 
     fill(server, 100)
     (nonce,) = ask(Opcode.REQUEST_NONCE)
@@ -241,6 +243,35 @@ def test_ntpqs_packets_are_answered_with_the_systems_status(server: Server, lock
     assert len(rows(items(b"".join(part.data for part in parts).decode()))) > 8
     (refused,) = ask(Opcode.READ_MRU, b"frags=4")
     assert (refused.error, refused.status, refused.data) == (True, ErrorCode.PERMISSION << 8, b"")
+
+
+def read_variables(server: Server, snapshot: SystemSnapshot, data: bytes, **tell: Any) -> ControlMessage:
+    packet = build_control(ControlMessage(Opcode.READ_VARIABLES, sequence=9, data=data))
+    (answer,) = answer_control(packet, snapshot, IDENTITY, server.now, **tell)
+    return parse_control(answer)
+
+
+def test_the_monitors_figures_go_to_who_asks_for_them_by_name(server: Server, locked_snapshot: SystemSnapshot):
+    tell = {"tell_occupancy": lambda now: Occupancy(3, 5, 64, MonoNs(now - 90 * NS_PER_SECOND))}
+    names = b"mru_enabled,mru_hashslots,mru_depth,mru_deepest,mru_maxdepth,mru_minage,mru_new,mru_oldest_age"
+    told = read_variables(server, locked_snapshot, names, **tell).data
+    assert told == (
+        b"mru_enabled=0x1, mru_depth=3, mru_deepest=5, mru_maxdepth=64, mru_minage=0, mru_oldest_age=90\r\n"
+    )
+    assert b"mru" not in read_variables(server, locked_snapshot, b"", **tell).data
+
+
+def test_while_there_are_no_clients_none_is_the_oldest(server: Server, locked_snapshot: SystemSnapshot):
+    tell = {"tell_occupancy": lambda _: Occupancy(0, 0, 64, None)}
+    names = b"mru_depth,mru_oldest_age"
+    assert read_variables(server, locked_snapshot, names, **tell).data == b"mru_depth=0\r\n"
+
+
+@pytest.mark.parametrize("names", [b"mru_nonsense", b"mru_depth,nonsense"])
+def test_a_figure_that_no_monitor_has_is_unknown(server: Server, locked_snapshot: SystemSnapshot, names: bytes):
+    tell = {"tell_occupancy": lambda _: Occupancy(0, 0, 64, None)}
+    assert read_variables(server, locked_snapshot, names, **tell).status == ErrorCode.UNKNOWN_VARIABLE << 8
+    assert read_variables(server, locked_snapshot, b"mru_depth").status == ErrorCode.UNKNOWN_VARIABLE << 8
 
 
 IDENTITY = Identity(version="ntp_usg 1.2.3", processor="x86_64", system="Linux/6.1")
