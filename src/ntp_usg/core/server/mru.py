@@ -177,7 +177,7 @@ class MruList:
         return question
 
     def _row(self, index: int, record: ClientRecord) -> str:
-        """Port, mode and version are not kept: 0."""
+        """Port, mode and version are not kept (docs/decisions/0006 says why): 0."""
         first = record.last_seen if record.first_seen is None else record.first_seen
         items = {
             "addr": _build_address(record.address),
