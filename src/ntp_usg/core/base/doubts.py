@@ -14,6 +14,7 @@ class Doubt(StrEnum):
     SURVEY = "survey"
     MOVED = "moved"
     OSCILLATOR = "oscillator"
+    FAULT = "fault"
     TIME_JUMP = "time_jump"
     FREQUENCY_JUMP = "frequency_jump"
     DISAGREEMENT = "disagreement"
@@ -43,6 +44,7 @@ _EXPLANATIONS: dict[Doubt, str] = {
     Doubt.SURVEY: "The receiver still measures its position; until it knows it, its time is less exact.",
     Doubt.MOVED: "A station that does not move says that it did: it was carried away, or its signals are forged.",
     Doubt.OSCILLATOR: "The receiver runs on its own oscillator, without satellites: its time drifts away.",
+    Doubt.FAULT: "The receiver says that part of it is broken or worn out: see its manual, have another at hand.",
     Doubt.TIME_JUMP: "The time jumped by more than this host's oscillator could have: forged signals, or a fault.",
     Doubt.FREQUENCY_JUMP: "The time runs off faster than this host's oscillator ever did: forged signals, or a fault.",
     Doubt.DISAGREEMENT: "Independent sources agree with each other and not with this one.",

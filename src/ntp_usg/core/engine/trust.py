@@ -33,6 +33,7 @@ WEIGHTS: Mapping[Doubt, Weight] = {
     Doubt.SURVEY: Weight(0.9, 0.7),
     Doubt.MOVED: Weight(0.7, 0.4),
     Doubt.OSCILLATOR: Weight(0.8, 0.4),
+    Doubt.FAULT: Weight(0.8, 0.4),
     Doubt.TIME_JUMP: Weight(0.7, 0.1),
     Doubt.FREQUENCY_JUMP: Weight(0.7, 0.2),
     Doubt.DISAGREEMENT: Weight(0.7, 0.2),
@@ -48,6 +49,7 @@ OF_THE_SIGNAL = frozenset(
         Doubt.SURVEY,
         Doubt.MOVED,
         Doubt.OSCILLATOR,
+        Doubt.FAULT,
     }
 )
 """What a receiver's pulses suffer from as its messages do; the others belong to one or the other."""

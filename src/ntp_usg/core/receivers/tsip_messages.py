@@ -108,7 +108,7 @@ def _parse_supplemental(data: bytes) -> Report:
             "survey": Trouble(Doubt.SURVEY, f"self-survey {survey // 5 * 5} %") if minor & 1 << 5 else None,
             "position": Trouble(Doubt.MOVED, "its position is questionable") if minor & 1 << 9 else None,
             "discipline": _discipline(discipline, holdover),
-            "oscillator": _oscillator(critical, minor),
+            "fault": _fault(critical, minor),
         },
     )
 
@@ -127,13 +127,13 @@ def _discipline(mode: int, holdover: int) -> Trouble | None:
     return Trouble(Doubt.OSCILLATOR, _DISCIPLINING[mode] + age)
 
 
-def _oscillator(critical: int, minor: int) -> Trouble | None:
+def _fault(critical: int, minor: int) -> Trouble | None:
     faults = [f"{name} fault" for bit, name in enumerate(_FAULTS) if critical & 1 << bit]
     if critical & _AT_RAIL:
         faults.append("oscillator at the end of its range")
     if faults:
-        return Trouble(Doubt.OSCILLATOR, ", ".join(faults), severe=True)
-    return Trouble(Doubt.OSCILLATOR, "oscillator near the end of its range") if minor & 1 else None
+        return Trouble(Doubt.FAULT, ", ".join(faults), severe=True)
+    return Trouble(Doubt.FAULT, "oscillator near the end of its range") if minor & 1 else None
 
 
 def _parse_utc_time(data: bytes) -> Report | None:

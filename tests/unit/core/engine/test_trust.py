@@ -6,7 +6,7 @@ from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.instants import MonoNs
 from ntp_usg.core.base.samples import Fix, FixQuality, Position
 from ntp_usg.core.engine.position_watch import PositionWatch
-from ntp_usg.core.engine.trust import ENOUGH, QUIET, WEIGHTS, Trust, judge_geometry
+from ntp_usg.core.engine.trust import ENOUGH, OF_THE_SIGNAL, QUIET, WEIGHTS, Trust, judge_geometry
 
 HOME = Position(47.0, 8.0, 400.0)
 
@@ -27,6 +27,18 @@ def test_every_doubt_has_a_weight_and_none_that_is_mild_takes_the_trust_alone():
     assert set(WEIGHTS) == set(Doubt)
     assert all(ENOUGH <= weight.mild < 1 for weight in WEIGHTS.values())
     assert all(weight.severe < weight.mild for weight in WEIGHTS.values())
+
+
+@pytest.mark.parametrize("doubt", Doubt)
+def test_every_doubt_has_a_sentence_for_people(doubt: Doubt):
+    assert doubt.explanation.endswith(".")
+
+
+def test_a_receiver_that_says_it_is_broken_is_only_watched_and_so_are_its_pulses():
+    trust, pulses = Trust("TSIP(0)"), Trust("PPS(0)")
+    trust.report("device", [trouble(Doubt.FAULT, severe=True)])
+    pulses.report("receiver", trust.of(OF_THE_SIGNAL))
+    assert trust.level == pulses.level < ENOUGH
 
 
 def test_without_doubts_a_source_is_trusted_wholly():
