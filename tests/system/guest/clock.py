@@ -128,6 +128,7 @@ def leap_second(clock: SystemClock, record: Record) -> dict[str, object]:
             declare(clock, Leap.NONE)
         if (state := kernel.state().leap_state) != states[-1]:
             states.append(state)
+            time.sleep(0.1)  # the kernel says so up to a tick before its clock shows it
             record.check()
         time.sleep(0.01)
     later_host, later_mono = clock.read()
