@@ -61,6 +61,7 @@ def locked_snapshot() -> SystemSnapshot:
         as_of=as_of,
         expires_at=MonoNs(as_of + 10_000_000_000),
         host_minus_mono_ns=noon - as_of,
+        epoch=1,
     )
     gps = SourceSnapshot(
         name="GPS_NMEA(0)",
@@ -113,7 +114,6 @@ def locked_snapshot() -> SystemSnapshot:
         frequency_ppm=12.5,
         host_offset=1.5,
         clock="virtual",
-        epoch=1,
         holdover_age=None,
         holdover_left=None,
         sources=(gps, pps),

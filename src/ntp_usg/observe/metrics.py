@@ -62,7 +62,7 @@ _SYSTEM: tuple[_Gauge[SystemSnapshot], ...] = (
     _Gauge(
         "ntp_usg_clock_steps",
         "How often the clock has jumped since the start: once at the first synchronisation, then it should stay.",
-        lambda system: system.epoch,
+        lambda system: system.serving.epoch,
     ),
     _Gauge(
         "ntp_usg_holdover_age_seconds",

@@ -98,7 +98,7 @@ def _system(snapshot: SystemSnapshot, now: MonoNs) -> dict[str, Json]:
         "holdover_left": plain(snapshot.holdover_left),
         "clock": snapshot.clock,
         "host_offset": plain(snapshot.host_offset),
-        "epoch": snapshot.epoch,
+        "epoch": serving.epoch,
     }
 
 

@@ -133,8 +133,9 @@ class SourceSnapshot:
     """All that speaks against the source at present."""
 
 
-FAST_PATH_MODES = ("native", "generic", "offload")
-"""In the network driver, just behind it, or on the card."""
+STAMPED_BY_CARD = "native, stamped by the card"
+FAST_PATH_MODES = ("native", STAMPED_BY_CARD, "generic", "offload")
+"""In the network driver, also with the card's receive stamps, just behind it, or on the card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,8 @@ class FastPathSnapshot:
     """How it works on each interface, in FAST_PATH_MODES, or why it does not."""
     answered: int
     """Requests that user space has not seen; the verdicts of all responders count them as well."""
+    stamped: int = 0
+    """How many of these answers tell when a card received the request, and not when the program saw it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +167,6 @@ class SystemSnapshot:
     """How far the served time is ahead of the host's clock, in seconds."""
     clock: str
     """`system` or `virtual`."""
-    epoch: int
-    """Counts steps of the clock: samples of two epochs never mix."""
     holdover_age: float | None
     holdover_left: float | None
     """Seconds until the holdover budget is spent."""

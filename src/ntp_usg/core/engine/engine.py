@@ -254,7 +254,6 @@ class Engine:
             frequency_ppm=-current.rate * 1e6,
             host_offset=seconds(self._clock.serving().correction_ns(host)),
             clock=self._clock.name,
-            epoch=steering.epoch,
             holdover_age=steering.holdover_age(now),
             holdover_left=steering.holdover_left,
             sources=tuple(
