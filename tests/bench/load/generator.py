@@ -32,8 +32,10 @@ STALLED_NS = 200_000_000
 """Without any answer for so long, what is outstanding counts as lost."""
 LINGER_NS = 50_000_000
 """How long answers may still come after the last request."""
+TOKENS = 1 << 16
+"""Different ones: a request under way meets none of its own kind again."""
 UNIX_EPOCH = 2_208_988_800
-SLOT = np.uint64(0xFFFFFFFF)
+SLOT = np.array(0xFFFFFFFF, np.uint64)
 """The part of a token that says whose it is; the other is random. A token is a transmit field as it lies in memory."""
 ORIGIN, RECEIVE, TRANSMIT = 3, 4, 5
 """Which of the header's six 64-bit words."""
@@ -57,11 +59,11 @@ class Questions(DatagramBatch):
         message["control"] = np.uintp(control.ctypes.data) + np.arange(BATCH, dtype=np.uintp) * np.uintp(32)
         message["control_length"] = 28
 
-    def send(self, tokens: Words, sources: Words) -> int:
+    def send(self, tokens: Words, sources: NDArray[np.uint32]) -> int:
         """How many the kernel took."""
         count = len(tokens)
         self._tokens[:count] = tokens
-        self._sources[:count] = sources.astype(np.uint32).byteswap()
+        self._sources[:count] = sources
         return count - len(self.answer_many(ROWS[:count]))
 
 
@@ -91,9 +93,8 @@ class Requester:
 
     def ask(self, slots: Integers, clients: "Clients") -> int:
         """Send a request for each of these slots (at most BATCH); how many the kernel took."""
-        random_bits = clients.random.integers(1, 2**31, len(slots), np.uint64) << np.uint64(32)
-        tokens = random_bits | slots.view(np.uint64)
-        sources = clients.take(len(slots))
+        tokens, sources = clients.take(len(slots))
+        tokens |= slots.view(np.uint64)
         self.given_up[slots] = self.tokens[slots]
         self.tokens[slots] = tokens
         self.sent_at[slots] = time.time_ns()
@@ -188,14 +189,19 @@ class Clients:
     """The addresses that ask, in an order that no cache likes; all of them before any does so again."""
 
     def __init__(self, first: str, number: int, seed: int) -> None:
-        self.random = np.random.default_rng(seed)
-        self._addresses = (int(IPv4Address(first)) + self.random.permutation(number)).astype(np.uint64)
-        self._next = 0
+        random = np.random.default_rng(seed)
+        addresses = (int(IPv4Address(first)) + random.permutation(number)).astype(">u4").view(np.uint32)
+        # Made beforehand, and longer by a batch so that each is a slice: what the generator has to do slows it down.
+        self._addresses = np.resize(addresses, number + BATCH)
+        self._tokens = random.integers(1, 2**31, TOKENS + BATCH, np.uint64) << np.uint64(32)
+        self._number = number
+        self._next = [0, 0]
 
-    def take(self, count: int) -> Words:
-        indexes = np.arange(self._next, self._next + count)
-        self._next = (self._next + count) % len(self._addresses)
-        return self._addresses.take(indexes, mode="wrap")
+    def take(self, count: int) -> tuple[Words, NDArray[np.uint32]]:
+        """The random parts of so many tokens, and addresses as on the wire."""
+        token, address = self._next
+        self._next = [(token + count) % TOKENS, (address + count) % self._number]
+        return self._tokens[token : token + count].copy(), self._addresses[address : address + count]
 
 
 def saturate(
