@@ -1,22 +1,19 @@
-"""Throws what a mad kernel or card could reply at the readers: python tests/fuzz/fuzz_cards.py --count 1000000
+"""Throws what a mad kernel or card could reply at the readers: python -m tests.fuzz.fuzz_cards --count 1000000
 
 Nothing but WireError may be raised; a reading must hold whatever the card read, and be of the moment to be used. The
 same seed gives the same bytes again.
 """
 
-import argparse
-import random
 import struct
 import sys
-from collections import Counter
 from collections.abc import Callable
 from datetime import UTC
 
+from tests.fuzz.harness import Fuzzer, judge, main
+
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, WallNs, seconds
-from ntp_usg.core.base.samples import Measurement
 from ntp_usg.core.receivers import phc, rtc
-from ntp_usg.core.receivers.readings import EARLIEST_NS, LATEST_NS, OLDEST_NS, judge_reading
 
 SECOND = 1_795_300_000
 NOW = HostNs(SECOND * NS_PER_SECOND + 999_999_999)
@@ -24,11 +21,11 @@ WHOLE = (SECOND, SECOND, SECOND, SECOND, SECOND + 37, SECOND - 1, 0, -1, 2**63 -
 FRACTIONS = (0, 0, 1, 5, 999_999_999)
 
 
-class Fuzzer:
+class CardFuzzer(Fuzzer):
     """Makes a reply of each kind and checks what is made of it; pulses and seconds go on from reply to reply."""
 
     def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)
+        super().__init__(seed)
         self.pulses = phc.Pulses()
         self.pulses.compare(phc.CrossStamp(NOW, NOW, NOW))
         self.hand = rtc.SecondHand()
@@ -76,16 +73,7 @@ class Fuzzer:
         self.pulses.compare(stamp)
         assert stamp.before <= reading.at <= stamp.after, "a reading outside its bracket"
         assert reading.dispersion >= seconds(stamp.width_ns) / 2, "a reading that promises too much"
-        return self.judge(reading)
-
-    def judge(self, reading: Measurement) -> str:
-        match judge_reading(reading, NOW):
-            case Measurement(at, offset_ns):
-                assert 0 <= NOW - at <= OLDEST_NS, "a reading that is not of the moment"
-                assert EARLIEST_NS <= at + offset_ns < LATEST_NS, "a reading that cannot be true"
-                return "used"
-            case verdict:
-                return str(verdict.reason)
+        return judge(reading, NOW)
 
     def edge(self, data: bytes) -> str:
         edge = phc.parse_edge(data)
@@ -101,7 +89,7 @@ class Fuzzer:
         second = WallNs(round(shown.replace(tzinfo=UTC).timestamp()) * NS_PER_SECOND)
         before = HostNs(NOW - self.random.choice((0, 1000, 10**10)))
         reading = self.hand.look(before, second, NOW)
-        return "no reading" if reading is None else self.judge(reading)
+        return "no reading" if reading is None else judge(reading, NOW)
 
     def interrupt(self, data: bytes) -> str:
         return f"update {rtc.parse_interrupt(data).update}"
@@ -112,37 +100,17 @@ class Fuzzer:
         at = self.random.randrange(len(data))
         return self.random.choice((data[:at], data[:at] + self.random.randbytes(1) + data[at + 1 :]))
 
-    def step(self, name: str, data: bytes) -> str:
-        """What became of a reply."""
+    def piece(self) -> bytes:
+        self.kind = self.random.choice(sorted(self.kinds))
+        return self.spoil(self.kinds[self.kind][0]())
+
+    def step(self, data: bytes) -> None:
         try:
-            return self.kinds[name][1](data)
+            end = self.kinds[self.kind][1](data)
         except WireError:
-            return "refused"
-
-
-def fuzz(count: int, seed: int) -> Counter[str]:
-    """Judge `count` replies; how often each kind came to each end."""
-    fuzzer, ends = Fuzzer(seed), Counter[str]()
-    for number in range(count):
-        name = fuzzer.random.choice(sorted(fuzzer.kinds))
-        data = fuzzer.spoil(fuzzer.kinds[name][0]())
-        try:
-            ends[f"{name}, {fuzzer.step(name, data)}"] += 1
-        except Exception:
-            print(f"reply {number} of seed {seed}: {name} {data.hex()}", file=sys.stderr)
-            raise
-    return ends
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    for end, count in fuzz(options.count, options.seed).most_common():
-        print(f"{count:9} {end}")
-    return 0
+            end = "refused"
+        self.events[f"{self.kind}, {end}"] += 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(CardFuzzer, __doc__))

@@ -1,13 +1,12 @@
-"""Throws random and mutated answers at the client: python tests/fuzz/fuzz_client.py --count 1000000 --seed 1
+"""Throws random and mutated answers at the client: python -m tests.fuzz.fuzz_client --count 1000000 --seed 1
 
 Nothing may be raised, no request may come too early, and only the answer to the latest one may become a measurement.
 The same seed gives the same packets again.
 """
 
-import argparse
-import random
 import sys
-from collections import Counter
+
+from tests.fuzz.harness import Fuzzer, main
 
 from ntp_usg.core.associations.client import AssociationSettings, ClientAssociation
 from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs
@@ -20,12 +19,11 @@ START_NS = 1_771_243_200_000_000_000
 KISSES = (b"RATE", b"DENY", b"RSTR", b"INIT", b"XXXX", b"GPS\0")
 
 
-class Fuzzer:
+class ClientFuzzer(Fuzzer):
     """Plays the server, the network and an attacker who sees nothing, or everything."""
 
     def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)
-        self.results: Counter[str] = Counter()
+        super().__init__(seed)
         self.begin()
 
     def begin(self) -> None:
@@ -90,7 +88,6 @@ class Fuzzer:
         return bytes(data)
 
     def step(self, data: bytes) -> None:
-        """Hear one datagram; raises whatever goes wrong."""
         rng, association = self.random, self.association
         self.now = MonoNs(self.now + rng.choice((0, rng.randrange(10**6), rng.randrange(10**9), rng.randrange(10**10))))
         at = RawNs(START_NS + self.now + rng.choice((*[0] * 8, rng.randrange(-(10**19), 10**19))))
@@ -101,14 +98,14 @@ class Fuzzer:
             assert 0 < result.sample.delay + result.sample.dispersion < 4, "a measurement that tells nothing"
             assert association.reach & 1, "heard, but not reachable"
             self.open = False
-            self.results["exchange"] += 1
+            self.events["exchange"] += 1
         else:
-            self.results[result] += 1
+            self.events[result] += 1
         assert self.settings.min_poll <= association.poll <= 17, "a poll out of range"
         if rng.random() < 0.1:
             association.set_poll(rng.randrange(-128, 128))
 
-    def turn(self) -> bytes:
+    def piece(self) -> bytes:
         """What arrives next; before it, perhaps, the next question."""
         if self.association.stopped is not None or self.random.random() < 0.001:
             self.begin()
@@ -118,23 +115,5 @@ class Fuzzer:
         return self.answer()
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    fuzzer = Fuzzer(options.seed)
-    for number in range(options.count):
-        data = fuzzer.turn()
-        try:
-            fuzzer.step(data)
-        except Exception:
-            print(f"datagram {number} of seed {options.seed}: {data.hex()}", file=sys.stderr)
-            raise
-    for result, count in fuzzer.results.most_common():
-        print(f"{count:9} {result}")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(ClientFuzzer, __doc__))

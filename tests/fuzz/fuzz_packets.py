@@ -1,15 +1,14 @@
-"""Throws random and mutated datagrams at the responder: python tests/fuzz/fuzz_packets.py --count 1000000 --seed 1
+"""Throws random and mutated datagrams at the responder: python -m tests.fuzz.fuzz_packets --count 1000000 --seed 1
 
 Nothing may be raised, and no answer may be longer than its request. The same seed gives the same packets again.
 """
 
-import argparse
 import json
-import random
 import sys
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+
+from tests.fuzz.harness import START, Fuzzer, main
 
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import MonoNs, WallNs
@@ -27,11 +26,11 @@ ERAS_NS = (1 << 32) * 1_000_000_000
 MAX_CLIENTS = 48
 
 
-class Fuzzer:
+class PacketFuzzer(Fuzzer):
     """Makes datagrams, some of them from what earlier answers said, and checks what becomes of them."""
 
     def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)
+        super().__init__(seed)
         document = json.loads(VECTORS.read_text())
         self.seeds = [bytes.fromhex(step["request"]) for v in document["vectors"] for step in v["steps"]]
         self.responders = [
@@ -40,11 +39,12 @@ class Fuzzer:
         ]
         self.answer = bytes(48)
         self.responder, self.client = self.responders[0], bytes(4)
-        self.verdicts: Counter[str] = Counter()
+        self.now = MonoNs(START)
 
-    def datagram(self) -> bytes:
+    def piece(self) -> bytes:
         """One datagram: noise, a known request, or a known request spoilt in some places."""
         rng = self.random
+        self.now = MonoNs(self.now + rng.randrange(20_000_000))
         if rng.random() < 0.1:
             return rng.randbytes(rng.choice((rng.randrange(64), 48, rng.randrange(FRAME))))
         data = bytearray(rng.choice(self.seeds))
@@ -111,15 +111,14 @@ class Fuzzer:
             epoch=rng.choice((0, 0, 0, 1)),
         )
 
-    def step(self, data: bytes, now: MonoNs) -> None:
-        """Serve one datagram; raises whatever goes wrong."""
+    def step(self, data: bytes) -> None:
         self.codecs(data)
         self.meet()
-        rng = self.random
+        rng, now = self.random, self.now
         receive_time = WallNs(rng.choice((now, now - now % 10**9, rng.randrange(-ERAS_NS, ERAS_NS))))
         view = rng.choice((data, memoryview(data)))
         reply = self.responder.respond(view, self.client, receive_time, self.state(now), now)
-        self.verdicts[f"{reply.verdict.outcome}/{reply.verdict.reason}"] += 1
+        self.events[f"{reply.verdict.outcome}/{reply.verdict.reason}"] += 1
         assert len(self.responder.clients) <= MAX_CLIENTS, "the client table is full, but grows"
         if reply.packet is not None:
             self.check(data, reply, WallNs(receive_time + rng.choice((0, 25_000))))
@@ -147,25 +146,5 @@ class Fuzzer:
             pass
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    fuzzer = Fuzzer(options.seed)
-    now = 1_771_243_200_000_000_000
-    for number in range(options.count):
-        now += fuzzer.random.randrange(20_000_000)
-        data = fuzzer.datagram()
-        try:
-            fuzzer.step(data, MonoNs(now))
-        except Exception:
-            print(f"datagram {number} of seed {options.seed}: {data.hex()}", file=sys.stderr)
-            raise
-    for verdict, count in fuzzer.verdicts.most_common():
-        print(f"{count:9} {verdict}")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(PacketFuzzer, __doc__))

@@ -1,22 +1,21 @@
-"""Throws random and mutated bytes at what other programs hand us: python tests/fuzz/fuzz_readings.py --count 1000000
+"""Throws random and mutated bytes at what other programs hand us: python -m tests.fuzz.fuzz_readings --count 1000000
 
 SOCK datagrams, shared memory and gpsd's lines: nothing but WireError may be raised, and no reading may be used that is
 not of the moment. The same seed gives the same bytes again.
 """
 
-import argparse
 import json
 import random
 import struct
 import sys
-from collections import Counter
 from collections.abc import Callable
+
+from tests.fuzz.harness import Fuzzer, judge, main
 
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, nanoseconds
 from ntp_usg.core.base.samples import Measurement
 from ntp_usg.core.receivers.gpsd import TimeReport, parse_report
-from ntp_usg.core.receivers.readings import EARLIEST_NS, LATEST_NS, OLDEST_NS, judge_reading
 from ntp_usg.refclocks.shm import parse_record
 from ntp_usg.refclocks.sock import MAGIC, parse_sock_sample
 
@@ -90,20 +89,6 @@ def line(rng: random.Random) -> bytes:
     return json.dumps(report).encode()
 
 
-def spoil(data: bytes, rng: random.Random) -> bytes:
-    """Damage in most places leaves numbers that are only strange."""
-    if rng.random() < 0.6 or not data:
-        return data
-    at = rng.randrange(len(data))
-    match rng.randrange(3):
-        case 0:
-            return data[:at]
-        case 1:
-            return data[:at] + rng.randbytes(rng.choice((1, 4))) + data[at + 1 :]
-        case _:
-            return rng.randbytes(len(data))
-
-
 def read_sock(data: bytes) -> Measurement:
     sample = parse_sock_sample(data)
     return Measurement(sample.at, nanoseconds(sample.offset), 1e-6, sample.leap)
@@ -130,47 +115,35 @@ SOURCES: dict[str, tuple[Callable[[random.Random], bytes], Callable[[bytes], Mea
 }
 
 
-def judge(data: bytes, read: Callable[[bytes], Measurement | None]) -> str:
-    """What became of some bytes; raises whatever goes wrong."""
-    try:
-        reading = read(data)
-    except WireError:
-        return "refused"
-    if reading is None:
-        return "no reading"
-    match judge_reading(reading, NOW):
-        case Measurement(at, offset_ns):
-            assert 0 <= NOW - at <= OLDEST_NS, "a reading that is not of the moment"
-            assert EARLIEST_NS <= at + offset_ns < LATEST_NS, "a reading that cannot be true"
-            return "used"
-        case verdict:
-            return str(verdict.reason)
+class ReadingFuzzer(Fuzzer):
+    """Pieces of all three, in any order."""
 
+    def piece(self) -> bytes:
+        self.source = self.random.choice(sorted(SOURCES))
+        return self.spoil(SOURCES[self.source][0](self.random))
 
-def fuzz(count: int, seed: int) -> Counter[str]:
-    """Judge `count` pieces; how often each source came to each end."""
-    rng, ends = random.Random(seed), Counter[str]()
-    for number in range(count):
-        name = rng.choice(sorted(SOURCES))
-        make, read = SOURCES[name]
-        data = spoil(make(rng), rng)
+    def spoil(self, data: bytes) -> bytes:
+        """Damage in most places leaves numbers that are only strange."""
+        rng = self.random
+        if rng.random() < 0.6 or not data:
+            return data
+        at = rng.randrange(len(data))
+        match rng.randrange(3):
+            case 0:
+                return data[:at]
+            case 1:
+                return data[:at] + rng.randbytes(rng.choice((1, 4))) + data[at + 1 :]
+            case _:
+                return rng.randbytes(len(data))
+
+    def step(self, data: bytes) -> None:
         try:
-            ends[f"{name}, {judge(data, read)}"] += 1
-        except Exception:
-            print(f"piece {number} of seed {seed}: {name} {data.hex()}", file=sys.stderr)
-            raise
-    return ends
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    for end, count in fuzz(options.count, options.seed).most_common():
-        print(f"{count:9} {end}")
-    return 0
+            reading = SOURCES[self.source][1](data)
+            end = "no reading" if reading is None else judge(reading, NOW)
+        except WireError:
+            end = "refused"
+        self.events[f"{self.source}, {end}"] += 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(ReadingFuzzer, __doc__))

@@ -1,4 +1,4 @@
-"""Throws random and mutated datagrams at a running server: fuzz_server.py --count 20000 --seed 1 127.0.0.1:123
+"""Throws random and mutated datagrams at a running server: python -m tests.fuzz.fuzz_server 127.0.0.1:123
 
 Sends from many loopback addresses. No answer may be longer than its request, and a plain one afterwards is answered.
 """
@@ -8,7 +8,7 @@ import selectors
 import socket
 import sys
 
-from fuzz_packets import Fuzzer  # type: ignore[import-not-found] # the script beside this one
+from tests.fuzz.fuzz_packets import PacketFuzzer
 
 CLIENTS = 50
 WINDOW = 32
@@ -19,7 +19,7 @@ class Bombardment:
     """Sockets on many addresses, and what is known of the requests that they sent."""
 
     def __init__(self, target: tuple[str, int], seed: int) -> None:
-        self.fuzzer = Fuzzer(seed)
+        self.fuzzer = PacketFuzzer(seed)
         self.target = target
         self.selector = selectors.DefaultSelector()
         self.sockets = [self._open(f"127.0.1.{number + 1}") for number in range(CLIENTS)]
@@ -63,7 +63,7 @@ def main() -> int:
     address, _, port = options.server.rpartition(":")
     bombardment = Bombardment((address, int(port)), options.seed)
     for number in range(options.count):
-        bombardment.send(bombardment.fuzzer.datagram())
+        bombardment.send(bombardment.fuzzer.piece())
         if number % WINDOW == 0:
             bombardment.collect(0.001)
     bombardment.collect(0.5)

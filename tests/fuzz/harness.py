@@ -1,4 +1,4 @@
-"""What the fuzzers of receivers share: spoilt bytes, the clock, the command line, and what to print of a crash."""
+"""What the fuzzers share: the command line, what to print of a crash, and for receivers spoilt bytes and the clock."""
 
 import argparse
 import random
@@ -7,8 +7,9 @@ from abc import ABC, abstractmethod
 from collections import Counter
 
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs, nanoseconds
-from ntp_usg.core.base.samples import Fix, PulseCorrection, Reception, TimeMessage
+from ntp_usg.core.base.samples import Fix, Measurement, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
+from ntp_usg.core.receivers.readings import EARLIEST_NS, LATEST_NS, OLDEST_NS, judge_reading
 from ntp_usg.core.receivers.rollover import build_floor
 from ntp_usg.refclocks.receiver import Assembler, Event
 
@@ -16,23 +17,34 @@ START = WallNs(1_771_243_200 * NS_PER_SECOND)
 PAUSES = (0.01, 0.05, 0.19, 0.3)
 
 
-class ReceiverFuzzer(ABC):
-    """Makes pieces of a byte stream and checks what one assembler makes of them."""
+class Fuzzer(ABC):
+    """Makes pieces of bytes, checks what is made of them, and counts how each ended."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        self.assembler = self.assemble()
         self.events: Counter[str] = Counter()
+
+    @abstractmethod
+    def piece(self) -> bytes:
+        """Some bytes: noise, what is said in earnest, the same spoilt, or the same with impossible values."""
+
+    @abstractmethod
+    def step(self, data: bytes) -> None:
+        """Feed one piece; raises whatever goes wrong."""
+
+
+class ReceiverFuzzer(Fuzzer):
+    """Pieces of a byte stream, for one assembler."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.assembler = self.assemble()
         self.second = START
         self.now = 0
 
     @abstractmethod
     def assemble(self) -> Assembler:
         """What is to be fuzzed."""
-
-    @abstractmethod
-    def piece(self) -> bytes:
-        """Some bytes: noise, what a receiver says, the same spoilt, or the same with impossible values."""
 
     @abstractmethod
     def is_bounded(self) -> bool:
@@ -59,7 +71,6 @@ class ReceiverFuzzer(ABC):
         return bytes(spoilt)
 
     def step(self, data: bytes) -> None:
-        """Feed one piece; raises whatever goes wrong."""
         self.now += nanoseconds(self.random.choice(PAUSES))
         for event in self.assembler.feed(data, HostNs(self.now), MonoNs(self.now)):
             self.check(event)
@@ -90,7 +101,18 @@ class ReceiverFuzzer(ABC):
                 self.events[f"{outcome}/{reason}"] += 1
 
 
-def main(fuzzer: type[ReceiverFuzzer], purpose: str | None) -> int:
+def judge(reading: Measurement, now: HostNs) -> str:
+    """What becomes of a reading."""
+    match judge_reading(reading, now):
+        case Measurement(at, offset_ns):
+            assert 0 <= now - at <= OLDEST_NS, "a reading that is not of the moment"
+            assert EARLIEST_NS <= at + offset_ns < LATEST_NS, "a reading that cannot be true"
+            return "used"
+        case verdict:
+            return str(verdict.reason)
+
+
+def main(fuzzer: type[Fuzzer], purpose: str | None) -> int:
     """Feed as many pieces as the command line says, and print how often each kind of event came of them."""
     parser = argparse.ArgumentParser(description=(purpose or "").partition("\n")[0])
     parser.add_argument("--count", type=int, default=100_000)

@@ -107,10 +107,10 @@ def test_a_killed_worker_is_replaced_and_answers_resume(start_station, require_p
 
 
 def test_hostile_datagrams_get_no_longer_answer_and_leave_the_server_up(start_station):
-    fuzzer = Path(__file__).parents[1] / "fuzz" / "fuzz_server.py"
+    fuzzer = "env", f"PYTHONPATH={Path(__file__).parents[2]}", sys.executable, "-m", "tests.fuzz.fuzz_server"
     with start_station("[access]\nmonitor = []\n") as station:
         station.wait_for_lock()
-        output = station.host.run(sys.executable, fuzzer, "--count", "20000", "--seed", "7", "127.0.0.1:123")
+        output = station.host.run(*fuzzer, "--count", "20000", "--seed", "7", "127.0.0.1:123")
         assert "20000 datagrams" in output, output
         assert "longer than their request: 0, to nobody's question: 0, a plain request afterwards: answered" in output
         assert station.daemon.poll() is None
