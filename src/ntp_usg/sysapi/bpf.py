@@ -60,6 +60,14 @@ class MapFlag(IntFlag):
     MAPPABLE = 0x400
 
 
+class ProgramFlag(IntFlag):
+    """Flags of PROGRAM_LOAD."""
+
+    NONE = 0
+    BOUND = 0x40
+    """For one interface's driver, whose functions it may call; on the host nevertheless. Since Linux 6.3."""
+
+
 class XdpFlag(IntFlag):
     """How an XDP program is attached; XDP_FLAGS_ of linux/if_link.h."""
 
@@ -194,8 +202,15 @@ class Program(Handle):
     Raises VerifierError where it does not accept the instructions, OSError where it does not even look at them.
     """
 
-    def __init__(self, name: str, instructions: bytes, licence: str, interface: int = 0) -> None:
-        """`interface` is that of the card to run it on, where it is one that can; 0 = the host."""
+    def __init__(
+        self,
+        name: str,
+        instructions: bytes,
+        licence: str,
+        interface: int = 0,
+        flags: ProgramFlag = ProgramFlag.NONE,
+    ) -> None:
+        """`interface` is that of the card to run it on, where it is one that can, or to which it is BOUND; 0 = any."""
         code = ctypes.create_string_buffer(instructions, len(instructions))
         terms = ctypes.create_string_buffer(licence.encode())
         log = ctypes.create_string_buffer(_LOG_SIZE)
@@ -204,7 +219,8 @@ class Program(Handle):
             places = ctypes.addressof(code), ctypes.addressof(terms)
             logging = (level, _LOG_SIZE, ctypes.addressof(log)) if level else (0, 0, 0)
             end = name.encode()[:15], interface, _XDP_ATTACHMENT
-            return struct.pack("=IIQQIIQII16sII", _XDP_PROGRAM, len(instructions) // 8, *places, *logging, 0, 0, *end)
+            start = _XDP_PROGRAM, len(instructions) // 8, *places, *logging
+            return struct.pack("=IIQQIIQII16sII", *start, 0, flags, *end)
 
         try:
             descriptor = _bpf(Command.PROGRAM_LOAD, attributes(0))

@@ -48,8 +48,12 @@ PTP_SYS_OFFSET_EXTENDED = _number(_READ | _WRITE, 9, EXTENDED)
 PTP_EXTTS_REQUEST2 = _number(_WRITE, 11, _REQUEST)
 
 _SIOCETHTOOL, _ETHTOOL_GET_TS_INFO = 0x8946, 0x41
+_SIOCSHWTSTAMP, _SIOCGHWTSTAMP = 0x89B0, 0x89B1
 _INTERFACE_NAME = 16  # IFNAMSIZ
 _TS_INFO = struct.Struct("=IIi32x")  # struct ethtool_ts_info: command, stamping, index of the clock
+
+_STAMPING = struct.Struct("=iii")  # struct hwtstamp_config: flags, departures, arrivals
+_ALL_ARRIVALS, _NTP_ARRIVALS = 1, 15  # HWTSTAMP_FILTER_ALL, HWTSTAMP_FILTER_NTP_ALL
 
 _NOT_SO = {errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL}
 """How a card says that it cannot be asked in this way; another way may do."""
@@ -64,18 +68,50 @@ def find_clock(device: str) -> str:
         return device
     if len(device.encode()) >= _INTERFACE_NAME or "\0" in device:
         raise DeviceError(f"{device!r} is neither a path like /dev/ptp0 nor a network interface")
-    info = ctypes.create_string_buffer(_TS_INFO.pack(_ETHTOOL_GET_TS_INFO, 0, -1), _TS_INFO.size)
-    request = struct.pack("@16sP16x", device.encode(), ctypes.addressof(info))  # struct ifreq
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        try:
-            check(LIBC.ioctl(sock.fileno(), ctypes.c_ulong(_SIOCETHTOOL), request), "ioctl")
-        except OSError as error:
-            reason = "is no network interface" if error.errno == errno.ENODEV else f"says nothing: {error.strerror}"
-            raise DeviceError(f"{device} {reason}; `ip link` lists what there is") from error
-    _, _, index = _TS_INFO.unpack(info.raw)
+    try:
+        info = _control_interface(device, _SIOCETHTOOL, _TS_INFO.pack(_ETHTOOL_GET_TS_INFO, 0, -1))
+    except OSError as error:
+        reason = "is no network interface" if error.errno == errno.ENODEV else f"says nothing: {error.strerror}"
+        raise DeviceError(f"{device} {reason}; `ip link` lists what there is") from error
+    _, _, index = _TS_INFO.unpack(info)
     if index < 0:
         raise DeviceError(f"{device} has no clock of its own: `ethtool -T {device}` would name it")
     return f"/dev/ptp{index}"
+
+
+class ReceiveStamps:
+    """A card stamps the NTP packets that it receives, or all packets, until this is closed.
+
+    Raises DeviceError where the card cannot, or we may not.
+    """
+
+    def __init__(self, interface: str) -> None:
+        self._interface = interface
+        self._former: bytes | None = None
+        try:
+            former = self._set_up = _control_interface(interface, _SIOCGHWTSTAMP, bytes(_STAMPING.size))
+            if not _stamps(former):
+                self._former, self._set_up = former, self._switch_on(former)
+        except OSError as error:
+            right = error.errno in (errno.EPERM, errno.EACCES)
+            reason = "may be set up with CAP_NET_ADMIN only" if right else f"stamps no NTP packets: {error.strerror}"
+            raise DeviceError(f"{interface} {reason}") from error
+
+    def close(self) -> None:
+        """As it was before, unless somebody else has changed it meanwhile."""
+        former, self._former = self._former, None
+        with contextlib.suppress(OSError):  # it has gone
+            if former and _control_interface(self._interface, _SIOCGHWTSTAMP, bytes(_STAMPING.size)) == self._set_up:
+                _control_interface(self._interface, _SIOCSHWTSTAMP, former)
+
+    def _switch_on(self, former: bytes) -> bytes:
+        _, departures, _ = _STAMPING.unpack(former)
+        try:
+            return _control_interface(self._interface, _SIOCSHWTSTAMP, _STAMPING.pack(0, departures, _NTP_ARRIVALS))
+        except OSError as error:
+            if error.errno != errno.ERANGE:
+                raise
+        return _control_interface(self._interface, _SIOCSHWTSTAMP, _STAMPING.pack(0, departures, _ALL_ARRIVALS))
 
 
 class PhcDevice:
@@ -175,6 +211,19 @@ class PhcDevice:
         view = (ctypes.c_char * len(buffer)).from_buffer(buffer)
         check(LIBC.ioctl(self._descriptor, ctypes.c_ulong(request), view), "ioctl")
         return bytes(buffer)
+
+
+def _stamps(config: bytes) -> bool:
+    return _STAMPING.unpack(config)[2] in (_ALL_ARRIVALS, _NTP_ARRIVALS)
+
+
+def _control_interface(name: str, number: int, data: bytes) -> bytes:
+    """An ioctl of a network interface that carries a structure both ways."""
+    buffer = ctypes.create_string_buffer(data, len(data))
+    request = struct.pack("@16sP16x", name.encode(), ctypes.addressof(buffer))  # struct ifreq
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        check(LIBC.ioctl(sock.fileno(), ctypes.c_ulong(number), request), "ioctl")
+    return buffer.raw
 
 
 def _advice(path: str, error: OSError) -> str:

@@ -4,13 +4,14 @@ import ctypes
 import errno
 import os
 import socket
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from ntp_usg.core.base.errors import DeviceError
 from ntp_usg.core.receivers.phc import CAPABILITIES, EVENT, EXTENDED, OFFSET, PRECISE
 from ntp_usg.sysapi import phc
-from ntp_usg.sysapi.phc import PhcDevice, find_clock
+from ntp_usg.sysapi.phc import PhcDevice, ReceiveStamps, find_clock
 
 
 class Time(ctypes.Structure):
@@ -55,6 +56,7 @@ def test_the_layouts_are_those_of_the_kernel_header():
     assert EVENT.size == ctypes.sizeof(Event)
     assert phc._PIN.size == ctypes.sizeof(Pin)
     assert (OFFSET.size, EXTENDED.size) == (reading + 51 * time, reading + 75 * time)
+    assert phc._STAMPING.size == ctypes.sizeof(Stamping)
     assert PRECISE.size == 3 * time + 4 * ctypes.sizeof(ctypes.c_uint)
     wanted = Pin.from_buffer_copy(phc._PIN.pack(2, 1, 3))
     assert (wanted.index, wanted.func, wanted.chan) == (2, 1, 3)
@@ -97,3 +99,88 @@ def test_a_file_is_no_clock_and_is_closed_again(tmp_path):
 @pytest.mark.parametrize(("number", "words"), [(errno.EACCES, "udev rule"), (errno.EBUSY, "ts2phc"), (5, "failed")])
 def test_each_refusal_says_what_to_do(number, words):
     assert words in phc._advice("/dev/ptp0", OSError(number, os.strerror(number)))
+
+
+class Stamping(ctypes.Structure):
+    """struct hwtstamp_config of linux/net_tstamp.h."""
+
+    _fields_ = (("flags", ctypes.c_int), ("tx_type", ctypes.c_int), ("rx_filter", ctypes.c_int))
+
+
+class Switch:
+    """A driver as its two ioctls show it: what is set at present, and which kinds of arrivals it can stamp."""
+
+    def __init__(self, now: tuple[int, int], can: Sequence[int], refusal: int = errno.ERANGE) -> None:
+        self.departures, self.arrivals = now
+        self.can, self.refusal = can, refusal
+        self.requests: list[int] = []
+
+    def __call__(self, name: str, number: int, data: bytes) -> bytes:
+        assert name == "eth0"
+        assert len(data) == ctypes.sizeof(Stamping)
+        if number == 0x89B0:
+            wanted = Stamping.from_buffer_copy(data)
+            self.requests.append(wanted.rx_filter)
+            assert (wanted.flags, wanted.tx_type) == (0, self.departures)
+            if wanted.rx_filter not in self.can:
+                raise OSError(self.refusal, "refused")
+            self.arrivals = wanted.rx_filter
+        else:
+            assert number == 0x89B1
+        return bytes(Stamping(0, self.departures, self.arrivals))
+
+
+@pytest.fixture
+def switch(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Switch]:
+    def build(*now: int, can: Sequence[int], refusal: int = errno.ERANGE) -> Switch:
+        made = Switch((now[0], now[1]), can, refusal)
+        monkeypatch.setattr(phc, "_control_interface", made)
+        return made
+
+    return build
+
+
+@pytest.mark.parametrize(("can", "requests"), [((0, 1, 15), [15, 0]), ((0, 1), [15, 1, 0])])
+@pytest.mark.parametrize("departures", [0, 1])
+def test_stamping_is_switched_on_for_ntp_or_for_all_and_off_again(switch, can, requests, departures):
+    card = switch(departures, 0, can=can)
+    stamps = ReceiveStamps("eth0")
+    assert card.arrivals == requests[-2]
+    stamps.close()
+    stamps.close()
+    assert (card.requests, card.arrivals) == (requests, 0)
+
+
+@pytest.mark.parametrize("arrivals", [1, 15])
+def test_a_card_that_stamps_already_is_left_alone(switch, arrivals):
+    card = switch(1, arrivals, can=(0, 1, 15))
+    ReceiveStamps("eth0").close()
+    assert card.requests == []
+
+
+def test_what_somebody_else_has_set_meanwhile_stays(switch):
+    card = switch(0, 12, can=(0, 1, 12))
+    stamps = ReceiveStamps("eth0")
+    card.departures, card.arrivals = 1, 12
+    stamps.close()
+    assert (card.departures, card.arrivals) == (1, 12)
+    assert card.requests == [15, 1]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [
+        (errno.ERANGE, "eth0 stamps no NTP packets"),
+        (errno.EOPNOTSUPP, "eth0 stamps no NTP packets"),
+        (errno.EPERM, "eth0 may be set up with CAP_NET_ADMIN only"),
+    ],
+)
+def test_a_card_that_will_not_stamp_says_why(switch, refusal, words):
+    switch(0, 0, can=(), refusal=refusal)
+    with pytest.raises(DeviceError, match=words):
+        ReceiveStamps("eth0")
+
+
+def test_an_interface_without_stamps_is_refused_by_the_kernel():
+    with pytest.raises(DeviceError, match="lo stamps no NTP packets"):
+        ReceiveStamps("lo")

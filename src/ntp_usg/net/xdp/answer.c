@@ -1,9 +1,11 @@
-/* Answers plain NTP requests inside the network driver, before the kernel's network stack sees them (XDP).
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+ *
+ * Answers plain NTP requests inside the network driver, before the kernel's network stack sees them (XDP).
  *
  * It answers what is common and certain: a 48-octet request of version 3 or 4 in mode 3, over UDP on IPv4 or IPv6, to an
  * address of ours, with a correct checksum, while the time is good. It drops what the access lists and the rate limit
  * refuse. All else, and all that is odd in the least, is left to the stack and to the answering workers (XDP_PASS).
- * Held to core/server/responder.py by the tests. Little-endian; compile.py makes answer.o of it, program.py loads that.
+ * Held to core/server/responder.py by the tests. Little-endian; compile.py makes answer.o of it, rules.py loads that.
  */
 
 typedef unsigned char u8;
@@ -30,7 +32,13 @@ static long (*const map_update)(const void *map, const void *key, const void *va
 static u64 (*const monotonic_time)(void) = (void *)5;
 static u64 (*const tai_time)(void) = (void *)208; /* since Linux 6.1 */
 
-/* What it shares with Python: layouts are repeated in program.py, state.py and access_list.py. */
+/* When the card took this frame in, by its own clock; since Linux 6.3, for programs that are bound to one card.
+ *
+ * For all others the loader puts an instruction in the place of the call that does nothing: so nobody reads its result.
+ */
+extern int bpf_xdp_metadata_rx_timestamp(const struct context *context, u64 *stamp);
+
+/* What it shares with Python: layouts are repeated in rules.py, state.py, card_line.py and access_list.py. */
 
 struct map {
     u8 unused;
@@ -38,8 +46,9 @@ struct map {
 struct map endpoints SECTION("maps"); /* struct endpoint -> u64: the MAC address that it is reached by */
 struct map access SECTION("maps");    /* longest prefix of a source address -> u8: enum admission */
 struct map clients SECTION("maps");   /* address -> struct client, the least recent forgotten first */
-struct map counters SECTION("maps");  /* enum verdict -> u64, on each CPU */
+struct map counters SECTION("maps");  /* enum verdict, or STAMPED_BY_CARD, -> u64, on each CPU */
 struct map states SECTION("maps");    /* 0 -> u64: the number of the newest state; 1, 2 -> union state */
+struct map cards SECTION("maps");     /* interface -> union card */
 
 struct endpoint {
     u32 interface, tags, address[4], port;
@@ -47,7 +56,7 @@ struct endpoint {
 
 enum admission { UNDECIDED, ADMITTED, DENIED, NOT_ALLOWED };
 
-enum verdict { BASIC, RATE_KISS, ACCESS_DENIED, NOT_ON_LIST, RATE_LIMITED };
+enum verdict { BASIC, RATE_KISS, ACCESS_DENIED, NOT_ON_LIST, RATE_LIMITED, STAMPED_BY_CARD };
 
 struct client {
     u64 due, next_kiss, last_seen, hits, first_seen; /* as in core/server/clients.py */
@@ -83,6 +92,19 @@ union state {
     u64 words[STATE_WORDS];
 };
 
+#define CARD_WORDS 5
+
+/* A card's clock as a straight line to the kernel's TAI. */
+union card {
+    struct {
+        u64 card_base, tai_base; /* the same instant on both */
+        s64 drift;               /* by how much faster the kernel's runs, in 2**-40 */
+        u64 lifetime_ns;         /* after card_base, less than 2**32 */
+        u64 check;
+    };
+    u64 words[CARD_WORDS];
+};
+
 /* Which source this was made of (compile.py). */
 const char source_digest[] SECTION("source") = SOURCE_DIGEST;
 
@@ -91,6 +113,8 @@ const char source_digest[] SECTION("source") = SOURCE_DIGEST;
 /* From reading the clock to the departure, in 2**-32 s: a quarter of a microsecond, the program's and the driver's. */
 #define TURNAROUND 1074
 #define LAST_BIT 1ull
+/* A frame waits no longer for the program. A card's clock that somebody steps makes no greater error than this. */
+#define LONGEST_WAIT_NS 1000000ull
 
 /* Frames. */
 
@@ -261,7 +285,20 @@ INLINE int sum_is_right(const struct request *request)
     return datagram_sum(request, request->udp->checksum + sum_words(request->ntp->words, NTP_OCTETS / 4)) == 0xFFFF;
 }
 
-/* The newest state; 0 where it is half written, which no reordering of memory accesses gets past the check.
+/* Words that Python may be writing just now; 0 where half is old: no reordering of accesses gets past the check. */
+INLINE int read_checked(const volatile u64 *from, u64 *words, int number)
+{
+    u64 multiplier = 1, check = 0;
+#pragma unroll
+    for (int i = 0; i < number - 1; i++) {
+        words[i] = from[i];
+        multiplier *= MULTIPLIER;
+        check += words[i] * multiplier;
+    }
+    return check == from[number - 1];
+}
+
+/* The newest state; 0 where it is half written.
  *
  * The writer fills the slot that is not announced, then announces its number. (Look-ups instead of one variable with an
  * index: for that the verifier would ask for one more right.)
@@ -274,16 +311,7 @@ INLINE int read_state(union state *state)
         return 0;
     index = 1 + (*words & 1);
     words = map_lookup(&states, &index);
-    if (!words)
-        return 0;
-    u64 multiplier = 1, check = 0;
-#pragma unroll
-    for (int i = 0; i < STATE_WORDS - 1; i++) {
-        state->words[i] = words[i];
-        multiplier *= MULTIPLIER;
-        check += state->words[i] * multiplier;
-    }
-    return check == words[STATE_WORDS - 1];
+    return words && read_checked(words, state->words, STATE_WORDS);
 }
 
 /* Nanoseconds since the state's base; 0 where the state is too old, or the clock was stepped by somebody else. */
@@ -292,6 +320,25 @@ INLINE int still_good(const union state *state, u64 tai, u64 now, u64 *elapsed)
     *elapsed = tai - state->tai_base;
     u64 moved = tai - now - state->tai_minus_monotonic + CLOCK_MOVED_NS;
     return *elapsed < state->lifetime_ns && moved <= 2 * CLOCK_MOVED_NS;
+}
+
+/* Nanoseconds that the frame has waited since the card stamped it; 0 where it did not, or that is not to be believed. */
+INLINE u64 waited_ns(const struct context *context, u64 tai)
+{
+    u64 stamp = 0;
+    bpf_xdp_metadata_rx_timestamp(context, &stamp);
+    if (!stamp)
+        return 0;
+    u32 interface = context->ingress_ifindex;
+    const volatile u64 *words = map_lookup(&cards, &interface);
+    union card card;
+    if (!words || !read_checked(words, card.words, CARD_WORDS))
+        return 0;
+    s64 elapsed = stamp - card.card_base; /* negative where the line was drawn anew while the frame waited */
+    if (elapsed + LONGEST_WAIT_NS >= card.lifetime_ns)
+        return 0;
+    u64 waited = tai - (card.tai_base + elapsed + (elapsed * card.drift >> 40));
+    return waited <= LONGEST_WAIT_NS ? waited : 0;
 }
 
 /* A client's token bucket by its virtual schedule; as core/server/ratelimit.py, kisses included. */
@@ -315,13 +362,19 @@ INLINE int admit(struct client *client, u64 now, enum verdict *verdict)
     return 1;
 }
 
-INLINE void write_answer(const struct request *request, const union state *state, u64 elapsed, enum verdict verdict)
+/* The NTP timestamp of so many nanoseconds after the state's base. */
+INLINE u64 timestamp(const union state *state, u64 elapsed)
+{
+    u64 slewing = elapsed < state->slew_ns ? elapsed : state->slew_ns;
+    return state->ntp_base + (elapsed * state->rate >> 29) + ((s64)slewing * state->slew_rate >> 29);
+}
+
+INLINE void write_answer(const struct request *request, const union state *state, u64 elapsed, u64 waited,
+                         enum verdict verdict)
 {
     u32 *words = request->ntp->words;
-    u64 slewing = elapsed < state->slew_ns ? elapsed : state->slew_ns;
-    u64 received = state->ntp_base + (elapsed * state->rate >> 29) + ((s64)slewing * state->slew_rate >> 29);
-    u64 departs = (received + TURNAROUND) & ~LAST_BIT;
-    received |= LAST_BIT;
+    u64 received = timestamp(state, elapsed - waited) | LAST_BIT;
+    u64 departs = (timestamp(state, elapsed) + TURNAROUND) & ~LAST_BIT;
     u32 dispersion = (state->dispersion + elapsed * state->dispersion_rate + (1ull << 36) - 1) >> 36;
     u32 answer[NTP_OCTETS / 4] = {
         (u32)state->head[0] | (words[0] & POLL_AND_VERSION),
@@ -421,7 +474,12 @@ SECTION("xdp") int answer(const struct context *context)
         if (map_update(&clients, request.client.address, &fresh, 0))
             return XDP_PASS;
     }
-    write_answer(&request, &state, elapsed, verdict);
+    u64 waited = waited_ns(context, tai);
+    if (waited > elapsed) /* the state is younger than the stamp */
+        waited = 0;
+    if (waited)
+        count(STAMPED_BY_CARD);
+    write_answer(&request, &state, elapsed, waited, verdict);
     turn_round(&request);
     count(verdict);
     return XDP_TX;

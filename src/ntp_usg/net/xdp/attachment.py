@@ -9,6 +9,7 @@ from typing import Literal
 
 from ntp_usg.core.base.errors import NtpUsgError
 from ntp_usg.core.server.policy import ServerPolicy
+from ntp_usg.net.xdp.card_clock import CardClock
 from ntp_usg.net.xdp.fast_path import FastPath
 from ntp_usg.sysapi.bpf import VerifierError, XdpFlag
 
@@ -56,6 +57,23 @@ def attach(path: FastPath, name: str, interface: int, mode: Mode) -> None:
         _log.warning("%s: using generic XDP, a few times slower", error)
 
 
+def use_card(path: FastPath, name: str) -> CardClock:
+    """Have the stamps of its card used on an interface that the program works on; to be closed when it leaves that.
+
+    Raises NtpUsgError with the reason where they are not to be had: the program goes on with stamps of its own.
+    """
+    card = CardClock(name)
+    try:
+        path.bind(name)
+    except NtpUsgError:
+        card.close()
+        raise
+    except OSError as error:
+        card.close()
+        raise NtpUsgError(_why_not_bound(error, name, mode_of(path, name))) from error
+    return card
+
+
 def mode_of(path: FastPath, name: str) -> Mode:
     """How the program works on an interface that it is attached to."""
     return _NAMES[path.links[name].mode]
@@ -79,6 +97,20 @@ def _why_not_loaded(error: OSError, *, on_card: bool) -> str:
     if isinstance(error, VerifierError):
         return f"the kernel does not accept the program: {_complaint(error.log)}"
     return _REFUSALS.get(error.errno or 0, str(error))
+
+
+def _why_not_bound(error: OSError, name: str, mode: Mode) -> str:
+    if mode != "native":
+        return f"{mode} XDP is told no stamps"
+    if isinstance(error, VerifierError):
+        return f"the kernel does not accept the program for it: {_complaint(error.log)}"
+    match error.errno:
+        case errno.EINVAL | errno.ENOSYS:
+            return f"this kernel, {os.uname().release}, tells programs no stamps: 6.3 is the first that can"
+        case errno.EOPNOTSUPP:
+            return f"{name}'s driver tells programs no stamps"
+        case _:
+            return str(error)
 
 
 def _complaint(log: str) -> str:

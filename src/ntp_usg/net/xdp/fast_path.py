@@ -1,16 +1,19 @@
 """The program in the kernel as one thing: what it answers by, what it has counted, and where it is at work."""
 
+import errno
 import struct
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import nearest_second
 from ntp_usg.core.base.snapshots import ServingState
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.server.clients import Clients
 from ntp_usg.core.server.policy import ServerPolicy
+from ntp_usg.net.xdp.card_clock import CARD_BYTES
 from ntp_usg.net.xdp.endpoints import KEY, VALUE_BYTES
 from ntp_usg.net.xdp.rules import Rules
 from ntp_usg.net.xdp.state import STATE_BYTES, build_state
@@ -26,6 +29,7 @@ VERDICTS = (
     Verdict(Outcome.DROPPED, Reason.RATE_LIMITED),
 )
 """`enum verdict` of answer.c."""
+_STAMPED_BY_CARD = len(VERDICTS)
 
 OBJECT = Path(__file__).with_name("answer.o")
 
@@ -34,6 +38,12 @@ _NUMBER = struct.Struct("=Q")
 _INDEX = struct.Struct("=I")
 _SLOTS = 2
 _MOST_ENDPOINTS = 4096
+_MOST_CARDS = 64
+
+
+def tai_minus_host_ns() -> int:
+    """By how much the kernel's count of TAI is ahead of its time of day: whole seconds, or 0 where nobody told it."""
+    return nearest_second(time.clock_gettime_ns(time.CLOCK_TAI) - time.time_ns())
 
 
 class FastPath:
@@ -48,19 +58,28 @@ class FastPath:
         self._code = parse_object(code.read_bytes(), "xdp")
         self._options = {"traffic_class": traffic_class, "card": card}
         self._links: dict[str, Link] = {}
+        self._bound: set[str] = set()
         self._number = 0
         with ExitStack() as parts:
             self._endpoints = parts.enter_context(
                 closing(Map(MapKind.HASH, "endpoints", (KEY.size, VALUE_BYTES), _MOST_ENDPOINTS))
             )
             self._counters = parts.enter_context(
-                closing(Map(MapKind.PER_CPU_ARRAY, "counters", (_INDEX.size, _COUNT.size), len(VERDICTS)))
+                closing(Map(MapKind.PER_CPU_ARRAY, "counters", (_INDEX.size, _COUNT.size), len(VERDICTS) + 1))
+            )
+            self._cards = parts.enter_context(
+                closing(Map(MapKind.HASH, "cards", (_INDEX.size, CARD_BYTES), _MOST_CARDS))
             )
             states = parts.enter_context(
                 closing(Map(MapKind.ARRAY, "states", (_INDEX.size, STATE_BYTES), 1 + _SLOTS, MapFlag.MAPPABLE))
             )
             self._memory = parts.enter_context(closing(states.mapped()))
-            self._shared = {"endpoints": self._endpoints, "counters": self._counters, "states": states}
+            self._shared = {
+                "endpoints": self._endpoints,
+                "counters": self._counters,
+                "cards": self._cards,
+                "states": states,
+            }
             self.rules = Rules(self._code, policy, self._shared, **self._options)
             self._parts = parts.pop_all()
 
@@ -69,8 +88,7 @@ class FastPath:
         self._number += 1
         at = (1 + self._number % _SLOTS) * STATE_BYTES
         host, now = read_clocks()
-        tai_minus_host = nearest_second(time.clock_gettime_ns(time.CLOCK_TAI) - time.time_ns())
-        self._memory[at : at + STATE_BYTES] = build_state(self._number, state, host, now, tai_minus_host)
+        self._memory[at : at + STATE_BYTES] = build_state(self._number, state, host, now, tai_minus_host_ns())
         self._memory[: _NUMBER.size] = _NUMBER.pack(self._number)
 
     def adopt(self, policy: ServerPolicy) -> None:
@@ -81,8 +99,8 @@ class FastPath:
         rules, former = Rules(self._code, policy, self._shared, **self._options), self.rules
         for name, link in list(self._links.items()):
             try:
-                link.replace(rules.program)
-            except OSError:
+                link.replace(rules.bound_program(link.interface) if name in self._bound else rules.program)
+            except (OSError, WireError):
                 self.detach(name)
         self.rules = rules
         former.close()
@@ -101,8 +119,24 @@ class FastPath:
         self.detach(name)
         self._links[name] = Link(self.rules.program, interface, mode)
 
+    def bind(self, name: str) -> None:
+        """Have the card's stamps used on an interface, from when `card_is` says what they mean.
+
+        A program for it alone takes over there. Raises OSError and WireError where that cannot be; all goes on then.
+        """
+        link = self._links[name]
+        if link.mode is not XdpFlag.NATIVE:  # the kernel forgets to ask when one program replaces another
+            raise OSError(errno.EOPNOTSUPP, "only programs in the driver are told stamps")
+        link.replace(self.rules.bound_program(link.interface))
+        self._bound.add(name)
+
+    def card_is(self, interface: int, line: bytes) -> None:
+        """Read a card's stamps by this line, see `CardLine`, until it ends. Raises OSError."""
+        self._cards[_INDEX.pack(interface)] = line
+
     def detach(self, name: str) -> None:
         """Leave an interface, if the program is on it."""
+        self._bound.discard(name)
         if link := self._links.pop(name, None):
             link.close()
 
@@ -113,10 +147,14 @@ class FastPath:
 
     def counters(self) -> dict[Verdict, int]:
         """How many requests ended in each verdict; whatever is not among them was left to the network stack."""
-        return {
-            verdict: sum(count for (count,) in _COUNT.iter_unpack(self._counters[_INDEX.pack(index)]))
-            for index, verdict in enumerate(VERDICTS)
-        }
+        return {verdict: self._count(index) for index, verdict in enumerate(VERDICTS)}
+
+    def stamped(self) -> int:
+        """How many answers tell the time at which a card received the request."""
+        return self._count(_STAMPED_BY_CARD)
+
+    def _count(self, index: int) -> int:
+        return sum(count for (count,) in _COUNT.iter_unpack(self._counters[_INDEX.pack(index)]))
 
     def client_table(self) -> Clients:
         """A copy of whom the program has answered, or refused for asking too often."""

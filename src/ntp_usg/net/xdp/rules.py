@@ -1,5 +1,6 @@
 """One policy in the kernel: a program of its own, with the lists, the limits and the clients that belong to it."""
 
+import errno
 import struct
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
@@ -10,8 +11,9 @@ from ntp_usg.core.server.clients import Clients
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.core.server.ratelimit import KISS_INTERVAL_NS, RateLimit
 from ntp_usg.net.xdp.access_list import build_access_list
-from ntp_usg.sysapi.bpf import Map, MapFlag, MapKind, Program
-from ntp_usg.sysapi.bpf_object import BpfObject
+from ntp_usg.sysapi.bpf import Map, MapFlag, MapKind, Program, ProgramFlag
+from ntp_usg.sysapi.bpf_object import NO_CALL, BpfObject, kernel_call
+from ntp_usg.sysapi.btf import find_kernel_function
 
 CLIENT = struct.Struct("=QQQQQ")
 """`struct client` of answer.c: due, next_kiss, last_seen, hits, first_seen."""
@@ -21,6 +23,9 @@ _ADDRESS_BYTES, _PREFIX_BYTES = 16, 20
 _LEAST_CLIENTS = 1024  # the kernel keeps some places free for each CPU
 _FIRST = bytes(4)
 _LICENCE = "Apache-2.0"
+_LICENCE_FOR_CALLS = "GPL"
+"""answer.c is offered under both; the kernel lends its functions to programs under this one only."""
+_CARD_STAMP = "bpf_xdp_metadata_rx_timestamp"
 
 
 class Rules:
@@ -46,9 +51,25 @@ class Rules:
             )
             fixed[_FIRST] = constants
             fixed.freeze()
-            maps = {**shared, "clients": self.clients, "access": access, "policy": fixed}
-            self.program = parts.enter_context(closing(Program("ntp_usg", code.linked(maps), _LICENCE, card)))
-            self.close = parts.pop_all().close
+            self._code, self._maps = code, {**shared, "clients": self.clients, "access": access, "policy": fixed}
+            self.program = parts.enter_context(closing(self._load(NO_CALL, _LICENCE, card)))
+            self._parts = parts.pop_all()
+
+    def bound_program(self, interface: int) -> Program:
+        """The same for one interface only, whose card stamps what it receives. Raises OSError and WireError."""
+        function = find_kernel_function(_CARD_STAMP)
+        if function is None:
+            raise OSError(errno.ENOSYS, f"no {_CARD_STAMP} in this kernel")
+        program = self._load(kernel_call(function), _LICENCE_FOR_CALLS, interface, ProgramFlag.BOUND)
+        return self._parts.enter_context(closing(program))
+
+    def close(self) -> None:
+        """Give all of it back."""
+        self._parts.close()
+
+    def _load(self, card_stamp: bytes, licence: str, interface: int, flags: ProgramFlag = ProgramFlag.NONE) -> Program:
+        code = self._code.linked(self._maps, **{_CARD_STAMP: card_stamp})
+        return Program("ntp_usg", code, licence, interface, flags)
 
     def client_table(self) -> Clients:
         """A copy of whom the program has answered, or refused for asking too often."""

@@ -7,15 +7,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from ntp_usg.core.base.errors import NtpUsgError
-from ntp_usg.core.base.snapshots import FastPathSnapshot, ServingState
+from ntp_usg.core.base.snapshots import STAMPED_BY_CARD, FastPathSnapshot, ServingState
 from ntp_usg.core.base.verdicts import Outcome
 from ntp_usg.core.server.clients import Clients
 from ntp_usg.core.server.listing import merge_clients
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.net.answering import AnsweringService
-from ntp_usg.net.xdp.attachment import Mode, attach, mode_of, open_fast_path
+from ntp_usg.net.xdp.attachment import Mode, attach, mode_of, open_fast_path, use_card
+from ntp_usg.net.xdp.card_clock import CardClock
 from ntp_usg.net.xdp.endpoints import Listener, build_endpoints
-from ntp_usg.net.xdp.fast_path import FastPath
+from ntp_usg.net.xdp.fast_path import FastPath, tai_minus_host_ns
 from ntp_usg.sysapi.interfaces import read_interfaces
 
 RENEW_INTERVAL = 1.0
@@ -36,8 +37,11 @@ async def start_xdp(
     *,
     listening: Sequence[Listener],
     dscp: int = 0,
+    stamping: Sequence[str] = (),
 ) -> tuple[AnsweringService, Callable[[], FastPathSnapshot]]:
     """Put a fast path on some interfaces in front of a service that serves the same sockets; the second tells of it.
+
+    `stamping` are those of the interfaces whose cards shall stamp what they receive, where they can.
 
     Where it cannot be had, `auto` mode says so in the log and goes on without; any other mode was asked for in so many
     words, and raises NtpUsgError, the service being stopped then.
@@ -45,7 +49,7 @@ async def start_xdp(
     try:
         card = _index(names[0]) if mode == "offload" else 0
         path = open_fast_path(policy, traffic_class=dscp << 2, card=card)
-        helped = XdpService(service, path, names, mode, listening)
+        helped = XdpService(service, path, names, mode, listening, stamping=stamping)
     except NtpUsgError as error:
         if mode != "auto":
             await service.stop()
@@ -60,7 +64,14 @@ class XdpService:
     """An AnsweringService around another; it owns both that and the fast path."""
 
     def __init__(
-        self, behind: AnsweringService, path: FastPath, names: Sequence[str], mode: Mode, listening: Sequence[Listener]
+        self,
+        behind: AnsweringService,
+        path: FastPath,
+        names: Sequence[str],
+        mode: Mode,
+        listening: Sequence[Listener],
+        *,
+        stamping: Sequence[str] = (),
     ) -> None:
         """Raises NtpUsgError where an interface cannot be used and the mode is not `auto`; all is as before then."""
         self._behind = behind
@@ -71,9 +82,12 @@ class XdpService:
         self._clients = 0
         self._merged: tuple[float, Clients] | None = None
         self._interfaces = dict.fromkeys(names, "")
+        self._stamping = stamping
+        self._cards: dict[str, CardClock] = {}
         try:
             self._look(strict=mode != "auto")
         except BaseException:
+            self._leave()
             path.close()
             raise
         self._keeper = asyncio.get_running_loop().create_task(self._keep())
@@ -90,9 +104,8 @@ class XdpService:
         except OSError as error:
             # Lists that are no longer in force must not be followed: better slow than wrong.
             _log.error("The fast path cannot follow the new policy and is taken off: %s", error)
-            for name in self._interfaces:
-                self._path.detach(name)
-                self._interfaces[name] = "the new policy could not be loaded"
+            self._leave()
+            self._interfaces = dict.fromkeys(self._interfaces, "the new policy could not be loaded")
             self._keeper.cancel()
 
     def counters(self) -> Mapping[str, int]:
@@ -112,11 +125,12 @@ class XdpService:
         """What of all that is the fast path's."""
         counts = self._path.counters().items()
         answered = sum(number for verdict, number in counts if verdict.outcome is Outcome.ANSWERED)
-        return FastPathSnapshot(dict(self._interfaces), answered)
+        return FastPathSnapshot(dict(self._interfaces), answered, self._path.stamped())
 
     async def stop(self) -> None:
         self._keeper.cancel()
         await asyncio.wait({self._keeper})
+        self._leave()
         self._path.close()
         await self._behind.stop()
 
@@ -126,6 +140,7 @@ class XdpService:
         while True:
             await asyncio.sleep(RENEW_INTERVAL)
             self._path.publish(self._state)
+            self._read_cards()
             if time.monotonic() - looked_at >= LOOK_INTERVAL:
                 looked_at = time.monotonic()
                 try:
@@ -144,7 +159,7 @@ class XdpService:
         for name, said in self._interfaces.items():
             try:
                 self._be_on(name, indexes.get(name))
-                says: str = mode_of(self._path, name)
+                says = STAMPED_BY_CARD if name in self._cards else str(mode_of(self._path, name))
             except NtpUsgError as error:
                 if strict:
                     raise
@@ -157,11 +172,35 @@ class XdpService:
 
     def _be_on(self, name: str, index: int | None) -> None:
         link = self._path.links.get(name)
+        if link and link.interface == index:
+            return
+        self._leave(name)
         if index is None:
-            self._path.detach(name)
             raise NtpUsgError(f"no interface {name} here")
-        if link is None or link.interface != index:
-            attach(self._path, name, index, self._mode)
+        attach(self._path, name, index, self._mode)
+        if name in self._stamping:
+            try:
+                self._cards[name] = use_card(self._path, name)
+            except NtpUsgError as error:
+                _log.warning("%s: receive stamps are the program's own: %s", name, error)
+
+    def _leave(self, *names: str) -> None:
+        """Take the program off some interfaces, or off all."""
+        for name in names or self._interfaces:
+            self._path.detach(name)
+            if card := self._cards.pop(name, None):
+                card.close()
+
+    def _read_cards(self) -> None:
+        """Tell the program anew what the cards' stamps mean."""
+        for name, card in list(self._cards.items()):
+            try:
+                line, link = card.compare(tai_minus_host_ns()), self._path.links.get(name)
+                if line and link:
+                    self._path.card_is(link.interface, line)
+            except (NtpUsgError, OSError) as error:
+                self._cards.pop(name).close()
+                _log.warning("%s: receive stamps are the program's own from now on: %s", name, error)
 
 
 def _index(name: str) -> int:

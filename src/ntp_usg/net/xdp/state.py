@@ -50,7 +50,7 @@ def build_state(number: int, state: ServingState, host: HostNs, now: MonoNs, tai
         ceil(state.dispersion_rate * _DISPERSION_UNITS / NS_PER_SECOND) if lifetime > 0 else 0,
     )
     unsigned = [word & _MASK for word in words]
-    return _WORDS.pack(*unsigned, _check(unsigned))
+    return _WORDS.pack(*unsigned, check_words(unsigned))
 
 
 def _head(state: ServingState) -> tuple[int, int, int]:
@@ -70,8 +70,8 @@ def _until_leap(state: ServingState, wall: WallNs) -> int:
     return _DAY_NS - wall % _DAY_NS - _BEFORE_LEAP_NS
 
 
-def _check(words: list[int]) -> int:
-    """The sum that tells the program that it has read a slot as it was written, and not two of them mixed."""
+def check_words(words: list[int]) -> int:
+    """The sum that tells the program that it has read words as they were written together, and not two lots mixed."""
     multiplier, total = 1, 0
     for word in words:
         multiplier = multiplier * _MULTIPLIER & _MASK
