@@ -3,8 +3,7 @@
 from random import Random
 
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs, nanoseconds, seconds
-from ntp_usg.core.base.mapping import IDENTITY, ClockMapping
-from ntp_usg.core.base.snapshots import Leap
+from ntp_usg.core.base.mapped_clock import MappedClock
 from ntp_usg.simulate.oscillators import Oscillator, OscillatorSettings
 from ntp_usg.simulate.world import World
 
@@ -12,15 +11,13 @@ UPTIME_NS = 1000 * 10**9
 """The machine was switched on a while before the start."""
 
 
-class SimulatedClock:
-    """A virtual clock (core.base.ports.SteeredClock) over an oscillator."""
-
-    name = "virtual"
+class SimulatedClock(MappedClock):
+    """A virtual clock over an oscillator; what other programs do to the host belongs to the raw clock."""
 
     def __init__(self, world: World, settings: OscillatorSettings, random: Random, step: float) -> None:
+        super().__init__()
         self.oscillator = Oscillator(settings, world.start, random, step)
         self._world = world
-        self._mapping = IDENTITY
         self._stepped_ns = 0
         self._slept_ns = 0
         self._booted_at = RawNs(self.oscillator.reading(world.start) - UPTIME_NS)
@@ -32,40 +29,8 @@ class SimulatedClock:
         shown = self._shown()
         return HostNs(shown + self._stepped_ns), MonoNs(shown - self._booted_at - self._slept_ns)
 
-    def raw(self, reading: HostNs) -> RawNs:
-        """Only this program steers, so that what others did belongs to the raw clock."""
-        return RawNs(reading)
-
-    def current(self) -> ClockMapping:
-        return self._mapping
-
-    def serving(self) -> ClockMapping:
-        return self._mapping
-
-    def steer(self, mapping: ClockMapping, *, step: bool) -> None:  # noqa: ARG002 (the mapping says it all)
-        self._mapping = mapping
-
-    def declare(
-        self, *, leap: Leap, maximum_error: float, estimated_error: float, tai_offset: int | None = None
-    ) -> None:
-        """There is no kernel to be told."""
-
-    def interference(self) -> str | None:
-        """Nobody else can move this clock's correction."""
-        return None
-
     def suspended_for(self) -> float:
         return seconds(self._slept_ns)
-
-    def deadline(self) -> MonoNs | None:
-        """A slew ends by itself: it is part of the mapping."""
-        return None
-
-    def timer(self, now: MonoNs) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
 
     def stamp(self, true: WallNs) -> HostNs:
         """What the host's clock shows at an instant, which may be past."""
