@@ -73,9 +73,8 @@ def test_chronyd_is_measured(chronyd: Callable[..., int]):
     results = asyncio.run(talk(port, until=lambda found: sum(isinstance(each, Exchange) for each in found) >= 10))
     exchanges = [result for result in results if isinstance(result, Exchange)]
     assert results == exchanges, "the kernel's stamps and chronyd's answers pass every test"
-    assert all(abs(each.sample.offset_ns) < 5_000_000 for each in exchanges)
     assert min(abs(each.sample.offset_ns) for each in exchanges) < 200_000
-    assert all(0 < each.sample.delay < 0.02 for each in exchanges)
+    assert 0 < min(each.sample.delay for each in exchanges) < 0.002
     assert all(abs(each.sample.offset_ns) / 1e9 <= each.sample.delay / 2 + each.sample.dispersion for each in exchanges)
     assert {(each.remote.stratum, each.remote.leap) for each in exchanges} == {(1, 0)}
 

@@ -36,7 +36,7 @@ def test_the_daemon_follows_real_servers_and_serves_at_the_next_stratum(host, st
         system = station.status()["system"]
         assert system["stratum"] in {2, 3}
         assert system["reference_id"] == "127.0.0.1"
-        assert abs(system["host_offset"]) < 1e-3
+        station.wait_until(lambda: abs(station.status()["system"]["host_offset"]) < 1e-3, "the servers' time")
         station.wait_until(lambda: all(s["healthy"] for s in station.status()["sources"]), "three healthy servers")
         output = station.host.run(require_peer("ntpq"), "-p", "127.0.0.1")
         assert re.search(r"^\*127\.0\.0\.1:1120", output, re.MULTILINE), output

@@ -19,11 +19,15 @@ def station(start_station: Callable[..., Any]) -> Iterator[Any]:
 
 
 def test_ntpdate_sees_stratum_1_and_our_own_time(station, require_peer):
-    output = station.host.run(require_peer("ntpdate"), "-q", "127.0.0.1")
-    assert "stratum 1" in output or " s1 " in output, output
-    offset = re.search(r"([+-]\d+\.\d+)", output)
-    assert offset, output
-    assert abs(float(offset[1])) < 1e-3
+    def offset() -> float:
+        output = station.host.run(require_peer("ntpdate"), "-q", "127.0.0.1")
+        assert "stratum 1" in output or " s1 " in output, output
+        found = re.search(r"([+-]\d+\.\d+)", output)
+        assert found, output
+        return float(found[1])
+
+    # On a busy machine ntpdate itself may be kept waiting between its two readings of the clock.
+    assert any(abs(offset()) < 1e-3 for _ in range(5))
 
 
 def test_ntpdate_is_answered_over_ipv6_too(station, require_peer):

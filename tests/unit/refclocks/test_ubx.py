@@ -69,6 +69,7 @@ def test_a_receiver_fresh_from_the_factory_is_set_up_and_that_is_told(recorder, 
         async with recorder.watching(UbxDriver(UbxOptions(device=str(tmp_path / "gps"), baud_rate=115_200))):
             await recorder.until(lambda: any(described in status.detail for status in recorder.statuses))
             await recorder.until(lambda: len(recorder.messages) >= 2 and recorder.corrections)
+            await recorder.until(lambda: model == "6" or any(one.troubles for one in recorder.receptions))
         running.cancel()
 
     asyncio.run(scenario())
