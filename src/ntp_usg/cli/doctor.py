@@ -1,5 +1,6 @@
 """`ntp_usg doctor`: what this machine offers a time server, and what to do where something is missing."""
 
+import contextlib
 import glob
 import json
 import os
@@ -15,10 +16,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ntp_usg.core.base.errors import NtpUsgError
+from ntp_usg.core.base.errors import DeviceError, NtpUsgError
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.net.xdp.attachment import open_fast_path
 from ntp_usg.sysapi.datagram_batch import DatagramBatch
+from ntp_usg.sysapi.phc import find_clock
 from ntp_usg.sysapi.privileges import has_capability
 from ntp_usg.sysapi.processes import rivals
 from ntp_usg.sysapi.timestamping import enable_receive_timestamps
@@ -124,7 +126,15 @@ def _xdp() -> Check:
         open_fast_path(ServerPolicy(max_clients=1)).close()
     except NtpUsgError as error:
         return Check("XDP", Level.WARN, str(error), "only for hundreds of thousands of requests a second")
-    return Check("XDP", Level.OK, "the kernel takes the program; whether a card's driver does is found out by using it")
+    cards = ", ".join(_cards_with_clocks()) or "no card here"
+    found = "the kernel takes the program; whether a card's driver does is found out by using it"
+    return Check("XDP", Level.OK, f"{found}; {cards} has a clock to stamp requests with")
+
+
+def _cards_with_clocks() -> Iterator[str]:
+    for _, name in socket.if_nameindex():
+        with contextlib.suppress(DeviceError):
+            yield f"{name} ({find_clock(name)})"
 
 
 def _table(checks: list[Check]) -> Table:

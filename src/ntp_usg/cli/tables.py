@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ntp_usg.core.base.samples import FixQuality
-from ntp_usg.core.base.snapshots import FAST_PATH_MODES, Tally
+from ntp_usg.core.base.snapshots import FAST_PATH_MODES, STAMPED_BY_CARD, Tally
 from ntp_usg.core.engine.trust import ENOUGH
 from ntp_usg.observe.units import format_interval
 
@@ -113,7 +113,8 @@ def _fast_path(fast_path: Document) -> Text:
     """Where requests are answered within the kernel, and why not where they should be."""
     works = all(how in FAST_PATH_MODES for how in fast_path["interfaces"].values())
     places = ", ".join(f"{name}: {how}" for name, how in fast_path["interfaces"].items())
-    return Text(f"XDP on {places}; {fast_path['answered']} answered there", style="" if works else "red")
+    stamped = f", {fast_path['stamped']} so stamped" if STAMPED_BY_CARD in places else ""
+    return Text(f"XDP on {places}; {fast_path['answered']} answered there{stamped}", style="" if works else "red")
 
 
 def _queries(queries: Document) -> Text:

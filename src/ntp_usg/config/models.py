@@ -60,20 +60,20 @@ class ServerSettings(Table):
     clock: Literal["auto", "system", "virtual"] = "auto"
     """Steer the system's clock, or only the time that is served; `auto` steers where it is allowed to."""
     timestamp_interface: Text | None = None
-    """The network interface whose card stamps packets; no effect yet."""
+    """The one interface in `xdp` whose card stamps packets; where absent, the cards of all of them do."""
     enable_hardware_timestamps: bool = False
-    """Let the network card stamp packets; no effect yet, the kernel stamps them."""
+    """On interfaces in `xdp`, natively: answers tell when the card took the request in, where it and its driver can."""
     control_socket: Annotated[Text, AfterValidator(_socket_path)] = "/run/ntp_usg/control.sock"
     """Unix socket through which `ntp_usg status` asks the daemon."""
     user: Text = "nobody"
     """Whom the answering process runs as where the daemon was started by root."""
 
-    @field_validator("enable_hardware_timestamps")
-    @classmethod
-    def _needs_an_interface(cls, enabled: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's signature
-        if enabled and info.data.get("timestamp_interface", "invalid") is None:
-            raise ValueError("needs `timestamp_interface`, the network interface whose card stamps packets")
-        return enabled
+    @property
+    def stamping(self) -> tuple[str, ...]:
+        """The interfaces whose cards shall stamp what they receive."""
+        if not self.enable_hardware_timestamps or self.xdp_mode not in ("auto", "native"):
+            return ()
+        return tuple(name for name in self.xdp if self.timestamp_interface in (None, name))
 
 
 class RefclockSettings(Table):
@@ -247,8 +247,12 @@ class Settings(Table):
         found = []
         if not (self.drivers or self.sources):
             found.append("neither reference clock nor [[source]] is configured: every answer will say unsynchronised")
-        if self.server.enable_hardware_timestamps:
-            found.append("server.enable_hardware_timestamps has no effect yet: the kernel stamps the packets")
+        if self.server.enable_hardware_timestamps and not self.server.stamping:
+            which = self.server.timestamp_interface or "an interface"
+            found.append(
+                f"server.enable_hardware_timestamps has no effect without {which} in server.xdp, natively: "
+                "the kernel stamps the packets"
+            )
         return found
 
     def driver(self, name: str) -> BaseModel:

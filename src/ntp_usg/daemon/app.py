@@ -113,7 +113,13 @@ class Daemon:
         if not server.xdp or only_select():
             return service
         helped, self.state.fast_path = await start_xdp(
-            service, policy, server.xdp, server.xdp_mode, listening=listening, dscp=server.dscp
+            service,
+            policy,
+            server.xdp,
+            server.xdp_mode,
+            listening=listening,
+            dscp=server.dscp,
+            stamping=server.stamping,
         )
         self.state.places += policy.max_clients if helped is not service else 0
         return helped

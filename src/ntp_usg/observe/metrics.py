@@ -164,6 +164,10 @@ _FAST_ANSWERS = (
     "ntp_usg_xdp_answers",
     "Requests answered within the kernel; they are among ntp_usg_queries_total as well.",
 )
+_CARD_STAMPS = (
+    "ntp_usg_xdp_card_stamps",
+    "Those of ntp_usg_xdp_answers_total that tell when the network card received the request.",
+)
 _BUILD = ("ntp_usg_build", "What runs here.")
 _QUERIES = ("ntp_usg_queries", "Requests by how they ended.")
 _DOUBT = ("ntp_usg_source_doubt", "1 while there is a doubt of this kind about the source, 0 while there is none.")
@@ -199,6 +203,7 @@ def metric_families() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
     yield from ((gauge.name, "gauge", ("source", "part"), gauge.help) for gauge in _LATENCIES)
     yield _FAST_PATH[0], "gauge", ("interface", "mode"), _FAST_PATH[1]
     yield f"{_FAST_ANSWERS[0]}_total", "counter", (), _FAST_ANSWERS[1]
+    yield f"{_CARD_STAMPS[0]}_total", "counter", (), _CARD_STAMPS[1]
     yield f"{_QUERIES[0]}_total", "counter", ("outcome", "reason"), _QUERIES[1]
     yield f"{_SAMPLES[0]}_total", "counter", ("source", "outcome", "reason"), _SAMPLES[1]
 
@@ -275,9 +280,10 @@ def _fast_path(seen: FastPathSnapshot) -> Iterator[Metric]:
     family = GaugeMetricFamily(*_FAST_PATH, labels=["interface", "mode"])
     for interface, mode in seen.interfaces.items():
         works = mode in FAST_PATH_MODES
-        family.add_metric([interface, mode if works else "none"], works)
+        family.add_metric([interface, mode.partition(",")[0] if works else "none"], works)
     yield family
     yield CounterMetricFamily(*_FAST_ANSWERS, seen.answered)
+    yield CounterMetricFamily(*_CARD_STAMPS, seen.stamped)
 
 
 def _verdicts(

@@ -1,4 +1,6 @@
 import json
+import socket
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -6,7 +8,7 @@ from typer.testing import CliRunner
 from ntp_usg.cli import doctor as doctor_module
 from ntp_usg.cli.doctor import Level, examine
 from ntp_usg.cli.main import app
-from ntp_usg.core.base.errors import NtpUsgError
+from ntp_usg.core.base.errors import DeviceError, NtpUsgError
 
 
 @pytest.fixture
@@ -61,6 +63,20 @@ def test_another_time_daemon_is_named(monkeypatch):
     monkeypatch.setattr(doctor_module, "rivals", lambda: ["chronyd (process 812)"])
     check = found("other programs")
     assert (check.level, check.found) == (Level.WARN, "chronyd (process 812) may set the clock")
+
+
+def test_cards_that_could_stamp_requests_are_named(monkeypatch):
+    def look(name: str) -> str:
+        if name == "lo":
+            raise DeviceError("lo has no clock of its own")
+        return "/dev/ptp0"
+
+    monkeypatch.setattr(doctor_module, "open_fast_path", lambda _policy: SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(socket, "if_nameindex", lambda: [(1, "lo"), (2, "eth0")])
+    monkeypatch.setattr(doctor_module, "find_clock", look)
+    assert found("XDP").found.endswith("; eth0 (/dev/ptp0) has a clock to stamp requests with")
+    monkeypatch.setattr(socket, "if_nameindex", lambda: [(1, "lo")])
+    assert found("XDP").found.endswith("; no card here has a clock to stamp requests with")
 
 
 def test_why_there_is_no_xdp_is_told(monkeypatch):

@@ -107,6 +107,12 @@ def test_the_table_shows_where_requests_are_answered_within_the_kernel(view: Dae
     assert rendered(view)[-1] == "XDP on eth0: native, eth1: no interface eth1 here; 900 answered there"
 
 
+def test_the_table_shows_where_cards_stamp_what_is_answered_there(view: DaemonView):
+    view.fast = FastPathSnapshot({"eth0": "native, stamped by the card"}, 900, stamped=850)  # type: ignore[attr-defined]
+    line = "XDP on eth0: native, stamped by the card; 900 answered there, 850 so stamped"
+    assert rendered(view)[-1] == line
+
+
 def test_what_is_not_known_is_a_dash_and_the_reason_is_there(view_of: ViewOf, lost_snapshot: SystemSnapshot):
     table = rendered(view_of(lost_snapshot))
     assert table[0] == "STARTING  no time is promised"

@@ -108,8 +108,31 @@ def test_every_quality_of_the_guide_is_known(load: Load, quality: str):
 def test_hardware_timestamps_as_in_the_guide_load_with_a_warning(load: Load):
     settings = load(GUIDE_HARDWARE_TIMESTAMPS, pps=GUIDE_PPS)
     assert settings.server.timestamp_interface == "eth0"
-    assert len(settings.warnings) == 1
-    assert "enable_hardware_timestamps" in settings.warnings[0]
+    [warning] = settings.warnings
+    assert warning.startswith("server.enable_hardware_timestamps has no effect without eth0 in server.xdp, natively: ")
+    assert settings.server.stamping == ()
+
+
+@pytest.mark.parametrize(
+    ("more", "stamping"),
+    [
+        ('xdp = "eth0"', ("eth0",)),
+        ('xdp = ["eth1", "eth0"]', ("eth1", "eth0")),
+        ('xdp = ["eth1", "eth0"]\nxdp_mode = "native"\ntimestamp_interface = "eth0"', ("eth0",)),
+        ('xdp = "eth1"\ntimestamp_interface = "eth0"', ()),
+        ('xdp = "eth0"\nxdp_mode = "generic"', ()),
+        ('xdp = "eth0"\nxdp_mode = "offload"', ()),
+        ("", ()),
+    ],
+)
+def test_cards_stamp_on_interfaces_with_xdp_in_the_driver_only(load: Load, more: str, stamping: tuple[str, ...]):
+    settings = load(f"[server]\nenable_hardware_timestamps = true\n{more}\n", pps=GUIDE_PPS)
+    assert settings.server.stamping == stamping
+    assert bool(settings.warnings) == (not stamping)
+
+
+def test_without_being_asked_no_card_stamps(load: Load):
+    assert load('[server]\nxdp = "eth0"\ntimestamp_interface = "eth0"\n').server.stamping == ()
 
 
 def test_nothing_configured_is_a_server_that_warns_of_having_no_clock(load: Load):

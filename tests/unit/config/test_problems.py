@@ -63,11 +63,6 @@ TABLES = "server, refclock, selection, discipline, clock, rate_limit, access, me
             ('4: `server.listen_addr`: "1.2.3" is neither an IP address nor an interface name'
             ' (host names are not looked up); write it like "0.0.0.0:123", "[::]:123" or "eth0:123"'),
         ),
-        (
-            "[server]\nenable_hardware_timestamps = true",
-            ("2: `server.enable_hardware_timestamps`: needs `timestamp_interface`,"
-            " the network interface whose card stamps packets"),
-        ),
         ("[refclock]\ntype = 'gsp'", "2: `refclock.type`: must be 'gps', 'pps' or 'gps_pps', not \"gsp\""),
         ("[refclock]\ntype = ['gps']", "2: `refclock.type`: must be 'gps', 'pps' or 'gps_pps', not a list"),
         ("[refclock]\ntype = 'gps'", "2: [gps] needs `device` or `refclock.gps_device` or --gps-device"),

@@ -91,7 +91,14 @@ def test_answering_within_the_kernel_has_metrics_where_it_was_asked_for(view: Da
     found = samples(view)
     assert found["ntp_usg_xdp", "eth0", "native"] == 1
     assert found["ntp_usg_xdp", "eth1", "none"] == 0
-    assert found["ntp_usg_xdp_answers_total",] == 900
+    assert (found["ntp_usg_xdp_answers_total",], found["ntp_usg_xdp_card_stamps_total",]) == (900, 0)
+
+
+def test_answers_that_a_card_stamped_are_counted_and_the_mode_keeps_its_name(view: DaemonView):
+    view.fast = FastPathSnapshot({"eth0": "native, stamped by the card"}, 900, stamped=850)  # type: ignore[attr-defined]
+    found = samples(view)
+    assert found["ntp_usg_xdp", "eth0", "native"] == 1
+    assert (found["ntp_usg_xdp_answers_total",], found["ntp_usg_xdp_card_stamps_total",]) == (900, 850)
 
 
 def test_the_reference_knows_every_metric_with_its_type_labels_and_help(view: DaemonView):

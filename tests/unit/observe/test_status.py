@@ -119,6 +119,7 @@ def test_the_document_says_where_requests_are_answered_within_the_kernel(view: D
     assert queries["fast_path"] == {
         "interfaces": {"eth0": "native", "eth1": "no interface eth1 here"},
         "answered": 900,
+        "stamped": 0,
     }
 
 
