@@ -140,7 +140,7 @@ def wire() -> Iterator[Wire]:
 
 @contextmanager
 def serving(
-    wire: Wire, mode: Mode, names: Sequence[str] = ("wire",)
+    wire: Wire, mode: Mode, names: Sequence[str] = ("wire",), stamping: Sequence[str] = ()
 ) -> Iterator[Callable[[Callable[[XdpService], Any]], Any]]:
     """Runs the service in the server's namespace; gives a way to do something there with it."""
     loop = asyncio.new_event_loop()
@@ -150,7 +150,7 @@ def serving(
         sockets = open_socket_sets(["0.0.0.0:123", "[::]:123"], 1)
         listening = listeners(sockets[0])
         behind = await start_service(sockets, policy, in_process=True, user="", on_request=lambda *_: None)
-        service, _ = await start_xdp(behind, policy, names, mode, listening=listening)
+        service, _ = await start_xdp(behind, policy, names, mode, listening=listening, stamping=stamping)
         assert isinstance(service, XdpService)
         service.publish(good_state())
         return service
@@ -318,6 +318,7 @@ def test_two_rights_are_needed_and_enough(wire, kept, said):
         try:
             path = open_fast_path(ServerPolicy())
             attach(path, "wire", socket.if_nametoindex("wire"), "native")
+            path.bind("wire")
             path.adopt(ServerPolicy(interleaved=True))
             print(mode_of(path, "wire"))
         except NtpUsgError as error:
@@ -376,6 +377,7 @@ listen_addr = ["0.0.0.0:123", "[::]:123"]
 clock = "virtual"
 control_socket = "{folder}/control.sock"
 xdp = "wire"
+{more}
 [simulated]
 pretend = true
 ahead_secs = 1.5
@@ -389,9 +391,9 @@ deny = {deny}
 
 
 @contextmanager
-def daemon(wire: Wire, folder: Path) -> Iterator[subprocess.Popen[str]]:
+def daemon(wire: Wire, folder: Path, more: str = "") -> Iterator[subprocess.Popen[str]]:
     """The unmodified daemon on the server, its log in a file."""
-    write_configuration(folder, deny=[])
+    write_configuration(folder, deny=[], more=more)
     command: list[str | Path] = [Path(sys.executable).with_name("ntp_usg_server"), "--config", folder / "server.toml"]
 
     def start() -> subprocess.Popen[str]:
@@ -406,8 +408,8 @@ def daemon(wire: Wire, folder: Path) -> Iterator[subprocess.Popen[str]]:
         process.wait(10)
 
 
-def write_configuration(folder: Path, deny: list[str]) -> None:
-    (folder / "server.toml").write_text(CONFIGURATION.format(folder=folder, deny=json.dumps(deny)))
+def write_configuration(folder: Path, deny: list[str], more: str = "") -> None:
+    (folder / "server.toml").write_text(CONFIGURATION.format(folder=folder, deny=json.dumps(deny), more=more))
 
 
 def fast_path_of(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,185 @@
+"""Programs that are bound to a card, on a virtual wire: its driver has the function that tells stamps, but no clock."""
+
+import logging
+import socket
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tests.system.xdp.test_network import SERVER, Wire, answered, daemon, serving, wait_for
+
+from ntp_usg.core.base.errors import DeviceError, NtpUsgError
+from ntp_usg.core.server.policy import ServerPolicy
+from ntp_usg.net.xdp import attachment, rules
+from ntp_usg.net.xdp.attachment import open_fast_path
+from ntp_usg.net.xdp.service import XdpService
+from ntp_usg.sysapi.bpf import Link, XdpFlag
+
+STAMPED = "native, stamped by the card"
+
+
+@pytest.fixture(scope="module")
+def wire() -> Iterator[Wire]:
+    try:
+        open_fast_path(ServerPolicy()).close()
+        one = Wire()
+    except (NtpUsgError, OSError) as error:
+        pytest.skip(f"no XDP, or no network namespaces: {error}")
+    yield one
+    one.close()
+
+
+class Card:
+    """Stands for the clock of a card: here is none. The program, its binding and the driver are real."""
+
+    trouble = ""
+    opened: list["Card"]
+
+    def __init__(self, interface: str) -> None:
+        self.interface, self.closed, self.compared = interface, False, 0
+        self.opened.append(self)
+
+    def compare(self, tai_minus_host_ns: int) -> bytes | None:
+        self.compared += 1
+        if self.trouble:
+            raise DeviceError(self.trouble)
+        return bytes(40)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def cards(monkeypatch: pytest.MonkeyPatch) -> list[Card]:
+    """Each interface has a clock; those that were opened."""
+    opened: list[Card] = []
+    monkeypatch.setattr(Card, "opened", opened, raising=False)
+    monkeypatch.setattr(attachment, "CardClock", Card)
+    return opened
+
+
+def number_of(descriptor: int) -> str:
+    """The number by which `ip link` knows a program."""
+    lines = Path(f"/proc/self/fdinfo/{descriptor}").read_text().splitlines()
+    return next(line.split()[1] for line in lines if line.startswith("prog_id"))
+
+
+def runs_program_for_all(wire: Wire, service: XdpService) -> bool:
+    number = number_of(service._path.rules.program.descriptor)
+    return f"prog/xdp id {number} " in wire.server.ip("-d link show wire")
+
+
+def test_a_bound_program_answers_and_follows_policies(wire, cards, caplog):
+    caplog.set_level(logging.INFO)
+    with serving(wire, "native", stamping=["wire"]) as do:
+        assert "Fast path on wire: native, stamped by the card" in caplog.text
+        for policy in (ServerPolicy(), ServerPolicy(deny=("10.9.0.0/24",)), ServerPolicy(rate_limit=False)):
+            do(partial(XdpService.adopt, policy=policy))
+            assert not do(lambda service: runs_program_for_all(wire, service))
+            if policy.deny:
+                with pytest.raises(TimeoutError):
+                    wire.ask(SERVER[0], patience=0.2)
+            for server in SERVER[bool(policy.deny) :]:
+                wire.ask(server)
+        assert answered(do) == 5
+        assert do(lambda service: service.fast_path()).interfaces == {"wire": STAMPED}
+        assert do(lambda service: service.fast_path()).stamped == 0, "nothing stamps on a virtual wire"
+        do(lambda service: service._read_cards())
+        wire.ask(SERVER[0])
+        assert (cards[0].interface, cards[0].closed, cards[0].compared > 0) == ("wire", False, True)
+    assert [card.closed for card in cards] == [True]
+    assert wire.programs() == ""
+
+
+def test_without_being_asked_no_program_is_bound(wire, cards):
+    with serving(wire, "native") as do:
+        assert do(lambda service: runs_program_for_all(wire, service))
+    assert cards == []
+
+
+@pytest.mark.parametrize("mode", ["native", "auto"])
+def test_a_card_without_a_clock_leaves_the_programs_own_stamps_and_is_told_of_once(wire, mode, caplog):
+    with serving(wire, mode, stamping=["wire"]) as do:
+        for _ in range(3):
+            do(lambda service: service._look())
+            wire.ask(SERVER[0])
+        assert do(lambda service: runs_program_for_all(wire, service))
+        assert do(lambda service: service.fast_path()).interfaces == {"wire": "native"}
+        assert answered(do) == 3
+    said = "wire: receive stamps are the program's own: wire has no clock of its own"
+    assert caplog.text.count(said) == 1
+
+
+def test_in_generic_mode_nothing_is_bound(wire, cards, caplog):
+    with serving(wire, "generic", stamping=["wire"]) as do:
+        wire.ask(SERVER[0])
+        assert do(lambda service: service.fast_path()).interfaces == {"wire": "generic"}
+        assert answered(do) == 1
+    assert "wire: receive stamps are the program's own: generic XDP is told no stamps" in caplog.text
+    assert [card.closed for card in cards] == [True]
+
+
+def test_a_kernel_without_the_function_leaves_the_programs_own_stamps(wire, cards, caplog, monkeypatch):
+    monkeypatch.setattr(rules, "find_kernel_function", lambda _name: None)
+    with serving(wire, "native", stamping=["wire"]) as do:
+        wire.ask(SERVER[0])
+        assert do(lambda service: runs_program_for_all(wire, service))
+    assert "tells programs no stamps: 6.3 is the first that can" in caplog.text
+    assert [card.closed for card in cards] == [True]
+
+
+def test_a_card_that_fails_later_is_told_of_and_given_back(wire, cards, caplog, monkeypatch):
+    with serving(wire, "native", stamping=["wire"]) as do:
+        monkeypatch.setattr(Card, "trouble", "/dev/ptp0 has gone or failed")
+        for _ in range(3):
+            do(lambda service: service._read_cards())
+            do(lambda service: service._look())
+        wire.ask(SERVER[0])
+        assert do(lambda service: service.fast_path()).interfaces == {"wire": "native"}
+        assert answered(do) == 1
+    assert caplog.text.count("stamps are the program's own from now on: /dev/ptp0 has gone or failed") == 1
+    assert [card.closed for card in cards] == [True]
+
+
+def test_an_interface_that_comes_back_is_bound_anew(wire, cards):
+    with serving(wire, "auto", names=["wire", "plug"], stamping=["plug"]) as do:
+        for present in (True, False, True):
+            wire.server.ip("link add plug type veth peer name socket" if present else "link del plug")
+            do(lambda service: service._look())
+            says = {"wire": "native", "plug": STAMPED if present else "no interface plug here"}
+            assert do(lambda service: service.fast_path()).interfaces == says
+        assert [card.closed for card in cards] == [True, False]
+        wire.server.ip("link del plug")
+        do(lambda service: service.adopt(ServerPolicy()))
+        do(lambda service: service._read_cards())
+        wire.ask(SERVER[0])
+        assert answered(do) == 1
+    assert [card.closed for card in cards] == [True, True]
+
+
+@pytest.mark.parametrize(("name", "mode"), [("peer", XdpFlag.NATIVE), ("plug", XdpFlag.GENERIC)])
+def test_a_bound_program_is_for_its_own_card_and_driver_only(wire, name, mode):
+    def try_it() -> None:
+        path = open_fast_path(ServerPolicy())
+        try:
+            bound = path.rules.bound_program(socket.if_nametoindex("plug"))
+            with pytest.raises(OSError, match="Invalid argument"):
+                Link(bound, socket.if_nametoindex(name), mode)
+            Link(bound, socket.if_nametoindex("plug"), XdpFlag.NATIVE).close()
+        finally:
+            path.close()
+
+    wire.server.ip("link add plug type veth peer name peer")
+    try:
+        wire.server.do(try_it)
+    finally:
+        wire.server.ip("link del plug")
+
+
+def test_the_daemon_says_why_it_stamps_itself(wire, tmp_path):
+    with daemon(wire, tmp_path, more="enable_hardware_timestamps = true"):
+        wait_for(lambda: "Fast path on wire: native" in (tmp_path / "log").read_text(), tmp_path)
+        log = (tmp_path / "log").read_text()
+        assert "wire: receive stamps are the program's own: wire has no clock of its own" in log
+        assert "no effect" not in log
