@@ -3,6 +3,7 @@
 import logging
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -163,10 +164,10 @@ def test_a_bound_program_is_for_its_own_card_and_driver_only(wire, name, mode):
     def try_it() -> None:
         path = open_fast_path(ServerPolicy())
         try:
-            bound = path.rules.bound_program(socket.if_nametoindex("plug"))
-            with pytest.raises(OSError, match="Invalid argument"):
-                Link(bound, socket.if_nametoindex(name), mode)
-            Link(bound, socket.if_nametoindex("plug"), XdpFlag.NATIVE).close()
+            with closing(path.rules.bound_program(socket.if_nametoindex("plug"))) as bound:
+                with pytest.raises(OSError, match="Invalid argument"):
+                    Link(bound, socket.if_nametoindex(name), mode)
+                Link(bound, socket.if_nametoindex("plug"), XdpFlag.NATIVE).close()
         finally:
             path.close()
 

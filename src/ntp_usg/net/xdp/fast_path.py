@@ -99,7 +99,10 @@ class FastPath:
         rules, former = Rules(self._code, policy, self._shared, **self._options), self.rules
         for name, link in list(self._links.items()):
             try:
-                link.replace(rules.bound_program(link.interface) if name in self._bound else rules.program)
+                if name in self._bound:
+                    _bind(link, rules)
+                else:
+                    link.replace(rules.program)
             except (OSError, WireError):
                 self.detach(name)
         self.rules = rules
@@ -127,7 +130,7 @@ class FastPath:
         link = self._links[name]
         if link.mode is not XdpFlag.NATIVE:  # the kernel forgets to ask when one program replaces another
             raise OSError(errno.EOPNOTSUPP, "only programs in the driver are told stamps")
-        link.replace(self.rules.bound_program(link.interface))
+        _bind(link, self.rules)
         self._bound.add(name)
 
     def card_is(self, interface: int, line: bytes) -> None:
@@ -170,3 +173,8 @@ class FastPath:
             self.detach(name)
         self.rules.close()
         self._parts.close()
+
+
+def _bind(link: Link, rules: Rules) -> None:
+    with closing(rules.bound_program(link.interface)) as program:  # the link keeps it
+        link.replace(program)

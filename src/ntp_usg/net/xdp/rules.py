@@ -53,19 +53,17 @@ class Rules:
             fixed.freeze()
             self._code, self._maps = code, {**shared, "clients": self.clients, "access": access, "policy": fixed}
             self.program = parts.enter_context(closing(self._load(NO_CALL, _LICENCE, card)))
-            self._parts = parts.pop_all()
+            self.close = parts.pop_all().close
 
     def bound_program(self, interface: int) -> Program:
-        """The same for one interface only, whose card stamps what it receives. Raises OSError and WireError."""
+        """The same for one interface only, whose card stamps what it receives; to be closed by who asks for it.
+
+        Raises OSError where the kernel has no such thing, WireError where its table of functions makes no sense.
+        """
         function = find_kernel_function(_CARD_STAMP)
         if function is None:
             raise OSError(errno.ENOSYS, f"no {_CARD_STAMP} in this kernel")
-        program = self._load(kernel_call(function), _LICENCE_FOR_CALLS, interface, ProgramFlag.BOUND)
-        return self._parts.enter_context(closing(program))
-
-    def close(self) -> None:
-        """Give all of it back."""
-        self._parts.close()
+        return self._load(kernel_call(function), _LICENCE_FOR_CALLS, interface, ProgramFlag.BOUND)
 
     def _load(self, card_stamp: bytes, licence: str, interface: int, flags: ProgramFlag = ProgramFlag.NONE) -> Program:
         code = self._code.linked(self._maps, **{_CARD_STAMP: card_stamp})
