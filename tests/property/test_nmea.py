@@ -48,7 +48,7 @@ def test_what_a_receiver_says_is_what_is_understood(second, sky):
     hdop = round(6 / sky.used, 2) if sky.used else 99.99
     where, dimensions = (GREENWICH, 3) if sky.used else (None, None)
     fix = Fix(sky.quality, sky.used, in_view, hdop, pdop=hdop, dimensions=dimensions, position=where)
-    arrivals = tuple((name, HostNs(0)) for name in ("RMC", "GGA", "GSA", "GSV", "ZDA"))
+    arrivals = tuple((name, HostNs(0)) for name in ("RMC", "GGA", "GSA", "GSV", "GLL", "ZDA"))
     assert assemble(build_burst(second, sky)) == [TimeMessage(second, HostNs(0), fix, arrivals=arrivals)]
 
 

@@ -46,7 +46,7 @@ class Sky:
 
 
 def build_burst(second: WallNs, sky: Sky) -> bytes:
-    """All sentences of one second, in the order of a u-blox receiver: RMC, GGA, GSA, GSV, ZDA."""
+    """All sentences of one second, in the order of a u-blox receiver: RMC, GGA, GSA, GSV, GLL, ZDA."""
     now = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second // NS_PER_SECOND)
     time = f"{now:%H%M%S}.00"
     has_fix = sky.used > 0
@@ -60,6 +60,7 @@ def build_burst(second: WallNs, sky: Sky) -> bytes:
         f"GNGGA,{time},{position},{sky.quality.value},{sky.used:02d},{hdop},{height},,",
         _satellites_used(sky.used, hdop),
         *_satellites_in_view(sky.used, now),
+        f"GNGLL,{position},{time},{status},{mode}",
         f"GNZDA,{time},{now:%d,%m,%Y},00,00",
     ]
     return b"".join(build_sentence(body) for body in bodies)

@@ -57,13 +57,13 @@ def portrait() -> Portrait:
 def test_time_latency_fix_and_sentences_are_shown(portrait: Portrait):
     hear(portrait, Sky(), 0.1, 0.2)
     assert look(portrait)[:7] == [
-        "line       /dev/ttyAMA0 at 9600 baud, 908 bytes",
+        "line       /dev/ttyAMA0 at 9600 baud, 1012 bytes",
         "time       2026-02-16 12:00:01 UTC",
         "latency    +0.150 s from the second to its message by this machine's clock",
         "           (+0.100 to +0.200 s, last 2)",
         "fix        GPS, 9 of 12 satellites, HDOP 0.67",
         "position   51.47790 N, 0.00147 W, 47 m, 3D, PDOP 0.67",
-        "sentences  GNGGA 2, GNGSA 2, GNRMC 2, GNZDA 2, GPGSV 6",
+        "sentences  GNGGA 2, GNGLL 2, GNGSA 2, GNRMC 2, GNZDA 2, GPGSV 6",
     ]
     assert portrait.synchronisable
 

@@ -104,7 +104,7 @@ def test_a_message_is_reported_after_the_bursts_silence(recorder, line):
     (message,) = recorder.messages
     assert message.second == SECOND
     assert message.fix == Fix(FixQuality.GPS, 7, 10, 0.86, pdop=0.86, dimensions=3, position=message.fix.position)
-    assert [name for name, _ in message.arrivals] == ["RMC", "GGA", "GSA", "GSV", "ZDA"]
+    assert [name for name, _ in message.arrivals] == ["RMC", "GGA", "GSA", "GSV", "GLL", "ZDA"]
     assert before < message.received_at < after - 0.9 * BURST_SILENCE_NS
     assert recorder.statuses == [connected(line)]
 
