@@ -2,20 +2,29 @@
 
 import logging
 import socket
+import struct
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import pytest
 from tests.system.xdp.test_network import SERVER, Wire, answered, daemon, serving, wait_for
 
 from ntp_usg.core.base.errors import DeviceError, NtpUsgError
+from ntp_usg.core.base.instants import HostNs
+from ntp_usg.core.receivers.phc import CrossStamp
 from ntp_usg.core.server.policy import ServerPolicy
-from ntp_usg.net.xdp import attachment, rules
+from ntp_usg.core.wire.header import parse_header
+from ntp_usg.net.xdp import attachment, card_clock, rules
 from ntp_usg.net.xdp.attachment import open_fast_path
+from ntp_usg.net.xdp.fast_path import OBJECT
 from ntp_usg.net.xdp.service import XdpService
-from ntp_usg.sysapi.bpf import Link, XdpFlag
+from ntp_usg.sysapi.bpf import Link, Program, XdpFlag
+from ntp_usg.sysapi.bpf_object import parse_object
 
 STAMPED = "native, stamped by the card"
 
@@ -176,6 +185,74 @@ def test_a_bound_program_is_for_its_own_card_and_driver_only(wire, name, mode):
         wire.server.do(try_it)
     finally:
         wire.server.ip("link del plug")
+
+
+AHEAD = 100_000
+"""Nanoseconds: so long before the program asks, the card that is played here took each frame in."""
+[(CALL_AT, _)] = parse_object(OBJECT.read_bytes(), "xdp").calls
+LENGTH = len(parse_object(OBJECT.read_bytes(), "xdp").instructions)
+CALL = struct.pack("<BBhi", 0x85, 0x10, 0, (LENGTH - CALL_AT) // 8 - 1)
+"""A call of what is put behind the program."""
+TELL_STAMP = b"".join(
+    struct.pack("<BBhi", *instruction)
+    for instruction in (
+        (0xBF, 0x26, 0, 0),  # r6 = r2
+        (0x85, 0x00, 0, 125),  # r0 = bpf_ktime_get_boot_ns()
+        (0x17, 0x00, 0, AHEAD),  # r0 -= AHEAD
+        (0x7B, 0x06, 0, 0),  # *(u64 *)(r6 + 0) = r0
+        (0xB7, 0x00, 0, 0),  # r0 = 0
+        (0x95, 0x00, 0, 0),  # return
+    )
+)
+
+
+class BootClock:
+    """A card's clock that everybody can read: the time since the machine was started."""
+
+    def __init__(self, _path: str) -> None:
+        pass
+
+    def compare(self, samples: int) -> list[CrossStamp]:
+        return [
+            CrossStamp(HostNs(time.time_ns()), time.clock_gettime_ns(time.CLOCK_BOOTTIME), HostNs(time.time_ns()))
+            for _ in range(samples)
+        ]
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def playing_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bound programs ask the boot clock instead of their driver; all else is as with a card."""
+
+    def load(name: str, instructions: bytes, *others: Any) -> Program:
+        return Program(name, instructions + TELL_STAMP * (CALL in instructions), *others)
+
+    monkeypatch.setattr(rules, "kernel_call", lambda _function: CALL)
+    monkeypatch.setattr(rules, "Program", load)
+    monkeypatch.setattr(card_clock, "find_clock", lambda name: name)
+    monkeypatch.setattr(card_clock, "PhcDevice", BootClock)
+    monkeypatch.setattr(card_clock, "ReceiveStamps", BootClock)
+
+
+@pytest.mark.usefixtures("playing_card")
+def test_answers_tell_when_a_card_received_the_request(wire):
+    with serving(wire, "native", stamping=["wire"]) as do:
+
+        def waited() -> float:
+            answer = parse_header(wire.ask(SERVER[0]))
+            return (answer.transmit_timestamp - answer.receive_timestamp) / 2**32 * 1e9
+
+        assert 0 < waited() < 1000, "nothing is known of the card's clock yet"
+        assert do(lambda service: service.fast_path()).stamped == 0
+        for _ in range(20):  # a machine that is busy may need some
+            do(lambda service: service._read_cards())
+            time.sleep(0.25)
+            if waited() > 1000:
+                break
+        assert median(waited() for _ in range(15)) == pytest.approx(AHEAD, abs=20_000)
+        assert do(lambda service: service.fast_path()).stamped >= 10
 
 
 def test_the_daemon_says_why_it_stamps_itself(wire, tmp_path):
