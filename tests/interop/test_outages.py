@@ -29,9 +29,9 @@ def test_a_pulled_receiver_is_told_then_dispersion_grows_then_the_server_demotes
         station.tell_receiver("unplug")
         station.tell_receiver("hush")
         pulled = time.monotonic()
-        station.wait_for_log(r"PPS signal lost: no pulse on .* for 2\.", timeout=5)
-        station.wait_for_log(r"GPS fix lost: no usable message for 3\.", timeout=5)
-        station.wait_for_log("Holdover: ", timeout=5)
+        station.wait_for_log(r"PPS signal lost: no pulse on .* for 2\.", timeout=15)
+        station.wait_for_log(r"GPS fix lost: no usable message for 3\.", timeout=15)
+        station.wait_for_log("Holdover: ", timeout=15)
         assert time.monotonic() - pulled < 5
         first = station.status()["system"]
         assert (first["phase"], first["stratum"]) == ("holdover", 1)
