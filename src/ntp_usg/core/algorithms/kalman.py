@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from ntp_usg.core.algorithms.estimator import Estimate, NoiseModel
 from ntp_usg.core.algorithms.line_fit import SlopePrior
 from ntp_usg.core.algorithms.sample_noise import NoiseReader, SampleNoise
+from ntp_usg.core.algorithms.spread import shrinkage
 from ntp_usg.core.base.instants import RawNs, nanoseconds, seconds
 from ntp_usg.core.base.samples import Sample
 from ntp_usg.core.base.verdicts import Reason
@@ -20,6 +22,8 @@ IMPOSSIBLE_RATE = 0.02
 """No clock runs off by 2 %: its first samples were of two minds, and the later one is begun with anew."""
 LOST = -16.0
 """A filter whose log weight is this far below the best starts again from the common estimate."""
+QUIET_BY_CHANCE = 0.01
+"""How often the first samples may seem quieter than they are."""
 ROOT_2 = math.sqrt(2)
 LOG_ROOT_2_PI = math.log(math.sqrt(2 * math.pi))
 
@@ -110,6 +114,8 @@ class KalmanEstimator:
     RESTART_AFTER = 5
     """So many outliers in a row mean that the source moved, not that it glitched."""
     JITTER_MEMORY = 32
+    RELEARNED = 16
+    """So many first samples without a delay are weighed anew with each that comes: only many show their noise."""
 
     def __init__(self, noise: NoiseModel) -> None:
         self._noise = noise
@@ -121,6 +127,7 @@ class KalmanEstimator:
         self._weights: list[float] = []
         self._base_ns = 0
         self._latest: Sample | None = None
+        self._first: list[Sample] = []
         self._count = 0
         self._outliers = 0
         self._scatter = noise.expected * noise.expected
@@ -153,11 +160,12 @@ class KalmanEstimator:
         self._outliers = 0
         if self._latest is None:
             self._begin(sample, readings)
+        elif sample.delay <= 0 and self._count < self.RELEARNED:
+            self._relearn(sample, readings)
         else:
             self._learn(sample, self._latest, readings)
-            if abs(self._mean_rate()) > IMPOSSIBLE_RATE:
-                self._begin(sample, readings)
-                self._count = 0
+        if abs(self._mean_rate()) > IMPOSSIBLE_RATE:
+            self._begin(sample, readings)
         self._latest = sample
         self._count += 1
         return Reason.USED
@@ -170,14 +178,16 @@ class KalmanEstimator:
         """Move what was measured by a leap second."""
         self._base_ns += offset_ns
         self._reader.restart()
+        self._first = [replace(each, offset_ns=each.offset_ns + offset_ns) for each in self._first]
         if self._latest is not None:
             self._latest = replace(self._latest, offset_ns=self._latest.offset_ns + offset_ns)
 
     def restart(self) -> None:
         """Forget the samples but keep the frequency as the expectation for what follows."""
         if self.ready:
-            self._prior = SlopePrior(self._mean_rate(), HELD_RATE_DEVIATION)
+            self._prior = SlopePrior(self._mean_rate(), math.hypot(HELD_RATE_DEVIATION, self._rate_deviation()))
         self._reader.restart()
+        self._reader.doubt()
         self._latest = None
         self._count = 0
         self._outliers = 0
@@ -187,15 +197,12 @@ class KalmanEstimator:
         if self._latest is None:
             return None
         offset, variance = self._predict(seconds(at - self._latest.at))
-        rate = self._mean_rate()
-        pairs = zip(self._weights, self._filters, strict=True)
-        rate_variance = sum(w * (each.rate_variance + (each.rate - rate) ** 2) for w, each in pairs)
         return Estimate(
             self._base_ns + nanoseconds(offset),
-            rate,
+            self._mean_rate(),
             math.sqrt(variance),
             math.sqrt(self._scatter),
-            math.sqrt(max(0.0, rate_variance)),
+            self._rate_deviation(),
         )
 
     def _predict(self, elapsed: float) -> tuple[float, float]:
@@ -211,13 +218,29 @@ class KalmanEstimator:
     def _mean_rate(self) -> float:
         return sum(w * each.rate for w, each in zip(self._weights, self._filters, strict=True))
 
+    def _rate_deviation(self) -> float:
+        rate, pairs = self._mean_rate(), zip(self._weights, self._filters, strict=True)
+        return math.sqrt(max(0.0, sum(w * (each.rate_variance + (each.rate - rate) ** 2) for w, each in pairs)))
+
     def _is_outlier(self, sample: Sample, noise: SampleNoise) -> bool:
         expected = self.estimate(sample.at)
         assert expected is not None
         limit = max(self._noise.gate, 6 * expected.jitter) + 3 * expected.deviation + noise.half_width
         return abs(seconds(sample.offset_ns - expected.offset_ns)) > limit
 
+    def _relearn(self, sample: Sample, readings: tuple[SampleNoise, ...]) -> None:
+        """As if the noise had been known from the first: where it is taken for too small a wild rate stays behind."""
+        samples = [*self._first, sample]
+        doubt = shrinkage(len(samples), QUIET_BY_CHANCE) if len(samples) >= self.ENOUGH else 1.0
+        readings = tuple(replace(each, sigma=doubt * each.sigma) for each in readings)
+        self._begin(samples[0], readings)
+        for previous, each in pairwise(samples):
+            self._learn(each, previous, readings)
+        self._first, self._count = samples, len(samples) - 1
+        self._scatter = readings[1].variance
+
     def _begin(self, sample: Sample, readings: tuple[SampleNoise, ...]) -> None:
+        self._first, self._count = [sample], 0
         self._base_ns = sample.offset_ns
         for each in self._filters:
             each.begin(0.0, readings[each.reading].variance, self._prior)

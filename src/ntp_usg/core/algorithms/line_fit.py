@@ -14,6 +14,10 @@ class SlopePrior:
     """100 ppm: a computer's crystal by data sheet, at any temperature."""
 
 
+FREE_SLOPE = SlopePrior(deviation=1.0)
+"""Nothing is known: any clock that runs at all is within this."""
+
+
 @dataclass(frozen=True, slots=True)
 class LineFit:
     """A line through offsets: `intercept` seconds at time 0, `rate` seconds per second, and how far each may be off."""

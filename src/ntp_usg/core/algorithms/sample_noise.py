@@ -59,6 +59,10 @@ class NoiseReader:
         """The offsets so far and those to come lie on no line; delays and scatter stay what they are."""
         self._last.clear()
 
+    def doubt(self) -> None:
+        """Those to come may scatter otherwise: what was learned counts like one more of them."""
+        self._bows = min(self._bows, 1)
+
     def _by_delay(self, delay: float) -> tuple[SampleNoise, SampleNoise]:
         """What a packet lost in queues it lost on the way there or back: the offset is off by half of it at most.
 

@@ -2,8 +2,10 @@
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ntp_usg.core.algorithms.line_fit import FREE_SLOPE, fit_line
 from ntp_usg.core.base.doubts import Doubt
 from ntp_usg.core.base.instants import RawNs, nanoseconds, seconds
 from ntp_usg.core.base.samples import Sample
@@ -68,7 +70,7 @@ class Witness:
         offset = seconds(sample.offset_ns - self._origin.offset_ns)
         if len(self._points) == 2:
             error = offset - self._expected(time)
-            noise = SCATTER * math.sqrt(self._mean_square)
+            noise = SCATTER * math.sqrt(self._mean_square) * self._stretch(time)
             if usual:
                 self._learn(error)
             self.stray = max(0.0, abs(error) - noise)
@@ -97,6 +99,12 @@ class Witness:
     def _expected(self, time: float) -> float:
         (first, low), (second, high) = self._points
         return high + (high - low) / (second - first) * (time - second)
+
+    def _stretch(self, time: float) -> float:
+        """By how much the line's own error exceeds the samples', where it is carried far on: after a silence."""
+        (first, _), (second, _) = self._points
+        ahead = (time - second) / (second - first)
+        return max(1.0, math.sqrt(((1 + ahead) ** 2 + ahead**2) / BLOCK))
 
     def _possible(self, time: float) -> float:
         """How far a changing frequency leads from a line through two points, at the most."""
@@ -130,5 +138,12 @@ class Witness:
         self._block.append((time, offset))
         if len(self._block) == BLOCK:
             times, offsets = zip(*self._block, strict=True)
+            if len(self._points) < 2:
+                self._expect_scatter(times, offsets)
             self._points.append((sum(times) / BLOCK, sum(offsets) / BLOCK))
             self._block.clear()
+
+    def _expect_scatter(self, times: Sequence[float], offsets: Sequence[float]) -> None:
+        """The first blocks show how samples scatter before there is a line that they could leave."""
+        usual = math.sqrt(self._mean_square)
+        self._mean_square = max(usual, fit_line(times, offsets, FREE_SLOPE, usual, usual).jitter) ** 2

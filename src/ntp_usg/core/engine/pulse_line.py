@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
 from ntp_usg.core.algorithms.selection import Candidate, Choice
+from ntp_usg.core.algorithms.spread import Spread
 from ntp_usg.core.algorithms.witness import Witness
 from ntp_usg.core.base.actions import Action, Level, Note
 from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds, nearest_second, seconds
@@ -41,11 +42,12 @@ class PulseLine(Source):
         self._confirmed_at: MonoNs | None = None
         self._correction: PulseCorrection | None = None
         self._uncertainties: deque[float] = deque([0.0], maxlen=self.RATE_WINDOW)
+        self._spread = Spread(PULSE_NOISE.expected)
 
     @property
     def accuracy(self) -> float:
-        """Stamps that are uncertain may all be off to the same side: the worst of the latest ones counts."""
-        return self.settings.accuracy + max(self._uncertainties)
+        """Stamps that are uncertain or scatter may all be off to the same side: the worst of the latest counts."""
+        return self.settings.accuracy + max(*self._uncertainties, self._spread.half_width)
 
     def pulse(self, edge_at: RawNs, now: MonoNs, predicted_ns: int | None) -> Reason:
         """Take a pulse in; `predicted_ns` is true minus raw time as the clock holds it, where it is trusted.
@@ -73,6 +75,12 @@ class PulseLine(Source):
         offset_ns -= self._sawtooth_ns(WallNs(edge_at + offset_ns))
         return self.measure(Sample(edge_at, offset_ns, self.accuracy), now)
 
+    def _learn(self, sample: Sample) -> Reason:
+        reason, estimate = super()._learn(sample), self.estimator.estimate(sample.at)
+        if reason is Reason.USED and estimate is not None:
+            self._spread.see(sample, estimate.offset_ns, first=len(self.estimator) == 1)
+        return reason
+
     def stamped_within(self, uncertainty: float) -> None:
         """How far off, in seconds, the next stamp may be by the way in which it was taken."""
         self._uncertainties.append(uncertainty)
@@ -95,6 +103,7 @@ class PulseLine(Source):
     def shift(self, offset_ns: int) -> None:
         super().shift(offset_ns)
         self.numbering.shift(offset_ns)
+        self._spread.shift(offset_ns)
 
     def candidate(self, at: RawNs, now: MonoNs, served: ClockMapping) -> Candidate:
         confirmed = self._confirmed_at is not None and seconds(now - self._confirmed_at) < self.CONFIRMED_FOR

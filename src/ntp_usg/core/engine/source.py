@@ -136,14 +136,19 @@ class Source(ABC):
         """Offer a sample to the estimator; the source counts as heard only when it was taken in."""
         combined = self._filter.add(sample)
         if combined is not None:
-            reason = self.estimator.add(combined)
-            self._hear_witness(combined, used=reason is Reason.USED)
+            reason = self._learn(combined)
             if reason is not Reason.USED:
                 return self.reject(reason)
         self.judge(Verdict(Outcome.ACCEPTED, Reason.USED))
         self._accepted_at = now
         self._heard_since_poll = True
         return Reason.USED
+
+    def _learn(self, sample: Sample) -> Reason:
+        """Take a sample into the estimate, unless it is an outlier."""
+        reason = self.estimator.add(sample)
+        self._hear_witness(sample, used=reason is Reason.USED)
+        return reason
 
     def _hear_witness(self, sample: Sample, *, used: bool) -> None:
         """A source that the oscillator contradicts is measured anew where it went, to see whether it comes back."""

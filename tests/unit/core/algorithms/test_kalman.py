@@ -33,6 +33,26 @@ def test_offset_and_rate_are_learned_and_lie_within_the_stated_deviation():
     assert estimate.jitter == pytest.approx(1e-6, rel=0.5)
 
 
+@pytest.mark.parametrize("sigma", [1e-5, 1e-3])
+def test_the_first_samples_show_their_noise_before_a_rate_is_believed(sigma):
+    for seed in range(20):
+        estimate = estimator_of(4, sigma=sigma, seed=seed).estimate(RawNs(3 * 10**9))
+        assert estimate is not None
+        assert abs(estimate.offset_ns * 1e-9) < 3 * estimate.deviation
+        assert abs(estimate.rate) < 3 * estimate.rate_deviation
+
+
+def test_a_restart_does_not_forget_how_little_was_known_of_the_frequency():
+    estimator = estimator_of(5, sigma=1e-4)
+    estimate = estimator.estimate(RawNs(0))
+    estimator.restart()
+    estimator.add(Sample(RawNs(0), 0, 1e-6))
+    expected = estimator.estimate(RawNs(0))
+    assert estimate is not None
+    assert expected is not None
+    assert expected.rate_deviation >= estimate.rate_deviation > 3e-6
+
+
 def test_offsets_of_decades_lose_no_nanosecond():
     estimate = estimator_of(10, offset_ns=DECADES_NS).estimate(RawNs(9 * 10**9))
     assert estimate is not None

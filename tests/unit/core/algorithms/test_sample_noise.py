@@ -65,6 +65,16 @@ def test_one_wild_sample_hardly_moves_the_scatter():
     assert after < 1.1 * before
 
 
+def test_after_a_doubt_a_new_scatter_is_soon_learned():
+    random, reader = Random(1), NoiseReader(NOISE)
+    for index in range(200):
+        reader.read(sample(index, random.gauss(0, 20e-6)))
+    reader.doubt()
+    for index in range(200, 208):
+        readings = reader.read(sample(index, random.gauss(0, 2e-3)))
+    assert 1e-3 < readings[1].sigma < 4e-3
+
+
 def test_samples_that_agree_exactly_are_not_believed_below_the_floor():
     reader = NoiseReader(NOISE)
     for index in range(2000):

@@ -36,7 +36,7 @@ class Source:
         return seen
 
 
-@pytest.mark.parametrize("jitter", [10e-9, 1e-6, 30e-6])
+@pytest.mark.parametrize("jitter", [10e-9, 1e-6, 30e-6, 2e-3])
 def test_a_steady_source_is_never_accused(jitter):
     assert Source(jitter).run(5000) == []
 
@@ -98,6 +98,16 @@ def test_a_long_silence_leaves_room_for_what_the_oscillator_may_have_done():
     source.second += 3600
     source.offset += 3600 * source.rate
     assert source.run(20, jump=1e-3) == []
+
+
+@pytest.mark.parametrize("jitter", [1e-6, 1e-3])
+def test_after_a_long_silence_a_noisy_line_may_be_off_as_far_as_its_noise_leads(jitter):
+    for _ in range(20):
+        source = Source(jitter)
+        source.run(48)
+        source.second += 300
+        source.offset += 300 * source.rate
+        assert source.run(40) == []
 
 
 def test_a_leap_second_is_no_jump():
