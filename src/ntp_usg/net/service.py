@@ -171,6 +171,8 @@ class Service:
     def _send(self, batch: DatagramBatch, answers: Answers, state: ServingState) -> Sequence[int]:
         """Stamp and send the answers; the rows of those that the kernel did not take."""
         rows = answers.rows
+        if not len(rows):
+            return ()
         if len(rows) > SOON or self._hurried:
             first, step = self._together.first(), (self._together.step_ns << 32) // NS_PER_SECOND
             self._many.depart(answers, to_ntp(state.mapping.wall(first)), step)
@@ -190,9 +192,8 @@ class Service:
             if not send(row):
                 failed.append(row)
             timestamps.append(departure)
-        if len(rows):
-            # A quarter of it is what stamping one by one costs, which batches spare.
-            self._together.took(self._soon.left() * 3 // 4, 1)
+        # A quarter of it is what stamping one by one costs, which batches spare.
+        self._together.took(self._soon.left() * 3 // 4, 1)
         if answers.remembered:
             self._many.remember(answers, np.array(timestamps, np.uint64))
         return failed

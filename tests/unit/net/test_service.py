@@ -215,12 +215,38 @@ def test_an_answer_that_the_kernel_refuses_is_counted_as_such_and_keeps_no_other
         assert parse_header(sock.recv(1000)).stratum == 1
 
 
+@pytest.fixture(params=[True, False], ids=["hurried", "unhurried"])
+def hurry(request, monkeypatch) -> None:
+    """So many requests at once are taken for a flood, or not even that many."""
+    monkeypatch.setattr("ntp_usg.net.service.HURRIED_NS", 10**18 if request.param else 0)
+
+
+def begin(made, sock: socket.socket, address: str) -> None:
+    """Have one datagram dropped: from the first the service learns how to read many at once."""
+    sock.sendto(b"\x24" + bytes(47), (address, made.port))
+    made.service.drain(0)
+    assert made.counters.as_dict() == {"dropped/bad_mode": 1}
+
+
+@pytest.mark.usefixtures("hurry")
+def test_of_a_batch_in_which_nothing_is_answered_each_comes_to_its_end(bench, client):
+    made, sock = bench(policy=ServerPolicy(rate_limit=False)), client()
+    begin(made, sock, "127.0.0.1")
+    for _ in range(2 * FEW):
+        sock.sendto(b"\x24" + bytes(47), ("127.0.0.1", made.port))
+        sock.sendto(b"\x16\x02" + bytes(10), ("127.0.0.1", made.port))
+    assert made.service.drain(0) == 4 * FEW
+    assert made.counters.as_dict() == {"dropped/bad_mode": 1 + 2 * FEW, "handed_up/not_for_worker": 2 * FEW}
+
+
+@pytest.mark.usefixtures("hurry")
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "127.0.0.1:0", "[::]:0", "[::1]:0"])
 def test_a_batch_is_answered_like_its_requests_one_by_one(bench, client, request_packet, listen):
     made = bench(listen, policy=ServerPolicy(deny=("127.0.0.7",), rate_limit=False))
     hosts = ["::1"] if "[" in listen else ["127.0.0.1", "127.0.0.2", "127.0.0.7"]
     socks = {host: client(host) for host in hosts}
     requests: dict[str, list[bytes]] = {host: [] for host in hosts}
+    begin(made, socks[hosts[0]], hosts[0])
     for row in range(3 * FEW):
         host = hosts[row % len(hosts)]
         packet = request_packet() if row % 5 else b"\x24" + bytes(47)  # some are answers, and no requests
@@ -236,7 +262,7 @@ def test_a_batch_is_answered_like_its_requests_one_by_one(bench, client, request
             received, transmitted = times(parse_header(data))
             assert time.time_ns() - 1_000_000_000 < received <= transmitted < time.time_ns() + 1_000_000
     counts = made.counters.as_dict()
-    assert counts.pop("dropped/bad_mode") == len([row for row in range(3 * FEW) if row % 5 == 0])
+    assert counts.pop("dropped/bad_mode") == 1 + len([row for row in range(3 * FEW) if row % 5 == 0])
     assert counts.pop("answered/basic") == sum(map(len, requests.values()))
     assert counts == ({"dropped/access_denied": len(denied)} if denied else {})
 
