@@ -95,9 +95,25 @@ def test_a_noisy_line_that_is_lost_right_after_the_lock_breaks_no_promise(build_
     assert not find_broken_promises(simulation)
 
 
+@pytest.mark.parametrize("scatter", SCATTERS[:3])
 @pytest.mark.parametrize("draw", SHAPES)
-def test_on_a_machine_that_is_busy_now_and_then_no_promise_is_broken(build_station, draw):
-    simulation = run_noisily(build_station, draw, lambda time: 1e-3 if time % 60 > 30 else QUIET, duration=400)
+def test_noise_that_begins_on_a_quiet_line_breaks_no_promise(build_station, draw, scatter):
+    simulation = run_noisily(build_station, draw, lambda time: scatter if time > 100 else QUIET, duration=400)
+    assert not find_broken_promises(simulation)
+
+
+@pytest.mark.parametrize("scatter", SCATTERS[:3])
+@pytest.mark.parametrize("draw", SHAPES)
+def test_on_a_machine_that_is_busy_now_and_then_no_promise_is_broken(build_station, draw, scatter):
+    simulation = run_noisily(build_station, draw, lambda time: scatter if time % 60 > 30 else QUIET, duration=400)
+    assert not find_broken_promises(simulation)
+
+
+@pytest.mark.parametrize("scatter", SCATTERS[:3])
+@pytest.mark.parametrize("draw", SHAPES)
+def test_a_noisy_line_that_comes_back_breaks_no_promise(build_station, draw, scatter):
+    loss = {"at": 60, "what": "lose", "host": "station", "thing": "pulses", "for": 200}
+    simulation = run_noisily(build_station, draw, scatter, event=[loss], duration=400)
     assert not find_broken_promises(simulation)
 
 

@@ -130,6 +130,7 @@ class KalmanEstimator:
         self._first: list[Sample] = []
         self._count = 0
         self._outliers = 0
+        self._innovations = 0
         self._scatter = noise.expected * noise.expected
 
     def __len__(self) -> int:
@@ -160,7 +161,7 @@ class KalmanEstimator:
         self._outliers = 0
         if self._latest is None:
             self._begin(sample, readings)
-        elif sample.delay <= 0 and self._count < self.RELEARNED:
+        elif sample.delay <= 0 and self._young:
             self._relearn(sample, readings)
         else:
             self._learn(sample, self._latest, readings)
@@ -184,7 +185,7 @@ class KalmanEstimator:
 
     def restart(self) -> None:
         """Forget the samples but keep the frequency as the expectation for what follows."""
-        if self.ready:
+        if self.ready and not self._young:
             self._prior = SlopePrior(self._mean_rate(), math.hypot(HELD_RATE_DEVIATION, self._rate_deviation()))
         self._reader.restart()
         self._reader.doubt()
@@ -218,6 +219,11 @@ class KalmanEstimator:
     def _mean_rate(self) -> float:
         return sum(w * each.rate for w, each in zip(self._weights, self._filters, strict=True))
 
+    @property
+    def _young(self) -> bool:
+        """Whether all its samples are weighed anew with the next."""
+        return len(self._first) == self._count < self.RELEARNED
+
     def _rate_deviation(self) -> float:
         rate, pairs = self._mean_rate(), zip(self._weights, self._filters, strict=True)
         return math.sqrt(max(0.0, sum(w * (each.rate_variance + (each.rate - rate) ** 2) for w, each in pairs)))
@@ -237,10 +243,11 @@ class KalmanEstimator:
         for previous, each in pairwise(samples):
             self._learn(each, previous, readings)
         self._first, self._count = samples, len(samples) - 1
-        self._scatter = readings[1].variance
+        # Doubted once more, because what is refused would teach nothing; it counts as few of the innovations to come.
+        self._scatter, self._innovations = (doubt * readings[1].sigma) ** 2, self.ENOUGH
 
     def _begin(self, sample: Sample, readings: tuple[SampleNoise, ...]) -> None:
-        self._first, self._count = [sample], 0
+        self._first, self._count, self._innovations = [sample], 0, 0
         self._base_ns = sample.offset_ns
         for each in self._filters:
             each.begin(0.0, readings[each.reading].variance, self._prior)
@@ -256,8 +263,8 @@ class KalmanEstimator:
         self._reweigh()
         self._rebase()
         if self._count >= self.ENOUGH:
-            memory = min(self._count - self.ENOUGH + 1, self.JITTER_MEMORY)
-            self._scatter += (innovation * innovation - self._scatter) / memory
+            self._innovations = min(self._innovations + 1, self.JITTER_MEMORY)
+            self._scatter += (innovation * innovation - self._scatter) / self._innovations
 
     def _reweigh(self) -> None:
         best = max(each.log_weight for each in self._filters)

@@ -47,7 +47,9 @@ class NoiseReader:
         self._last.append(sample)
         scatter = max(self._noise.floor, math.sqrt(self._variance))
         if sample.delay <= 0:
-            return tuple(SampleNoise(0.0, max(self._noise.floor, factor * scatter)) for factor in (0.5, 1.0, 2.0))
+            # The gate lets noise in that has begun just now, and only the last reading knows it for noise at once.
+            sigmas = scatter / 2, scatter, max(2 * scatter, self._noise.gate / 3)
+            return tuple(SampleNoise(0.0, max(self._noise.floor, sigma)) for sigma in sigmas)
         return (*self._by_delay(sample.delay), SampleNoise(0.0, scatter))
 
     def refuse(self) -> None:

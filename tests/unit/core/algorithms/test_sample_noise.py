@@ -57,6 +57,14 @@ def test_samples_without_delay_are_judged_by_their_scatter_about_any_line(spacin
     assert dull == pytest.approx(middle * 2)
 
 
+def test_where_all_was_quiet_one_reading_holds_noise_within_the_gate_for_possible():
+    reader = NoiseReader(NOISE)
+    for index in range(2000):
+        readings = reader.read(sample(index))
+    assert readings[1].sigma < NOISE.gate / 10
+    assert readings[2].sigma == pytest.approx(NOISE.gate / 3)
+
+
 def test_one_wild_sample_hardly_moves_the_scatter():
     random, reader = Random(1), NoiseReader(NOISE)
     for index in range(200):
