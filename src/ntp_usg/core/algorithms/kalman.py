@@ -131,7 +131,8 @@ class KalmanEstimator:
         self._count = 0
         self._outliers = 0
         self._innovations = 0
-        self._scatter = noise.expected * noise.expected
+        self._scatter = self._possible_scatter = noise.expected * noise.expected
+        """Square seconds: as measured, and what it may be as long as few samples have shown it."""
 
     def __len__(self) -> int:
         return self._count
@@ -231,7 +232,7 @@ class KalmanEstimator:
     def _is_outlier(self, sample: Sample, noise: SampleNoise) -> bool:
         expected = self.estimate(sample.at)
         assert expected is not None
-        limit = max(self._noise.gate, 6 * expected.jitter) + 3 * expected.deviation + noise.half_width
+        limit = max(self._noise.gate, 6 * math.sqrt(self._possible_scatter)) + 3 * expected.deviation + noise.half_width
         return abs(seconds(sample.offset_ns - expected.offset_ns)) > limit
 
     def _relearn(self, sample: Sample, readings: tuple[SampleNoise, ...]) -> None:
@@ -240,11 +241,11 @@ class KalmanEstimator:
         doubt = shrinkage(len(samples), QUIET_BY_CHANCE) if len(samples) >= self.ENOUGH else 1.0
         readings = tuple(replace(each, sigma=doubt * each.sigma) for each in readings)
         self._begin(samples[0], readings)
-        for previous, each in pairwise(samples):
+        for self._count, (previous, each) in enumerate(pairwise(samples), start=1):
             self._learn(each, previous, readings)
-        self._first, self._count = samples, len(samples) - 1
-        # Doubted once more, because what is refused would teach nothing; it counts as few of the innovations to come.
-        self._scatter, self._innovations = (doubt * readings[1].sigma) ** 2, self.ENOUGH
+        self._first = samples
+        # Doubted once more, because what is refused would teach nothing.
+        self._possible_scatter = (doubt * readings[1].sigma) ** 2
 
     def _begin(self, sample: Sample, readings: tuple[SampleNoise, ...]) -> None:
         self._first, self._count, self._innovations = [sample], 0, 0
@@ -264,7 +265,9 @@ class KalmanEstimator:
         self._rebase()
         if self._count >= self.ENOUGH:
             self._innovations = min(self._innovations + 1, self.JITTER_MEMORY)
-            self._scatter += (innovation * innovation - self._scatter) / self._innovations
+            square = innovation * innovation
+            self._scatter += (square - self._scatter) / self._innovations
+            self._possible_scatter += (square - self._possible_scatter) / self._innovations
 
     def _reweigh(self) -> None:
         best = max(each.log_weight for each in self._filters)
