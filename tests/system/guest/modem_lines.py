@@ -111,7 +111,10 @@ def station(port: str) -> dict[str, object]:
     test = subprocess.run(tool, stdout=subprocess.PIPE, text=True, check=False)
     with subprocess.Popen(receiver, stdout=subprocess.DEVNULL) as process:
         daemon = Daemon("station", f'[gps]\ndevice = "{gps}"\n[pps]\n{pulses}', 12300)
-        locked = daemon.wait_until(lambda status: status["system"]["selected"] == "PPS(0)")
+        # The first pulses promise little, those of a busy machine for a while.
+        locked = daemon.wait_until(
+            lambda status: status["system"]["selected"] == "PPS(0)" and status["system"]["root_distance"] < 0.01
+        )
         status = daemon.status() if locked else {}
         code = daemon.stop()
         process.terminate()
