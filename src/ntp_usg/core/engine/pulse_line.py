@@ -5,8 +5,6 @@ from dataclasses import replace
 
 from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
 from ntp_usg.core.algorithms.selection import Candidate, Choice
-from ntp_usg.core.algorithms.spread import Spread
-from ntp_usg.core.algorithms.witness import Witness
 from ntp_usg.core.base.actions import Action, Level, Note
 from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds, nearest_second, seconds
 from ntp_usg.core.base.mapping import ClockMapping
@@ -14,15 +12,15 @@ from ntp_usg.core.base.samples import PulseCorrection, Sample
 from ntp_usg.core.base.snapshots import SourceSnapshot
 from ntp_usg.core.base.verdicts import Reason
 from ntp_usg.core.engine.numbering import Numbering
+from ntp_usg.core.engine.scattering_source import ScatteringSource
 from ntp_usg.core.engine.settings import PulseSettings
-from ntp_usg.core.engine.source import Source
 
 PULSE_NOISE = NoiseModel(expected=1e-6, floor=10e-9, gate=10e-6)
 DOUBLE = 0.5
 """Seconds: of two edges that are nearer to each other, the first begins the second."""
 
 
-class PulseLine(Source):
+class PulseLine(ScatteringSource):
     """One pulse input."""
 
     GRACE = 10.0
@@ -34,7 +32,7 @@ class PulseLine(Source):
     settings: PulseSettings
 
     def __init__(self, settings: PulseSettings, estimator: Estimator, now: MonoNs) -> None:
-        super().__init__(settings, estimator, now, Witness(PULSE_NOISE.expected, settings.accuracy))
+        super().__init__(settings, estimator, now, PULSE_NOISE)
         self.numbering = Numbering()
         self._edges: deque[RawNs] = deque(maxlen=self.RATE_WINDOW)
         self._edge_seen_at: MonoNs | None = None
@@ -42,12 +40,11 @@ class PulseLine(Source):
         self._confirmed_at: MonoNs | None = None
         self._correction: PulseCorrection | None = None
         self._uncertainties: deque[float] = deque([0.0], maxlen=self.RATE_WINDOW)
-        self._spread = Spread(PULSE_NOISE.expected)
 
     @property
-    def accuracy(self) -> float:
-        """Stamps that are uncertain or scatter may all be off to the same side: the worst of the latest counts."""
-        return self.settings.accuracy + max(*self._uncertainties, self._spread.half_width)
+    def _declared_uncertainty(self) -> float:
+        """Of the latest stamps the worst one's: they may all be off to the same side."""
+        return max(self._uncertainties)
 
     def pulse(self, edge_at: RawNs, now: MonoNs, predicted_ns: int | None) -> Reason:
         """Take a pulse in; `predicted_ns` is true minus raw time as the clock holds it, where it is trusted.
@@ -75,12 +72,6 @@ class PulseLine(Source):
         offset_ns -= self._sawtooth_ns(WallNs(edge_at + offset_ns))
         return self.measure(Sample(edge_at, offset_ns, self.accuracy), now)
 
-    def _learn(self, sample: Sample) -> Reason:
-        reason, estimate = super()._learn(sample), self.estimator.estimate(sample.at)
-        if reason is Reason.USED and estimate is not None:
-            self._spread.see(sample, estimate.offset_ns, first=len(self.estimator) == 1)
-        return reason
-
     def stamped_within(self, uncertainty: float) -> None:
         """How far off, in seconds, the next stamp may be by the way in which it was taken."""
         self._uncertainties.append(uncertainty)
@@ -103,7 +94,6 @@ class PulseLine(Source):
     def shift(self, offset_ns: int) -> None:
         super().shift(offset_ns)
         self.numbering.shift(offset_ns)
-        self._spread.shift(offset_ns)
 
     def candidate(self, at: RawNs, now: MonoNs, served: ClockMapping) -> Candidate:
         confirmed = self._confirmed_at is not None and seconds(now - self._confirmed_at) < self.CONFIRMED_FOR

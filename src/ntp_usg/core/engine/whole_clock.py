@@ -2,20 +2,19 @@
 
 from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
 from ntp_usg.core.algorithms.leap import Announcement, Weight
-from ntp_usg.core.algorithms.witness import Witness
 from ntp_usg.core.base.actions import Action, Level, Note
 from ntp_usg.core.base.instants import MonoNs, RawNs, nanoseconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.samples import Measurement, Sample
 from ntp_usg.core.base.snapshots import Leap
 from ntp_usg.core.base.verdicts import Reason
+from ntp_usg.core.engine.scattering_source import ScatteringSource
 from ntp_usg.core.engine.settings import ClockSettings
-from ntp_usg.core.engine.source import Source
 
 CLOCK_NOISE = NoiseModel(expected=10e-6, floor=10e-9, gate=10e-6)
 
 
-class WholeClock(Source):
+class WholeClock(ScatteringSource):
     """Shared memory, gpsd, a card: whoever is behind it has done the pairing and numbering."""
 
     settings: ClockSettings
@@ -23,8 +22,7 @@ class WholeClock(Source):
 
     def __init__(self, settings: ClockSettings, estimator: Estimator, now: MonoNs) -> None:
         # A fallback shows the served time: to hold that against the oscillator would be to doubt oneself.
-        witness = None if settings.fallback else Witness(CLOCK_NOISE.expected, settings.accuracy)
-        super().__init__(settings, estimator, now, witness)
+        super().__init__(settings, estimator, now, CLOCK_NOISE, witnessed=not settings.fallback)
 
     @property
     def is_fallback(self) -> bool:
