@@ -98,7 +98,7 @@ def waiting(nanoseconds: int, **changes: int) -> Callable[[], bytes]:
         waiting(100_000, elapsed=LIFETIME),
         waiting(100_000, elapsed=-1_100_000),
         waiting(100_000, lifetime=0),
-        lambda: waiting(100_000)()[:-1] + b"\0",
+        lambda: (line := waiting(100_000)())[:-1] + bytes([line[-1] ^ 1]),
         lambda: bytes(CARD_BYTES),
     ],
     ids=["too old", "future", "long past", "far", "expired", "before the line", "no line yet", "half", "nothing"],
