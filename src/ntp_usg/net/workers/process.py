@@ -33,6 +33,8 @@ class Worker:
         self._endpoints = endpoints
         self._service: Service | None = None
         self._policy_parts: list[bytes] = []
+        self._serving = self._told = False
+        """Whether control wants us to serve, and whether epoll tells us of requests."""
         self._poller = select.epoll()
         self._poller.register(channel, select.EPOLLIN)
 
@@ -42,17 +44,27 @@ class Worker:
         rhythm = Rhythm(time.monotonic_ns())
         while True:
             served = 0
+            if self._serving and self._told == rhythm.busy:
+                self._be_told(not rhythm.busy)
             if rhythm.busy and self._service:
                 served = sum(map(self._service.drain, indexes.values()))
-            else:
-                for descriptor, _ in self._poller.poll(rhythm.patience):
-                    if descriptor in indexes and self._service:
-                        served += self._service.drain(indexes[descriptor])
-                    elif not self._listen_to_control():
-                        return
+            for descriptor, _ in self._poller.poll(rhythm.patience) if rhythm.listens else ():
+                if descriptor in indexes and self._service:
+                    served += self._service.drain(indexes[descriptor])
+                elif not self._listen_to_control():
+                    return
             pause = rhythm.beat(served, time.monotonic_ns())
             if pause:
                 time.sleep(pause)
+
+    def _be_told(self, told: bool) -> None:  # noqa: FBT001
+        """Have epoll tell us of requests, or not: that costs a little for each of them."""
+        for endpoint in self._endpoints:
+            if told:
+                self._poller.register(endpoint, select.EPOLLIN)
+            else:
+                self._poller.unregister(endpoint)
+        self._told = told
 
     def _listen_to_control(self) -> bool:
         try:
@@ -64,8 +76,7 @@ class Worker:
         kind, body = parse_message(message)
         match kind:
             case Kind.SERVE:
-                for endpoint in self._endpoints:
-                    self._poller.register(endpoint, select.EPOLLIN)
+                self._serving = True
             case Kind.ANSWER if self._service:
                 self._service.send(*parse_packet(body))
             case Kind.POLICY_PART:

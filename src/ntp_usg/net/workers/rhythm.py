@@ -5,7 +5,9 @@ do not mind, for the kernel takes the one and the other is taken when the answer
 """
 
 BUSY_RATE = 5_000.0
-"""Requests a second from which on it pays to rest; below, every request wakes us."""
+"""Requests a second from which on it pays to rest."""
+CALM_RATE = BUSY_RATE / 2
+"""Below this one every request wakes us again: in between nothing changes, for changing costs something, too."""
 LONGEST_REST = 1e-3
 """Seconds: what an answer may wait at most on top of everything else."""
 ALL_ROUND = 8
@@ -22,16 +24,18 @@ class Rhythm:
         self._last = now
         self._rate = 0.0
         self._beats = 0
+        self.busy = False
+        """Whether so much comes that to be told of it, datagram by datagram, is a waste: the sockets are looked at."""
 
     @property
     def patience(self) -> float:
-        """How long to wait for requests in seconds, as epoll takes it: -1 = until some come."""
-        return 0.0 if self._rate >= BUSY_RATE else -1
+        """How long to wait for news in seconds, as epoll takes it: -1 = until some come."""
+        return 0.0 if self.busy else -1
 
     @property
-    def busy(self) -> bool:
-        """Whether there is so much to do that asking which socket has something is a waste; not always the answer."""
-        return self._rate >= BUSY_RATE and self._beats % ALL_ROUND != 0
+    def listens(self) -> bool:
+        """Whether it is time to ask epoll."""
+        return not self.busy or self._beats % ALL_ROUND == 0
 
     def beat(self, served: int, now: int) -> float:
         """After a look at the sockets that served so many: seconds to rest before the next look."""
@@ -40,6 +44,7 @@ class Rhythm:
         self._rate += (served * 1e9 / elapsed_ns - self._rate) * weight
         self._last = now
         self._beats += 1
-        if self._rate < BUSY_RATE or served >= GATHERED:
+        self.busy = self._rate >= (CALM_RATE if self.busy else BUSY_RATE)
+        if not self.busy or served >= GATHERED:
             return 0.0
         return min(LONGEST_REST, GATHERED / self._rate)

@@ -1,4 +1,4 @@
-from ntp_usg.net.workers.rhythm import GATHERED, LONGEST_REST, Rhythm
+from ntp_usg.net.workers.rhythm import ALL_ROUND, BUSY_RATE, CALM_RATE, GATHERED, LONGEST_REST, Rhythm
 
 
 def run(rhythm: Rhythm, rate: float, duration: float, start: int) -> tuple[int, float]:
@@ -41,3 +41,21 @@ def test_with_a_full_queue_there_is_no_rest():
     rhythm = Rhythm(0)
     run(rhythm, 200_000, 0.05, 0)
     assert rhythm.beat(GATHERED, 10**9) == 0.0
+
+
+def test_between_busy_and_calm_nothing_changes():
+    rhythm, now, busy = Rhythm(0), 0, []
+    for rate in ((BUSY_RATE + CALM_RATE) / 2, 2 * BUSY_RATE, (BUSY_RATE + CALM_RATE) / 2, CALM_RATE / 2):
+        now, _ = run(rhythm, rate, 0.2, now)
+        busy.append(rhythm.busy)
+    assert busy == [False, True, True, False]
+
+
+def test_control_is_heard_in_a_flood_too():
+    rhythm, listens = Rhythm(0), []
+    now, _ = run(rhythm, 200_000, 0.05, 0)
+    for step in range(4 * ALL_ROUND):
+        rhythm.beat(GATHERED, now + (step + 1) * 100_000)
+        listens.append(rhythm.listens)
+    assert rhythm.busy
+    assert listens.count(True) == 4
