@@ -38,7 +38,7 @@ static u64 (*const tai_time)(void) = (void *)208; /* since Linux 6.1 */
  */
 extern int bpf_xdp_metadata_rx_timestamp(const struct context *context, u64 *stamp);
 
-/* What it shares with Python: layouts are repeated in rules.py, state.py, card_line.py and access_list.py. */
+/* What it shares with Python: layouts are repeated in rules.py, state.py, card_clock.py and access_list.py. */
 
 struct map {
     u8 unused;
