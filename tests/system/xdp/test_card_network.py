@@ -4,7 +4,6 @@ import logging
 import socket
 import struct
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -12,9 +11,10 @@ from statistics import median
 from typing import Any
 
 import pytest
-from tests.system.xdp.test_network import SERVER, Wire, answered, daemon, serving, wait_for
+from tests.system.xdp.test_network import answered, daemon, serving, wait_for
+from tests.system.xdp.wire import SERVER, Wire
 
-from ntp_usg.core.base.errors import DeviceError, NtpUsgError
+from ntp_usg.core.base.errors import DeviceError
 from ntp_usg.core.base.instants import HostNs
 from ntp_usg.core.receivers.phc import CrossStamp
 from ntp_usg.core.server.policy import ServerPolicy
@@ -27,17 +27,6 @@ from ntp_usg.sysapi.bpf import Link, Program, XdpFlag
 from ntp_usg.sysapi.bpf_object import parse_object
 
 STAMPED = "native, stamped by the card"
-
-
-@pytest.fixture(scope="module")
-def wire() -> Iterator[Wire]:
-    try:
-        open_fast_path(ServerPolicy()).close()
-        one = Wire()
-    except (NtpUsgError, OSError) as error:
-        pytest.skip(f"no XDP, or no network namespaces: {error}")
-    yield one
-    one.close()
 
 
 class Card:

@@ -1,21 +1,18 @@
 """Stamps by a card that an instruction plays: it is put where the program asks the card, and always says the same."""
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from tests.system.xdp.test_program import Trial, good_state, request
 
-from ntp_usg.core.base.errors import NtpUsgError
 from ntp_usg.core.base.instants import HostNs, WallNs
 from ntp_usg.core.base.mapping import ClockMapping
-from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.core.wire.header import parse_header
 from ntp_usg.core.wire.timestamps import from_ntp
 from ntp_usg.net.xdp import rules
-from ntp_usg.net.xdp.attachment import open_fast_path
 from ntp_usg.net.xdp.card_clock import CARD_BYTES
-from ntp_usg.net.xdp.fast_path import tai_minus_host_ns
+from ntp_usg.net.xdp.fast_path import FastPath, tai_minus_host_ns
 from ntp_usg.net.xdp.state import check_words
 from ntp_usg.sysapi.bpf_object import NO_CALL
 from ntp_usg.sysapi.timex import read_clocks
@@ -32,22 +29,14 @@ MAPPINGS = [
 
 
 @pytest.fixture
-def trial(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Trial]]:
-    """`trial(instruction)`; skipped where no program may be loaded."""
-    opened = []
+def trial(open_path: Callable[..., FastPath], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Trial]:
+    """`trial(instruction)`."""
 
     def start(instruction: bytes = STORE_STAMP) -> Trial:
         monkeypatch.setattr(rules, "NO_CALL", instruction)
-        try:
-            path = open_fast_path(ServerPolicy(rate_limit=False))
-        except NtpUsgError as error:
-            pytest.skip(str(error))
-        opened.append(path)
-        return Trial(path)
+        return Trial(open_path())
 
-    yield start
-    for path in opened:
-        path.close()
+    return start
 
 
 def line_through(tai_ns: int, *, elapsed: int = 1_000_000_000, drift: float = 0, lifetime: int = LIFETIME) -> bytes:

@@ -4,7 +4,7 @@ import json
 import random
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from ntp_usg.core.base.errors import NtpUsgError
 from ntp_usg.core.base.instants import MonoNs, WallNs
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.snapshots import Leap, ServingState
@@ -24,7 +23,6 @@ from ntp_usg.core.server.responder import Responder
 from ntp_usg.core.wire.header import parse_header
 from ntp_usg.core.wire.timestamps import from_ntp
 from ntp_usg.net.xdp import rules
-from ntp_usg.net.xdp.attachment import open_fast_path
 from ntp_usg.net.xdp.endpoints import Listener, build_endpoints
 from ntp_usg.net.xdp.fast_path import FastPath
 from ntp_usg.net.xdp.state import STATE_BYTES
@@ -176,21 +174,9 @@ class Trial:
 
 
 @pytest.fixture
-def trial() -> Iterator[Callable[..., Trial]]:
-    """`trial(policy)`; skipped where no program may be loaded."""
-    opened = []
-
-    def start(policy: ServerPolicy | None = None, **options: Any) -> Trial:
-        try:
-            path = open_fast_path(policy or ServerPolicy(rate_limit=False), **options)
-        except NtpUsgError as error:
-            pytest.skip(str(error))
-        opened.append(path)
-        return Trial(path)
-
-    yield start
-    for path in opened:
-        path.close()
+def trial(open_path: Callable[..., FastPath]) -> Callable[..., Trial]:
+    """`trial(policy)`."""
+    return lambda *policy, **options: Trial(open_path(*policy, **options))
 
 
 STRETCH = 100_000_000
