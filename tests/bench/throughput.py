@@ -31,7 +31,7 @@ SIZES = (1_000, 10_000, 100_000, 1_000_000)
 USUAL_CLIENTS = 256
 TABLE = 100_000
 """Clients that are remembered: our default."""
-IN_FLIGHT = ["--window=64"]
+IN_FLIGHT = ["--window=256"]
 TRIES = 3
 """Measurements at most where others disturb."""
 STAGE = "NTP_USG_BENCH_STAGE"

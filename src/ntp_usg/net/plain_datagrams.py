@@ -4,7 +4,7 @@ import socket
 
 from ntp_usg.net.addresses import SocketAddress
 from ntp_usg.sysapi.datagram_batch import Datagram
-from ntp_usg.sysapi.timestamping import ANCILLARY_SIZE, local_address, packet_info_control, receive_time
+from ntp_usg.sysapi.timestamping import ANCILLARY_SIZE, local_address, packet_info_control, receive_time, sole_address
 
 
 class PlainDatagrams:
@@ -13,6 +13,7 @@ class PlainDatagrams:
     def __init__(self, endpoint: socket.socket, longest: int) -> None:
         self._endpoint = endpoint
         self._longest = longest
+        self._sole = sole_address(endpoint)
         self._source: SocketAddress = ("", 0)
         self._datagram = Datagram(b"", b"", 0, 0, None)
 
@@ -26,7 +27,7 @@ class PlainDatagrams:
             except OSError:  # news of an earlier answer (an ICMP error), not of a request
                 continue
             packed = socket.inet_pton(self._endpoint.family, self._source[0].partition("%")[0])
-            stamp, asked = receive_time(ancillary) or 0, local_address(ancillary)
+            stamp, asked = receive_time(ancillary) or 0, self._sole or local_address(ancillary)
             self._datagram = Datagram(data, packed, self._source[1], stamp, asked)
             return 1
 

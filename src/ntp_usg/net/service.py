@@ -19,7 +19,7 @@ from ntp_usg.net.counters import VerdictCounters
 from ntp_usg.net.plain_datagrams import PlainDatagrams
 from ntp_usg.sysapi.datagram_batch import Datagram, DatagramBatch
 from ntp_usg.sysapi.environment import only_select
-from ntp_usg.sysapi.timestamping import LocalAddress, packet_info_control
+from ntp_usg.sysapi.timestamping import LocalAddress, packet_info_control, sole_address
 
 OnRequest = Callable[[bytes, bytes, Callable[[bytes], object]], None]
 """Called with a packet for the control process, its sender's packed address, and a way to send answers there."""
@@ -78,7 +78,7 @@ class Service:
         self._batches = [
             PlainDatagrams(endpoint, MAX_REQUEST_LENGTH)
             if only_select()
-            else DatagramBatch(endpoint, BATCH, MAX_REQUEST_LENGTH)
+            else DatagramBatch(endpoint, BATCH, MAX_REQUEST_LENGTH, sole_address(endpoint))
             for endpoint in endpoints
         ]
         self._many = BatchResponder(responder)

@@ -11,12 +11,14 @@ from ntp_usg.core.base.addresses import ListenAddress, parse_listen_address
 from ntp_usg.core.base.errors import NtpUsgError
 from ntp_usg.net.addresses import SocketAddress, resolve
 from ntp_usg.sysapi.steering import steer_by_source
-from ntp_usg.sysapi.timestamping import enable_packet_info, enable_receive_timestamps
+from ntp_usg.sysapi.timestamping import enable_packet_info, enable_receive_timestamps, sole_address
 
 RECEIVE_BUFFER = 4 * 1024 * 1024
 """Bytes the kernel may queue for us: about 5000 requests, so that a busy moment loses none."""
 
-_SO_RCVBUFFORCE = 33  # asm-generic/socket.h; Python does not name it
+# asm-generic/socket.h, linux/in.h and linux/in6.h; Python does not name them
+_SO_RCVBUFFORCE = 33
+_IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_PROBE = 10, 23, 3
 
 
 def open_socket_sets(addresses: Iterable[str], number: int, *, dscp: int = 0) -> list[list[socket.socket]]:
@@ -79,6 +81,8 @@ def _open(
         if address.interface:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, address.interface.encode())
         sock.bind(where)
+        if sole_address(sock) is None:
+            enable_packet_info(sock)
     except OSError as error:
         sock.close()
         raise NtpUsgError(_advice(address, family, error)) from error
@@ -103,8 +107,13 @@ def _configure(sock: socket.socket, dscp: int) -> None:
         sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
     except PermissionError:  # without CAP_NET_ADMIN: as much as net.core.rmem_max grants
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    # No answer goes in fragments, whatever ICMP (which anybody can forge) says of the path: ours fit everywhere, and who
+    # can forge one fragment of an answer has forged it. Besides, the kernel then has less to look up for each.
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_PROBE)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_PROBE)
     enable_receive_timestamps(sock)
-    enable_packet_info(sock)
 
 
 def _advice(address: ListenAddress, family: socket.AddressFamily, error: OSError) -> str:

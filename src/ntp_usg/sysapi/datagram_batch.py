@@ -45,10 +45,9 @@ _MASK = 2**64 - 1
 _NS = np.array(NS_PER_SECOND)
 _TIMESTAMP_AT = HEAD - _TIMESTAMP.size
 _STEP = _MMSGHDR.itemsize
-_CONTROL = 128
-"""Octets for a receive stamp and the packet information."""
 _NAME = 32
 """A little more than sizeof(struct sockaddr_in6)."""
+_STAMP_SIZE = 16
 _ALIGNMENT = ctypes.sizeof(ctypes.c_size_t)
 _MSG_DONTWAIT = 0x40
 _SPECIAL = 0xFE
@@ -91,7 +90,9 @@ class DatagramBatch:
     `ports` and `sources`, from where, and `asked`, whereto, as on the wire: (size,) IPv4 or (size, 2) halves of IPv6.
     """
 
-    def __init__(self, endpoint: socket.socket, size: int, longest: int) -> None:
+    def __init__(self, endpoint: socket.socket, size: int, longest: int, sole: LocalAddress | None) -> None:
+        """`sole`: which address of ours they all come to; None where packet information says it of each."""
+        self._sole = sole
         self._descriptor = endpoint.fileno()
         self._ipv6 = endpoint.family == socket.AF_INET6
         self._information = IN6_PKTINFO if self._ipv6 else IN_PKTINFO
@@ -99,7 +100,9 @@ class DatagramBatch:
         self.heads = np.zeros((size, HEAD), np.uint8)
         self._tails = np.zeros((size, longest + 1 - HEAD), np.uint8)
         self._names = np.zeros((size, _NAME), np.uint8)
-        self._control = np.zeros((size, _CONTROL), np.uint8)
+        # No more room than it takes: what a full batch touches should stay in the processor's first cache.
+        self._room = socket.CMSG_SPACE(_STAMP_SIZE) + (0 if sole else socket.CMSG_SPACE(self._information.size))
+        self._control = np.zeros((size, self._room), np.uint8)
         head_parts = _iovecs(self.heads)
         self._parts = head_parts[:, None], np.stack([head_parts, _iovecs(self._tails)], axis=1)
         self._answers = self._headers(self._parts[0], name_length=28 if self._ipv6 else 16)
@@ -124,10 +127,12 @@ class DatagramBatch:
         self.ports = self._names[:, 2:4].view(np.uint16)[:, 0]
         self.sources = self._names[:, 8:24].view(">u8") if self._ipv6 else self._names[:, 4:8].view(">u4")[:, 0]
         self.asked: NDArray[Any] = self.sources
+        if sole:
+            self.asked = np.broadcast_to(np.frombuffer(sole.packed, self.sources.dtype), self.sources.shape)
 
     def receive(self) -> int:
         """Take in what waits, without waiting; how many that was. News of earlier answers (ICMP errors) are dropped."""
-        self._control_lengths[:] = _CONTROL
+        self._control_lengths[:] = self._room
         while True:
             count: int = _recvmmsg(self._descriptor, self._received_at, self.size, _MSG_DONTWAIT, None)
             if count >= 0:
@@ -142,9 +147,10 @@ class DatagramBatch:
             return False
         if not self._usual:
             self._expect(layout)
-        if self._ipv6 and np.count_nonzero(self._asked_first[:count] >= _SPECIAL):
-            return False
-        self._interfaces[:count] = 0  # the routes decide; see `_answer_from`
+        if not self._sole:
+            if self._ipv6 and np.count_nonzero(self._asked_first[:count] >= _SPECIAL):
+                return False
+            self._interfaces[:count] = 0  # the routes decide; see `_answer_from`
         seconds, nanoseconds = self._stamp_parts
         stamps = self.stamps[:count]
         np.multiply(seconds[:count], _NS, out=stamps)
@@ -163,12 +169,14 @@ class DatagramBatch:
             self._expect(layout)
         stamp = 0
         if layout.stamp_at >= 0:
-            seconds, nanoseconds = layout.stamp.unpack_from(self._octets["control"], row * _CONTROL + layout.stamp_at)
+            seconds, nanoseconds = layout.stamp.unpack_from(self._octets["control"], row * self._room + layout.stamp_at)
             stamp = seconds * NS_PER_SECOND + nanoseconds if seconds else 0
-        if self._ipv6 or layout is not self._layout:
+        if self._sole:
+            asked: LocalAddress | None = self._sole
+        elif self._ipv6 or layout is not self._layout:
             asked = self._answer_from(row, layout.information_at)
         else:
-            at = row * _CONTROL + layout.information_at + _CMSG.itemsize
+            at = row * self._room + layout.information_at + _CMSG.itemsize
             _INTERFACE.pack_into(self._octets["control"], at, 0)
             asked = LocalAddress(bytes(self._octets["control"][at + 4 : at + 8]), 0)  # as _answer_from, but sooner
         name = row * _NAME
@@ -228,28 +236,30 @@ class DatagramBatch:
     def _expect(self, layout: _Layout) -> None:
         """Views of what is at the usual places, and answers that point there."""
         stamp_type = "i8" if layout.stamp.size == 16 else "i4"
-        steps = np.dtype(stamp_type).itemsize, _CONTROL
+        steps = np.dtype(stamp_type).itemsize, self._room
         stamps: NDArray[Any] = np.ndarray((2, self.size), stamp_type, self._control, layout.stamp_at, steps)
         self._stamp_parts = stamps[0], stamps[1]
+        self._usual = True
+        if self._sole:
+            return
         data_at = layout.information_at + _CMSG.itemsize
         self._asked_first = self._control[:, data_at]
         interface_at = data_at + (16 if self._ipv6 else 0)
-        self._interfaces: NDArray[Any] = np.ndarray((self.size,), np.int32, self._control, interface_at, (_CONTROL,))
+        self._interfaces: NDArray[Any] = np.ndarray((self.size,), np.int32, self._control, interface_at, (self._room,))
         if self._ipv6:
-            self.asked = np.ndarray((self.size, 2), ">u8", self._control, data_at, (_CONTROL, 8))
+            self.asked = np.ndarray((self.size, 2), ">u8", self._control, data_at, (self._room, 8))
         else:
-            self.asked = np.ndarray((self.size,), ">u4", self._control, data_at + 4, (_CONTROL,))
+            self.asked = np.ndarray((self.size,), ">u4", self._control, data_at + 4, (self._room,))
         message = self._answers["message"]
         message["control"] = _rows(self._control) + np.uintp(layout.information_at)
         message["control_length"] = _CMSG.itemsize + self._information.size
-        self._usual = True
 
     def _search(self, row: int, length: int) -> _Layout:
         """Walk one datagram's control data; where all is found, it is where the next ones will be looked for."""
         wanted = (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO) if self._ipv6 else (socket.IPPROTO_IP, IP_PKTINFO)
         at, stamp_at, stamp, information_at = 0, -1, Struct("=qq"), -1
         while at + _CMSG.itemsize <= length:
-            step, level, kind = _CMSG_HEADER.unpack_from(self._octets["control"], row * _CONTROL + at)
+            step, level, kind = _CMSG_HEADER.unpack_from(self._octets["control"], row * self._room + at)
             if step < _CMSG.itemsize or at + step > length:
                 break
             if level == socket.SOL_SOCKET and kind in STAMPS:
@@ -258,14 +268,14 @@ class DatagramBatch:
                 information_at = at
             at += -(-step // _ALIGNMENT) * _ALIGNMENT
         layout = _Layout(length, stamp_at, stamp, information_at)
-        if stamp_at >= 0 and information_at >= 0:
+        if stamp_at >= 0 and (self._sole or information_at >= 0):
             self._layout, self._usual_length = layout, np.array(layout.length, np.uintp)
             self._expect(layout)
         return layout
 
     def _answer_from(self, row: int, information_at: int) -> LocalAddress | None:
         """Let the answer leave from the address that was asked, by whatever interface the routes say."""
-        at = row * _CONTROL + information_at + _CMSG.itemsize
+        at = row * self._room + information_at + _CMSG.itemsize
         packed, interface = b"\xff", 0
         if information_at >= 0:
             fields = self._information.unpack_from(self._octets["control"], at)
@@ -279,7 +289,7 @@ class DatagramBatch:
             interface = 0
             _INTERFACE.pack_into(self._octets["control"], at + (16 if self._ipv6 else 0), 0)
         if not self._layout or information_at != self._layout.information_at:
-            message["control"][row] = self._control_at + row * _CONTROL + information_at
+            message["control"][row] = self._control_at + row * self._room + information_at
             message["control_length"][row] = _CMSG.itemsize + self._information.size
             self._usual = False
         return LocalAddress(packed, interface)

@@ -104,6 +104,13 @@ def enable_packet_info(endpoint: socket.socket) -> None:
         endpoint.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
 
 
+def sole_address(endpoint: socket.socket) -> LocalAddress | None:
+    """The address of ours that a bound socket's datagrams all come to; None where they come to any and must say so."""
+    host, _, *rest = endpoint.getsockname()
+    packed = socket.inet_pton(endpoint.family, host.partition("%")[0])
+    return LocalAddress(packed, rest[1] if rest else 0) if any(packed) else None
+
+
 def local_address(ancillary: Sequence[ControlMessage]) -> LocalAddress | None:
     """Which of our addresses was asked; None where the kernel has not said or a multicast group was."""
     for level, kind, data in ancillary:

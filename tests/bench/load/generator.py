@@ -19,14 +19,16 @@ from numpy.typing import NDArray
 
 from ntp_usg.net.udp import RECEIVE_BUFFER
 from ntp_usg.sysapi.datagram_batch import HEAD, DatagramBatch
-from ntp_usg.sysapi.timestamping import IP_PKTINFO, enable_packet_info, enable_receive_timestamps
+from ntp_usg.sysapi.timestamping import IP_PKTINFO, LocalAddress, enable_receive_timestamps
 
 Integers = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
-BATCH = 64
+BATCH = 256
 ROWS = np.arange(BATCH)
 LONGEST = 90
+ANYBODY = LocalAddress(bytes(4), 0)
+"""Of our addresses; which one it was does not matter."""
 SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
 STALLED_NS = 200_000_000
 """Without any answer for so long, what is outstanding counts as lost."""
@@ -45,7 +47,7 @@ class Questions(DatagramBatch):
     """Requests to one server, each from an address of its own; only what differs is written anew."""
 
     def __init__(self, endpoint: socket.socket, server: tuple[str, int]) -> None:
-        super().__init__(endpoint, BATCH, HEAD)
+        super().__init__(endpoint, BATCH, HEAD, ANYBODY)
         self.heads[:, 0] = 0o43  # version 4, client
         self._tokens = self.heads.view(np.uint64)[:, TRANSMIT]
         address = socket.inet_aton(server[0])
@@ -76,11 +78,10 @@ class Requester:
             self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
             self._socket.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, RECEIVE_BUFFER)
         enable_receive_timestamps(self._socket)
-        enable_packet_info(self._socket)
         self._socket.bind(("0.0.0.0", 0))
         self.port: int = self._socket.getsockname()[1]
         self._questions = Questions(self._socket, server)
-        self.answers = DatagramBatch(self._socket, BATCH, LONGEST)
+        self.answers = DatagramBatch(self._socket, BATCH, LONGEST, ANYBODY)
         self.slots = slots
         self.tokens = np.zeros(slots, np.uint64)
         """Of what is under way; 0 = nothing."""

@@ -1,10 +1,11 @@
 """The servers that are compared, each as its users get it and without any right to set the clock.
 
-All answer at port 123 of whatever address, to everybody, with their table of clients on. They are started by a bench
+All answer at port 123 of whatever address, to everybody who asks here, with their table of clients on. They are started by a bench
 that has a network and a view of the files of its own: nobody else sees these ports, files and users.
 """
 
 import getpass
+import json
 import os
 import shutil
 import socket
@@ -26,6 +27,8 @@ ROOM = 2
 """Times the clients that ask: places in the tables of clients when there are many."""
 ADDRESS = "127.0.0.1"
 PORT = 123
+ALLOWED = ["127.0.0.0/8", "10.0.0.0/8"]
+DENIED = ["192.0.2.0/24", "10.255.0.0/16"]
 REQUEST = b"\x23" + bytes(46) + b"\x01"
 
 
@@ -55,11 +58,12 @@ def ours(setting: Setting, xdp_mode: str = "") -> Program:
     """The daemon as a product: access lists, a rate limit that refuses nobody here, clients remembered."""
     user = "nobody" if os.geteuid() == 0 else getpass.getuser()
     xdp = f'xdp = ["{wire.OURS}"]\nxdp_mode = "{xdp_mode}"\n' if xdp_mode else ""
+    listen = [f"{address}:{PORT}" for address in own_addresses()]
     configuration = setting.folder / "server.toml"
     configuration.write_text(
         f"""
 [server]
-listen_addr = ["0.0.0.0:{PORT}"]
+listen_addr = {json.dumps(listen)}
 clock = "virtual"
 control_socket = "{setting.folder}/control.sock"
 user = "{user}"
@@ -73,8 +77,8 @@ stratum = 1
 packets_per_second = 1000000
 burst_size = 1000000
 [access]
-allow = ["127.0.0.0/8", "10.0.0.0/8"]
-deny = ["192.0.2.0/24", "10.255.0.0/16"]
+allow = {json.dumps(ALLOWED)}
+deny = {json.dumps(DENIED)}
 """
     )
     executable = Path(sys.executable).parent / "ntp_usg_server"
@@ -84,8 +88,10 @@ deny = ["192.0.2.0/24", "10.255.0.0/16"]
 def chrony(setting: Setting) -> Program:
     configuration = setting.folder / "chrony.conf"
     configuration.write_text(
-        f"port {PORT}\ncmdport 0\nlocal stratum 1\nallow all\npidfile {setting.folder}/pid\nbindcmdaddress /\n"
-        f"clientloglimit {max(setting.clients * 256, 524_288)}\n"
+        f"port {PORT}\ncmdport 0\nlocal stratum 1\npidfile {setting.folder}/pid\nbindcmdaddress /\n"
+        "".join(f"allow {network}\n" for network in ALLOWED)
+        + "".join(f"deny {network}\n" for network in DENIED)
+        + f"ratelimit interval -19 burst 255\nclientloglimit {max(setting.clients * 256, 524_288)}\n"
     )
     return Program(
         [find("usr/sbin/chronyd"), "-x", "-d", "-u", getpass.getuser(), "-f", str(configuration)], libraries()
@@ -111,9 +117,7 @@ def openntpd(setting: Setting) -> Program:
     empty.mkdir(mode=0o755)
     passwd.write_text(Path("/etc/passwd").read_text() + f"ntpd:x:65534:65534::{empty}:/bin/false\n")
     configuration = setting.folder / "openntpd.conf"
-    addresses = subprocess.run(["ip", "-4", "-o", "addr"], capture_output=True, text=True, check=True).stdout
-    listen = (line.split()[3].split("/")[0] for line in addresses.splitlines())
-    configuration.write_text("".join(f"listen on {address}\n" for address in listen))
+    configuration.write_text("".join(f"listen on {address}\n" for address in own_addresses()))
     script = (
         f"mount --bind {passwd} /etc/passwd && mount -t tmpfs tmpfs /var/lib && mkdir -p /var/lib/openntpd/db "
         f"/var/lib/openntpd/run && exec {program} -d -f {configuration}"
@@ -133,6 +137,12 @@ WIRED = {"native-xdp", "generic-xdp"}
 """These want a wire."""
 FORGETFUL = {"openntpd"}
 """These keep no table of clients."""
+
+
+def own_addresses() -> list[str]:
+    """The IPv4 addresses of this network."""
+    lines = subprocess.run(["ip", "-4", "-o", "addr"], capture_output=True, text=True, check=True).stdout.splitlines()
+    return [line.split()[3].split("/")[0] for line in lines]
 
 
 def find(program: str) -> str:

@@ -39,7 +39,14 @@ def times(answer: Header) -> tuple[int, int]:
 
 @pytest.mark.parametrize(
     ("listen", "asked"),
-    [("0.0.0.0:0", "127.0.0.2"), ("0.0.0.0:0", "127.0.0.1"), ("[::]:0", "::1"), ("lo:0", "127.0.0.2")],
+    [
+        ("0.0.0.0:0", "127.0.0.2"),
+        ("0.0.0.0:0", "127.0.0.1"),
+        ("127.0.0.2:0", "127.0.0.2"),
+        ("[::]:0", "::1"),
+        ("[::1]:0", "::1"),
+        ("lo:0", "127.0.0.2"),
+    ],
 )
 def test_an_answer_comes_from_the_address_and_port_that_was_asked(bench, client, request_packet, listen, asked):
     made = bench(listen)
@@ -137,11 +144,16 @@ def test_a_stamp_from_before_a_step_of_the_clock_is_not_believed(bench, request_
         assert before - 1 <= received <= time.time_ns()
 
 
-def test_our_own_address_and_port_is_no_client(bench, request_packet):
-    made = bench()
-    made.service.endpoints[0].sendto(request_packet(), ("127.0.0.1", made.port))
-    made.service.drain(0)
-    assert made.counters.as_dict() == {"dropped/bad_source": 1}
+@pytest.mark.parametrize("number", [1, FEW])
+@pytest.mark.parametrize("listen", ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"])
+def test_our_own_address_and_port_is_no_client(bench, request_packet, listen, number):
+    made = bench(listen)
+    ourselves = "::1" if "[" in listen else "127.0.0.1"
+    for together in (1, number):  # from the first the service learns how to read many at once
+        for _ in range(together):
+            made.service.endpoints[0].sendto(request_packet(), (ourselves, made.port))
+        made.service.drain(0)
+    assert made.counters.as_dict() == {"dropped/bad_source": 1 + number}
 
 
 def test_a_client_with_our_port_at_another_address_is_served(bench, client, request_packet):
@@ -267,8 +279,9 @@ def test_a_batch_is_answered_like_its_requests_one_by_one(bench, client, request
     assert counts == ({"dropped/access_denied": len(denied)} if denied else {})
 
 
-def test_what_is_handed_up_can_be_answered_from_the_address_that_was_asked(bench, client):
-    made, sock = bench("0.0.0.0:0"), client()
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "127.0.0.3:0"])
+def test_what_is_handed_up_can_be_answered_from_the_address_that_was_asked(bench, client, listen):
+    made, sock = bench(listen), client()
     question = b"\x16\x02" + bytes(10)
     sock.sendto(question, ("127.0.0.3", made.port))
     made.service.drain(0)
@@ -287,7 +300,9 @@ def test_what_cannot_be_handed_up_is_counted_as_dropped(bench, client):
     assert made.counters.as_dict() == {"dropped/queue_full": 1}
 
 
-@pytest.mark.parametrize(("listen", "asked"), [("0.0.0.0:0", "127.0.0.2"), ("[::]:0", "::1")])
+@pytest.mark.parametrize(
+    ("listen", "asked"), [("0.0.0.0:0", "127.0.0.2"), ("127.0.0.2:0", "127.0.0.2"), ("[::]:0", "::1")]
+)
 def test_where_system_calls_for_many_are_unknown_datagrams_are_served_one_at_a_time(
     bench, client, request_packet, monkeypatch, listen, asked
 ):

@@ -71,6 +71,13 @@ def test_the_dscp_is_in_the_upper_six_bits_of_both_families(opened):
     assert six.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS) == 46 << 2
 
 
+def test_no_answer_is_ever_sent_in_fragments_whatever_icmp_says_of_the_path(opened):
+    four, six = opened("127.0.0.1:0", "[::1]:0")
+    ip_mtu_discover, ipv6_mtu_discover, probe = 10, 23, 3  # ip(7), ipv6(7): "don't fragment", path MTU not looked at
+    assert four.getsockopt(socket.IPPROTO_IP, ip_mtu_discover) == probe
+    assert six.getsockopt(socket.IPPROTO_IPV6, ipv6_mtu_discover) == probe
+
+
 def test_sockets_do_not_block_and_queue_more_than_usual(opened):
     [sock] = opened("127.0.0.1:0")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
