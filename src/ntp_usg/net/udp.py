@@ -107,13 +107,19 @@ def _configure(sock: socket.socket, dscp: int) -> None:
         sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
     except PermissionError:  # without CAP_NET_ADMIN: as much as net.core.rmem_max grants
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-    # No answer goes in fragments, whatever ICMP (which anybody can forge) says of the path: ours fit everywhere, and who
-    # can forge one fragment of an answer has forged it. Besides, the kernel then has less to look up for each.
+    never_fragment(sock)
+    enable_receive_timestamps(sock)
+
+
+def never_fragment(sock: socket.socket) -> None:
+    """Send nothing in fragments, whatever ICMP, which anybody can forge, says of the path: what we send fits everywhere.
+
+    Who can forge one fragment of an answer has forged it. Besides, the kernel has less to look up for each.
+    """
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_PROBE)
     else:
         sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_PROBE)
-    enable_receive_timestamps(sock)
 
 
 def _advice(address: ListenAddress, family: socket.AddressFamily, error: OSError) -> str:

@@ -17,7 +17,7 @@ from ipaddress import IPv4Address
 import numpy as np
 from numpy.typing import NDArray
 
-from ntp_usg.net.udp import RECEIVE_BUFFER
+from ntp_usg.net.udp import RECEIVE_BUFFER, never_fragment
 from ntp_usg.sysapi.datagram_batch import HEAD, DatagramBatch
 from ntp_usg.sysapi.timestamping import IP_PKTINFO, LocalAddress, enable_receive_timestamps
 
@@ -78,6 +78,7 @@ class Requester:
             self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
             self._socket.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, RECEIVE_BUFFER)
         enable_receive_timestamps(self._socket)
+        never_fragment(self._socket)
         self._socket.bind(("0.0.0.0", 0))
         self.port: int = self._socket.getsockname()[1]
         self._questions = Questions(self._socket, server)

@@ -12,7 +12,7 @@ LONGEST_REST = 1e-3
 """Seconds: what an answer may wait at most on top of everything else."""
 ALL_ROUND = 8
 """After so many looks at the sockets alone, control is listened to again."""
-GATHERED = 64
+GATHERED = 128
 """Requests that are enough for one waking."""
 _SMOOTHING_NS = 2_000_000
 
