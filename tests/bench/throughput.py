@@ -21,7 +21,17 @@ import numpy as np
 from tests.bench.load import wire
 from tests.bench.load.measuring import LOOPBACK, OTHERS, Conditions, Measurement, Way
 from tests.bench.load.report import report
-from tests.bench.load.servers import FORGETFUL, ROOM, SERVERS, WIRED, Running, Setting, UnavailableError, running
+from tests.bench.load.servers import (
+    FORGETFUL,
+    ROOM,
+    SERVERS,
+    SPECIAL,
+    WIRED,
+    Running,
+    Setting,
+    UnavailableError,
+    running,
+)
 
 MODES = ("saturation", "rate", "clients", "veth")
 RATES = (1_000, 20_000, 30_000)
@@ -169,7 +179,7 @@ def parse() -> argparse.Namespace:
         prog="script/bench throughput", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("modes", nargs="*", help=f"what to measure: {', '.join(MODES)}; all unless given")
-    parser.add_argument("--servers", type=lambda text: text.split(","), default=list(SERVERS), help="as ours,chrony")
+    parser.add_argument("--servers", type=lambda text: text.split(","), help=f"as ours,chrony, of {', '.join(SERVERS)}")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.5, help="of each measurement")
     parser.add_argument("--rates", type=numbers, default=RATES, help="as 1000,20000: requests a second")
@@ -180,6 +190,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--require", action="store_true", help="fail where a promise is not kept")
     options = parser.parse_args()
     options.modes = options.modes or list(MODES)
+    options.servers = options.servers or [server for server in SERVERS if server not in SPECIAL]
     for wanted, known in ((options.modes, MODES), (options.servers, SERVERS)):
         if unknown := [name for name in wanted if name not in known]:
             parser.error(f"there is no {unknown[0]!r}; there are: {', '.join(known)}")

@@ -112,7 +112,7 @@ def _configure(sock: socket.socket, dscp: int) -> None:
 
 
 def never_fragment(sock: socket.socket) -> None:
-    """Send nothing in fragments, whatever ICMP, which anybody can forge, says of the path: what we send fits everywhere.
+    """Send nothing in fragments, whatever ICMP, which anybody can forge, says of the path: our packets fit everywhere.
 
     Who can forge one fragment of an answer has forged it. Besides, the kernel has less to look up for each.
     """

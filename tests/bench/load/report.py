@@ -22,7 +22,7 @@ FAULTS = "lost, late, invalid"
 SATURATION = """
 ## Saturation on loopback
 
-256 requests under way. *CPU* is what all processes of a server take for an answer: median [least to greatest] of the
+1,024 requests under way. *CPU* is what all processes of a server take for an answer: median [least to greatest] of the
 rounds. *x chrony*: how many times that chrony takes, within the same round. *Response* is median / 99th percentile,
 which such a queue determines. A server whose core is not busy waited for the generator, or rested: the generator's own
 share is beside it.

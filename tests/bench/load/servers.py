@@ -1,7 +1,7 @@
 """The servers that are compared, each as its users get it and without any right to set the clock.
 
-All answer at port 123 of whatever address, to everybody who asks here, with their table of clients on. They are started by a bench
-that has a network and a view of the files of its own: nobody else sees these ports, files and users.
+All answer at port 123, whoever asks here, with their table of clients on. They are started by a bench that has a
+network and a view of the files of its own: nobody else sees these ports, files and users.
 """
 
 import getpass
@@ -54,11 +54,11 @@ class Program:
     """Whether to wait for it to say that it knows the time; without a reference some never do."""
 
 
-def ours(setting: Setting, xdp_mode: str = "") -> Program:
+def ours(setting: Setting, xdp_mode: str = "", addresses: Sequence[str] = ()) -> Program:
     """The daemon as a product: access lists, a rate limit that refuses nobody here, clients remembered."""
     user = "nobody" if os.geteuid() == 0 else getpass.getuser()
     xdp = f'xdp = ["{wire.OURS}"]\nxdp_mode = "{xdp_mode}"\n' if xdp_mode else ""
-    listen = [f"{address}:{PORT}" for address in own_addresses()]
+    listen = [f"{address}:{PORT}" for address in addresses or own_addresses()]
     configuration = setting.folder / "server.toml"
     configuration.write_text(
         f"""
@@ -88,8 +88,9 @@ deny = {json.dumps(DENIED)}
 def chrony(setting: Setting) -> Program:
     configuration = setting.folder / "chrony.conf"
     configuration.write_text(
-        f"port {PORT}\ncmdport 0\nlocal stratum 1\npidfile {setting.folder}/pid\nbindcmdaddress /\n"
-        "".join(f"allow {network}\n" for network in ALLOWED)
+        f"port {PORT}\ncmdport 0\nlocal stratum 1\npidfile {setting.folder}/pid\nbindcmdaddress /\n".join(
+            f"allow {network}\n" for network in ALLOWED
+        )
         + "".join(f"deny {network}\n" for network in DENIED)
         + f"ratelimit interval -19 burst 255\nclientloglimit {max(setting.clients * 256, 524_288)}\n"
     )
@@ -127,6 +128,7 @@ def openntpd(setting: Setting) -> Program:
 
 SERVERS: dict[str, Callable[[Setting], Program]] = {
     "ours": ours,
+    "ours-any-address": partial(ours, addresses=["0.0.0.0"]),
     "native-xdp": partial(ours, xdp_mode="native"),
     "generic-xdp": partial(ours, xdp_mode="generic"),
     "chrony": chrony,
@@ -135,6 +137,8 @@ SERVERS: dict[str, Callable[[Setting], Program]] = {
 }
 WIRED = {"native-xdp", "generic-xdp"}
 """These want a wire."""
+SPECIAL = {"ours-any-address"}
+"""These are measured when asked for."""
 FORGETFUL = {"openntpd"}
 """These keep no table of clients."""
 
