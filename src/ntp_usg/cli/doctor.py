@@ -23,7 +23,7 @@ from ntp_usg.sysapi.datagram_batch import DatagramBatch
 from ntp_usg.sysapi.phc import find_clock
 from ntp_usg.sysapi.privileges import has_capability
 from ntp_usg.sysapi.processes import rivals
-from ntp_usg.sysapi.timestamping import enable_receive_timestamps
+from ntp_usg.sysapi.timestamping import enable_receive_timestamps, sole_address
 
 NTP_PORT = 123
 _UNPRIVILEGED_PORTS = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
@@ -103,7 +103,7 @@ def _batches() -> Check:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
         sock.bind(("127.0.0.1", 0))
         try:
-            DatagramBatch(sock, 8, 1472).receive()
+            DatagramBatch(sock, 8, 1472, sole_address(sock)).receive()
         except (OSError, AttributeError) as error:
             return Check("batches", Level.FAIL, f"recvmmsg is not to be had: {error}", "Linux with glibc or musl")
     return Check("batches", Level.OK, "many requests are taken and answered at once")
