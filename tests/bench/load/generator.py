@@ -216,9 +216,10 @@ def saturate(
     while now < started + seconds * 1e9 and findings.sent < requests:
         fruitless = True
         for index, requester in enumerate(requesters):
-            if len(slots := waiting[index]):
-                findings.sent += requester.ask(slots[:BATCH], clients)
-                waiting[index] = slots[BATCH:]
+            most = int(min(BATCH, requests - findings.sent))
+            if len(slots := waiting[index][:most]):
+                findings.sent += requester.ask(slots, clients)
+                waiting[index] = waiting[index][most:]
                 fruitless = False
             elif count := requester.take_in():
                 waiting[index] = findings.take(requester, count)
