@@ -42,8 +42,8 @@ class ServerSettings(Table):
     """[server]: how requests are answered."""
 
     listen_addr: ListenAddresses = ("0.0.0.0:123", "[::]:123")
-    """`address:port` or `interface:port`, one or a list; port 123 where none is given. To name the addresses, instead of
-    all of them by 0.0.0.0, makes each answer some 5 % cheaper."""
+    """`address:port` or `interface:port`, one or a list; port 123 where none is given. To name the addresses,
+    instead of all of them by 0.0.0.0, makes each answer some 5 % cheaper."""
     enable_interleaved: bool = False
     """Answer interleaved requests (RFC 9769) with the exact departure time of the answer before."""
     max_clients: int = Field(default=100_000, ge=1, le=10_000_000)
