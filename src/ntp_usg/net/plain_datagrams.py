@@ -4,16 +4,16 @@ import socket
 
 from ntp_usg.net.addresses import SocketAddress
 from ntp_usg.sysapi.datagram_batch import Datagram
-from ntp_usg.sysapi.timestamping import ANCILLARY_SIZE, local_address, packet_info_control, receive_time, sole_address
+from ntp_usg.sysapi.timestamping import ANCILLARY_SIZE, LocalAddress, local_address, packet_info_control, receive_time
 
 
 class PlainDatagrams:
     """A batch of one, as `DatagramBatch` is one of many; its only row is 0."""
 
-    def __init__(self, endpoint: socket.socket, longest: int) -> None:
+    def __init__(self, endpoint: socket.socket, longest: int, sole: LocalAddress | None) -> None:
         self._endpoint = endpoint
         self._longest = longest
-        self._sole = sole_address(endpoint)
+        self._sole = sole
         self._source: SocketAddress = ("", 0)
         self._datagram = Datagram(b"", b"", 0, 0, None)
 
@@ -39,8 +39,9 @@ class PlainDatagrams:
 
     def answer(self, _row: int, packet: bytes | bytearray) -> bool:
         """Send an answer; whether the kernel took it."""
+        control = [] if self._sole else packet_info_control(self._datagram.asked)
         try:
-            self._endpoint.sendmsg([packet], packet_info_control(self._datagram.asked), 0, self._source)
+            self._endpoint.sendmsg([packet], control, 0, self._source)
         except (OSError, OverflowError):  # a full queue, no way to it, or an address that cannot be sent to
             return False
         return True

@@ -75,11 +75,12 @@ class Service:
         self.responder = responder
         self.counters = counters
         self._ports: list[int] = [endpoint.getsockname()[1] for endpoint in endpoints]
+        self._soles = [sole_address(endpoint) for endpoint in endpoints]
         self._batches = [
-            PlainDatagrams(endpoint, MAX_REQUEST_LENGTH)
+            PlainDatagrams(endpoint, MAX_REQUEST_LENGTH, sole)
             if only_select()
-            else DatagramBatch(endpoint, BATCH, MAX_REQUEST_LENGTH, sole_address(endpoint))
-            for endpoint in endpoints
+            else DatagramBatch(endpoint, BATCH, MAX_REQUEST_LENGTH, sole)
+            for endpoint, sole in zip(endpoints, self._soles, strict=True)
         ]
         self._many = BatchResponder(responder)
         self._alone, self._soon, self._together = Pace(), Pace(), BatchPace()
@@ -107,8 +108,9 @@ class Service:
 
     def send(self, route: Route, packet: bytes | bytearray) -> bool:
         """Send to a client from the address that it asked; whether the kernel took it."""
+        control = [] if self._soles[route.endpoint] else packet_info_control(route.local)
         try:
-            self.endpoints[route.endpoint].sendmsg([packet], packet_info_control(route.local), 0, route.client)
+            self.endpoints[route.endpoint].sendmsg([packet], control, 0, route.client)
         except (OSError, OverflowError):  # a full queue, no way to it, or an address that cannot be sent to
             return False
         return True

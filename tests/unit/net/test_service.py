@@ -292,6 +292,21 @@ def test_what_is_handed_up_can_be_answered_from_the_address_that_was_asked(bench
     assert made.counters.as_dict() == {"handed_up/not_for_worker": 1}
 
 
+@pytest.mark.parametrize("event_loop", ["", "select"])
+def test_what_was_asked_at_a_broadcast_address_is_answered_from_one_of_ours(
+    bench, client, request_packet, monkeypatch, event_loop
+):
+    monkeypatch.setenv("NTP_USG_EVENT_LOOP", event_loop)
+    made, sock = bench("127.255.255.255:0"), client()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    for packet in (b"\x16\x02" + bytes(10), request_packet()):
+        sock.sendto(packet, ("127.255.255.255", made.port))
+        made.service.drain(0)
+    [(route, _)] = made.handed_up
+    assert made.service.send(route, b"answer")
+    assert [sock.recvfrom(1000)[1] for _ in range(2)] == [("127.0.0.1", made.port)] * 2
+
+
 def test_what_cannot_be_handed_up_is_counted_as_dropped(bench, client):
     made = bench()
     made.takes_hand_ups = False
