@@ -180,7 +180,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("modes", nargs="*", help=f"what to measure: {', '.join(MODES)}; all unless given")
     parser.add_argument("--servers", type=lambda text: text.split(","), help=f"as ours,chrony, of {', '.join(SERVERS)}")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.5, help="of each measurement")
     parser.add_argument("--rates", type=numbers, default=RATES, help="as 1000,20000: requests a second")
     parser.add_argument("--sizes", type=numbers, default=SIZES, help="as 1000,1000000: numbers of clients")
