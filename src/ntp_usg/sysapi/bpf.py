@@ -118,7 +118,7 @@ class Map(Handle):
         """`sizes` are the octets of a key and of a value."""
         key_size, value_size = sizes
         attributes = struct.pack("=5I8x16s", kind, key_size, value_size, entries, flags, name.encode()[:15])
-        super().__init__(_bpf(Command.MAP_CREATE, attributes))
+        super().__init__(bpf(Command.MAP_CREATE, attributes))
         self.entries = entries
         self._key_size = key_size
         # A value for each CPU is read as so many multiples of eight octets.
@@ -142,7 +142,7 @@ class Map(Handle):
 
     def freeze(self) -> None:
         """Let nobody change it from here on: the verifier then takes its values for constants."""
-        _bpf(Command.MAP_FREEZE, struct.pack("=I", self.descriptor))
+        bpf(Command.MAP_FREEZE, struct.pack("=I", self.descriptor))
 
     def mapped(self) -> mmap.mmap:
         """The memory of a MAPPABLE array."""
@@ -153,7 +153,7 @@ class Map(Handle):
         keys = ctypes.create_string_buffer(b"".join(key for key, _ in entries))
         values = ctypes.create_string_buffer(b"".join(value for _, value in entries))
         addresses = 0, 0, ctypes.addressof(keys), ctypes.addressof(values)
-        _bpf(Command.MAP_UPDATE_BATCH, _BATCH.pack(*addresses, len(entries), self.descriptor, 0, 0))
+        bpf(Command.MAP_UPDATE_BATCH, _BATCH.pack(*addresses, len(entries), self.descriptor, 0, 0))
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """All entries of a hash, read in batches while it goes on changing."""
@@ -182,7 +182,7 @@ class Map(Handle):
             attributes = bytearray(_BATCH.pack(*addresses, _BATCH_ENTRIES, self.descriptor, 0, 0))
             finished = False
             try:
-                _bpf(Command.MAP_LOOKUP_BATCH, attributes)
+                bpf(Command.MAP_LOOKUP_BATCH, attributes)
             except FileNotFoundError:  # these are the last
                 finished = True
             (count,) = struct.unpack_from("=I", attributes, _BATCH_COUNT_AT)
@@ -193,7 +193,7 @@ class Map(Handle):
 
     def _element(self, command: Command, key: bytes, value_at: int) -> None:
         buffer = ctypes.create_string_buffer(key, len(key))
-        _bpf(command, _ELEMENT.pack(self.descriptor, ctypes.addressof(buffer), value_at, 0))
+        bpf(command, _ELEMENT.pack(self.descriptor, ctypes.addressof(buffer), value_at, 0))
 
 
 class Program(Handle):
@@ -223,10 +223,10 @@ class Program(Handle):
             return struct.pack("=IIQQIIQII16sII", *start, 0, flags, *end)
 
         try:
-            descriptor = _bpf(Command.PROGRAM_LOAD, attributes(0))
+            descriptor = bpf(Command.PROGRAM_LOAD, attributes(0))
         except OSError:
             try:  # once more, to hear why
-                descriptor = _bpf(Command.PROGRAM_LOAD, attributes(1))
+                descriptor = bpf(Command.PROGRAM_LOAD, attributes(1))
             except OSError as error:
                 text = log.value.decode(errors="replace").strip()
                 if text:
@@ -245,7 +245,7 @@ class Program(Handle):
         sizes, places = (len(frame), len(left)), (ctypes.addressof(given), ctypes.addressof(left))
         end = repeat, 0, len(context), 0, ctypes.addressof(context), 0
         attributes = bytearray(_TEST_RUN.pack(self.descriptor, 0, *sizes, *places, *end))
-        _bpf(Command.PROGRAM_TEST_RUN, attributes)
+        bpf(Command.PROGRAM_TEST_RUN, attributes)
         _, decided, _, size, _, _, _, duration, *_ = _TEST_RUN.unpack(attributes)
         return XdpAction(decided), left.raw[:size], duration
 
@@ -257,11 +257,11 @@ class Link(Handle):
         self.interface = interface
         self.mode = mode
         attributes = struct.pack("=IIII", program.descriptor, interface, _XDP_ATTACHMENT, mode)
-        super().__init__(_bpf(Command.LINK_CREATE, attributes))
+        super().__init__(bpf(Command.LINK_CREATE, attributes))
 
     def replace(self, program: Program) -> None:
         """Have another program see every packet from the next one on."""
-        _bpf(Command.LINK_UPDATE, struct.pack("=IIII", self.descriptor, program.descriptor, 0, 0))
+        bpf(Command.LINK_UPDATE, struct.pack("=IIII", self.descriptor, program.descriptor, 0, 0))
 
 
 def possible_cpus() -> int:
@@ -276,7 +276,7 @@ def _cut(buffer: _Buffer, size: int, count: int) -> Iterator[bytes]:
     return (data[at : at + size] for at in range(0, count * size, size))
 
 
-def _bpf(command: Command, attributes: bytes | bytearray) -> int:
+def bpf(command: Command, attributes: bytes | bytearray) -> int:
     """The system call; where `attributes` can be written to, it also returns what the kernel wrote there."""
     number = _SYSCALLS.get(platform.machine())
     if number is None:

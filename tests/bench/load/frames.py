@@ -21,8 +21,8 @@ from pathlib import Path
 
 from tests.bench.load import wire
 
-from ntp_usg.net.xdp.compile import _OPTIONS, find_compiler
-from ntp_usg.sysapi.bpf import Command, Handle, Map, MapFlag, MapKind, Program, XdpFlag, _bpf
+from ntp_usg.net.xdp.compile import OPTIONS, find_compiler
+from ntp_usg.sysapi.bpf import Command, Handle, Map, MapFlag, MapKind, Program, XdpFlag, bpf
 from ntp_usg.sysapi.bpf_object import parse_object
 from ntp_usg.sysapi.libc import LIBC, check
 
@@ -53,7 +53,7 @@ class LiveProgram(Program):
         context = ctypes.create_string_buffer(struct.pack("=6I", 0, size, 0, interface, 0, 0), 24)
         places = ctypes.addressof(frame), 0, turns, 0, len(context), 0, ctypes.addressof(context), 0
         attributes = _TEST_RUN.pack(self.descriptor, 0, size, 0, *places, _LIVE_FRAMES, 0, 0)
-        _bpf(Command.PROGRAM_TEST_RUN, attributes)
+        bpf(Command.PROGRAM_TEST_RUN, attributes)
 
 
 class PacketProgram(Handle):
@@ -65,12 +65,12 @@ class PacketProgram(Handle):
         head = struct.pack(
             "=IIQQIIQII16sII", _SCHED_CLS, len(instructions) // 8, *places, 0, 0, 0, 0, 0, b"", 0, _TCX_EGRESS
         )
-        super().__init__(_bpf(Command.PROGRAM_LOAD, head))
+        super().__init__(bpf(Command.PROGRAM_LOAD, head))
 
 
 def link(program: Handle, interface: str, kind: int, flags: int = 0) -> Handle:
     index = socket.if_nametoindex(interface)
-    return Handle(_bpf(Command.LINK_CREATE, struct.pack("=IIII16x", program.descriptor, index, kind, flags)))
+    return Handle(bpf(Command.LINK_CREATE, struct.pack("=IIII16x", program.descriptor, index, kind, flags)))
 
 
 def hardware_address(interface: str) -> bytes:
@@ -172,7 +172,7 @@ def compile_programs() -> None:
     if compiler is None:
         raise SystemExit("no compiler for BPF: `pip install ntp_usg[xdp]` brings one, or `apt install clang`")
     digest = f'-DSOURCE_DIGEST="{source_digest()}"'
-    command = [*compiler, *_OPTIONS, digest, "-c", SOURCE.name, "-o", OBJECT.name]
+    command = [*compiler, *OPTIONS, digest, "-c", SOURCE.name, "-o", OBJECT.name]
     raise SystemExit(subprocess.run(command, cwd=SOURCE.parent, check=False).returncode)
 
 

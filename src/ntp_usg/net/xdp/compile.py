@@ -16,7 +16,7 @@ from ntp_usg.core.base.errors import NtpUsgError
 SOURCE = Path(__file__).with_name("answer.c")
 OBJECT = SOURCE.with_suffix(".o")
 
-_OPTIONS = ("-mcpu=v3", "-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-fno-stack-protector")
+OPTIONS = ("-mcpu=v3", "-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-fno-stack-protector")
 
 
 def source_digest() -> str:
@@ -39,7 +39,7 @@ def compile_program(target: Path = OBJECT) -> None:
         raise NtpUsgError("no compiler for BPF: `pip install ziglang`, or `apt install clang`")
     digest = f'-DSOURCE_DIGEST="{source_digest()}"'
     # From its own folder: then no path gets into the object.
-    command = [*compiler, *_OPTIONS, digest, "-c", SOURCE.name, "-o", str(target.resolve())]
+    command = [*compiler, *OPTIONS, digest, "-c", SOURCE.name, "-o", str(target.resolve())]
     done = subprocess.run(command, cwd=SOURCE.parent, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603 - our own words
     if done.returncode:
         raise NtpUsgError(f"answer.c does not compile:\n{done.stderr}")
