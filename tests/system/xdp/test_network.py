@@ -365,3 +365,20 @@ def test_the_daemon_answers_a_real_client_reloads_and_is_honest_when_it_stands_s
         process.kill()
         process.wait(10)
         wait_for(lambda: not wire.programs(), tmp_path)
+
+
+@pytest.mark.peer
+def test_ntpqs_monstats_counts_the_places_taken_in_the_tables_of_program_and_worker(wire, tmp_path, require_peer):
+    command = [require_peer("ntpq"), "-n", "-c", "monstats", "127.0.0.1"]
+
+    def figures() -> dict[str, str]:
+        said = wire.server.do(lambda: subprocess.run(command, capture_output=True, text=True, check=True)).stdout
+        return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in said.splitlines())}
+
+    with daemon(wire, tmp_path, more="max_clients = 1000"):
+        wait_for(lambda: parse_header(wire.ask(SERVER[0], patience=0.2)).stratum == 1, tmp_path)
+        wait_for(lambda: fast_path_of(tmp_path)["answered"] > 0, tmp_path)
+        wire.ask(SERVER[1])
+        wire.ask(SERVER[0], b"\x0b" + bytes(47))  # version 1 is the worker's, which now has this client as well
+        wait_for(lambda: figures()["addresses in use"] == "4", tmp_path)  # with ntpq itself
+        assert figures()["maximum addresses"] == "2000"
