@@ -24,8 +24,8 @@ SATURATION = """
 
 1,024 requests under way. *CPU* is what all processes of a server take for an answer: median [least to greatest] of the
 rounds. *x chrony*: how many times that chrony takes, within the same round. *Response* is median / 99th percentile,
-which such a queue determines. A server whose core is not busy waited for the generator, or rested: the generator's own
-share is beside it.
+which such a queue determines; *T3 age* is explained below. A server whose core is not busy waited for the generator, or
+rested: the generator's own share is beside it.
 """
 WIRE = """
 ## Saturation over a virtual wire
@@ -85,12 +85,13 @@ def _saturation(summaries: Summaries) -> str:
         [
             *_costs(summaries, "saturation", name, summary),
             _pair(summary, "response"),
+            _age(summary),
             *_shares(summary),
             _faults(summary),
         ]
         for name, summary in _servers(summaries, "saturation")
     ]
-    header = [*COSTS, "response us", *SHARES, FAULTS]
+    header = [*COSTS, "response us", "T3 age us", *SHARES, FAULTS]
     return SATURATION + "\n" + _table(header, rows) if rows else ""
 
 
@@ -125,7 +126,7 @@ def _rates(summaries: Summaries) -> str:
             _ratio(summaries, f"rate {rate}", summary),
             _pair(summary, "response"),
             _pair(summary, "arrival"),
-            f"{summary.percentile('age', 'p1'):.1f} / {_pair(summary, 'age')}",
+            _age(summary),
             _faults(summary),
         ]
         for rate in _numbers(summaries, "rate")
@@ -168,6 +169,10 @@ def _pair(summary: Summary, kind: str) -> str:
     if not summary.runs[0].load[kind]:
         return "-"
     return f"{summary.percentile(kind, 'p50'):,.1f} / {summary.percentile(kind, 'p99'):,.1f}"
+
+
+def _age(summary: Summary) -> str:
+    return f"{summary.percentile('age', 'p1'):.1f} / {_pair(summary, 'age')}"
 
 
 def _faults(summary: Summary) -> str:
