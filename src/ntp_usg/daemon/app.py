@@ -27,6 +27,7 @@ from ntp_usg.core.engine.engine import Engine
 from ntp_usg.core.server.monitor import Identity, answer_control
 from ntp_usg.core.server.mru import MruList
 from ntp_usg.core.wire.reference_id import address_reference
+from ntp_usg.daemon.logs import report_held_back
 from ntp_usg.daemon.memory import SAVE_INTERVAL, DriftFile, latest_known, read_leap_file, read_temperature
 from ntp_usg.daemon.notify import notify, watchdog_interval
 from ntp_usg.daemon.plan import engine_settings, holdover_model, server_policy
@@ -142,9 +143,10 @@ class Daemon:
         await self._drivers[kind(name)](options).run(context)
 
     async def _keep_alive(self) -> None:
-        """Tell the service manager once a second how we are, and in time that we are."""
+        """Tell the service manager once a second how we are, in time that we are, and people what was held back."""
         interval = min(1.0, watchdog_interval() or 1.0)
         while True:
+            report_held_back()
             notify(f"WATCHDOG=1\nSTATUS={_status_line(self.state.snapshot())}")
             await asyncio.sleep(interval)
 

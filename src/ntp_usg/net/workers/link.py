@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from ntp_usg.net.workers.channel import MAX_MESSAGE
 
 _MESSAGES_AT_ONCE = 64
 _LAST_WORDS = 2000
+STDERR_BYTES = 65536
 _DYING_SECONDS = 1.0
 """How long a worker may take from closing its channel to its end; it needs some milliseconds, and control waits."""
 
@@ -35,8 +37,7 @@ class WorkerLink:
         with contextlib.ExitStack() as undo:
             self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             undo.callback(self._channel.close)
-            # Memory, not a pipe: it needs no reading while the worker lives, and keeps what it said when it died.
-            self._stderr = os.memfd_create("ntp_usg worker stderr")
+            self._stderr = bounded_memory()
             undo.callback(os.close, self._stderr)
             with theirs:
                 inherited = [*memories, theirs.fileno(), *(endpoint.fileno() for endpoint in endpoints)]
@@ -112,8 +113,16 @@ class WorkerLink:
         except subprocess.TimeoutExpired:
             self._process.kill()
             status = self._process.wait()
-        size = os.fstat(self._stderr).st_size
-        last_words = os.pread(self._stderr, _LAST_WORDS, max(0, size - _LAST_WORDS)).decode(errors="replace").strip()
+        said = os.pread(self._stderr, STDERR_BYTES, 0).rstrip(b"\0")
+        last_words = said[-_LAST_WORDS:].decode(errors="replace").strip()
         os.close(self._stderr)
         how = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
         self.ended.set_result(f"{how}\n{last_words}" if last_words else how)
+
+
+def bounded_memory() -> int:
+    """Memory for what a worker says: it needs no reading, keeps what was said at the end, and can't be made larger."""
+    memory = os.memfd_create("ntp_usg worker stderr", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(memory, STDERR_BYTES)
+    fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
+    return memory
