@@ -8,7 +8,7 @@ from ntp_usg.core.engine.settings import ReceiverSettings
 from ntp_usg.core.receivers.nmea import NmeaAssembler
 from ntp_usg.refclocks.receiver import ReceiverDriver, ReceiverOptions
 
-SentenceName = Literal["RMC", "GGA", "GLL", "ZDA"]
+SentenceName = Literal["RMC", "GGA", "GNS", "GLL", "ZDA"]
 
 
 def _dated(names: tuple[SentenceName, ...]) -> tuple[SentenceName, ...]:
@@ -32,7 +32,7 @@ class NmeaOptions(ReceiverOptions):
 
 
 class NmeaDriver(ReceiverDriver):
-    """Understands RMC, GGA, GLL, ZDA, GSA and GSV of every satellite system, and TXT where it tells of the antenna."""
+    """Reads RMC, GGA, GNS, GLL, ZDA, GSA and GSV of every satellite system, and TXT where it tells of the antenna."""
 
     Options: ClassVar[type[BaseModel]] = NmeaOptions
     protocol = "NMEA"

@@ -56,6 +56,7 @@ class Reason(StrEnum):
     USED = "used"
     NO_FIX = "no_fix"
     TOO_FEW_SATELLITES = "too_few_satellites"
+    SATELLITES_UNKNOWN = "satellites_unknown"
     POOR_QUALITY = "poor_quality"
     NO_DATE = "no_date"
     STALE = "stale"
@@ -115,8 +116,10 @@ _EXPLANATIONS: dict[Reason, str] = {
     Reason.KISS_RSTR: "The server's access rules shut us out (RSTR kiss-o'-death): ask its operator, or remove it.",
     Reason.USED: "Accepted and used for the clock.",
     Reason.NO_FIX: "The receiver says it has no fix: check the antenna and its view of the sky.",
-    Reason.TOO_FEW_SATELLITES: "Fewer satellites than gps.min_satellites are used in the fix.",
-    Reason.POOR_QUALITY: "The fix is of lower quality than gps.min_quality.",
+    Reason.TOO_FEW_SATELLITES: "Fewer satellites than `min_satellites` are used in the fix.",
+    Reason.SATELLITES_UNKNOWN: "The receiver does not say how many satellites it uses: switch GGA, GNS or GSA on (UBX: "
+    "NAV-PVT or NAV-SAT), or set `min_satellites` to 0.",
+    Reason.POOR_QUALITY: "The fix is of lower quality than `min_quality`.",
     Reason.NO_DATE: "The receiver gave no date for this second: NMEA RMC or ZDA, or UTC that it vouches for in UBX.",
     Reason.STALE: "The message repeats a second that has passed, or came too late to be trusted.",
     Reason.IMPLAUSIBLE: "The date or time in the message cannot be true.",

@@ -246,6 +246,8 @@ class Receiver(Source):
             return Reason.POOR_QUALITY
         # With its position known, one satellite gives a receiver the time.
         needed = min(settings.min_satellites, 1) if fix.dimensions == 1 else settings.min_satellites
+        if needed and fix.satellites_used is None:
+            return Reason.SATELLITES_UNKNOWN
         if (fix.satellites_used or 0) < needed:
             return Reason.TOO_FEW_SATELLITES
         if message.second <= self._last_second and not self.silent(now):

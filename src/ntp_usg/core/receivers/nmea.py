@@ -1,16 +1,17 @@
 """The assembler that makes one time message of all NMEA 0183 sentences that name the same second."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 
 from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
-from ntp_usg.core.base.samples import Fix, FixQuality, Position, Reception, TimeMessage
+from ntp_usg.core.base.samples import Fix, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
+from ntp_usg.core.receivers.evidence import Evidence
 from ntp_usg.core.receivers.framing import Frame, LineFramer
-from ntp_usg.core.receivers.nmea_sentences import ChecksumError, Sentence, Solution, parse_sentence
+from ntp_usg.core.receivers.nmea_sentences import ChecksumError, Sentence, parse_sentence
 from ntp_usg.core.receivers.rollover import DAY_NS, Rollover, build_floor, midnight
 
 Event = TimeMessage | Fix | Verdict | Reception
@@ -20,16 +21,14 @@ BURST_SILENCE_NS = 200_000_000
 
 MOST_PARTS = 32
 """Kinds of sentences in a burst whose arrival is told: no receiver sends more."""
-_MOST_SATELLITES = 99
+_GRADERS = ("GGA", "GNS", "RMC", "GLL")
 _ANTENNA = {"OPEN": Trouble(Doubt.ANTENNA, "antenna open"), "SHORT": Trouble(Doubt.ANTENNA, "antenna shorted")}
 
 
 @dataclass(slots=True)
 class _Burst:
-    """All that was said about one second so far."""
+    """What was said about one second so far, but for the fix."""
 
-    height_m: float
-    """As the bursts before told it: not every sentence with a position has one."""
     torn: bool = False
     """Whether it may have begun before the line was opened."""
     received_at: HostNs | None = None
@@ -37,11 +36,6 @@ class _Burst:
     arrivals: dict[str, HostNs] = field(default_factory=dict)
     time_of_day_ns: int | None = None
     day: date | None = None
-    valid: bool | None = None
-    fix: Fix | None = None
-    position: Position | None = None
-    solution: Solution | None = None
-    in_view: dict[bytes, int] = field(default_factory=dict)
 
     def names_another_second(self, sentence: Sentence) -> bool:
         if None not in (self.day, sentence.day) and self.day != sentence.day:
@@ -58,39 +52,10 @@ class _Burst:
             self.time_of_day_ns = sentence.time_of_day_ns
         self.day = self.day or sentence.day
 
-    def absorb(self, sentence: Sentence, at: HostNs) -> None:
-        """Take all but the time."""
+    def arrive(self, sentence: Sentence, at: HostNs) -> None:
+        """Note when the first of its kind came."""
         if len(self.arrivals) < MOST_PARTS:
             self.arrivals.setdefault(sentence.name, at)
-        self.fix = sentence.fix or self.fix
-        if sentence.valid is not None:
-            self.valid = sentence.valid and self.valid is not False
-        self.position = self.position or sentence.position
-        if sentence.solution:
-            self.solution = _join(self.solution, sentence.solution) if self.solution else sentence.solution
-        if sentence.in_view:
-            talker, count = sentence.in_view
-            # Newer receivers repeat a system's count for each of its signals.
-            self.in_view[talker] = max(count, self.in_view.get(talker, 0))
-
-    def whole_fix(self) -> Fix:
-        """GGA's fix, unless RMC or GLL calls it void; theirs alone is of unknown quality; a date alone is no fix."""
-        said = self.fix or Fix(FixQuality.GPS if self.valid else FixQuality.NO_FIX)
-        solution = self.solution or Solution()
-        quality = FixQuality.NO_FIX if self.valid is False and said.quality.rank > 0 else said.quality
-        used = len(solution.satellites) if self.solution else None
-        flat = self.position and replace(self.position, height_m=self.height_m)
-        return replace(
-            said,
-            quality=quality,
-            satellites_used=used if said.satellites_used is None else said.satellites_used,
-            satellites_in_view=sum(self.in_view.values()) if self.in_view else None,
-            hdop=solution.hdop if said.hdop is None else said.hdop,
-            pdop=solution.pdop,
-            dimensions=solution.dimensions if solution.dimensions > 1 else None,
-            # Receivers without a fix repeat where they were.
-            position=(said.position or flat) if quality.rank else None,
-        )
 
     def told(self) -> tuple[tuple[str, HostNs], ...]:
         """When each part came; of those that came at once first the one that stamps the burst."""
@@ -126,7 +91,7 @@ class NmeaAssembler:
         self._heard_at = MonoNs(0)
         self._torn = False
         self._last_second = 0
-        self._height_m = 0.0
+        self._evidence = Evidence(_GRADERS)
         self._antenna: Trouble | None = None
         self._told = Reception(())
 
@@ -154,16 +119,14 @@ class NmeaAssembler:
         if burst is None:
             return []
         self._torn = False
-        fix = burst.whole_fix()
-        if fix.position:
-            self._height_m = fix.position.height_m
+        fix = self._evidence.fix(self._heard_at)
         outcome = self._judge(burst, fix)
         return [*self._reception(fix), *outcome]
 
     def _judge(self, burst: _Burst, fix: Fix) -> list[Event]:
         instant = burst.instant()
         if instant is None:
-            return [] if burst.fix is None and burst.valid is None else [fix]
+            return [fix] if self._evidence.is_judged else []
         if isinstance(instant, Reason):
             return [_rejected(instant)]
         if burst.torn:
@@ -197,23 +160,17 @@ class NmeaAssembler:
             return [_rejected(Reason.IMPLAUSIBLE)]
         names = not self._sentences or sentence.name in self._sentences
         events = self.flush() if names and self._burst and self._burst.names_another_second(sentence) else []
-        self._burst = self._burst or _Burst(self._height_m, self._torn)
+        if self._burst is None:
+            self._burst = _Burst(self._torn)
+            self._evidence.begin()
         if names:
             self._burst.stamp(sentence, frame.started_at)
-        self._burst.absorb(sentence, frame.started_at)
+        self._burst.arrive(sentence, frame.started_at)
+        if sentence.claim:
+            self._evidence.hear(sentence.name, sentence.claim, self._heard_at, sentence.system)
         if sentence.antenna:
             self._antenna = _ANTENNA.get(sentence.antenna)
         return events
-
-
-def _join(one: Solution, other: Solution) -> Solution:
-    """Two systems' parts of one solution; some receivers say of a system that is not used that it found nothing."""
-    return Solution(
-        dimensions=max(one.dimensions, other.dimensions),
-        pdop=one.pdop if other.pdop is None else other.pdop,
-        hdop=one.hdop if other.hdop is None else other.hdop,
-        satellites=frozenset(sorted(one.satellites | other.satellites)[:_MOST_SATELLITES]),
-    )
 
 
 def _rejected(reason: Reason) -> Verdict:

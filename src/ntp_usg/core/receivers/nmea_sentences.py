@@ -9,7 +9,8 @@ from operator import xor
 
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND
-from ntp_usg.core.base.samples import Fix, FixQuality, Position
+from ntp_usg.core.base.samples import FixQuality, Position
+from ntp_usg.core.receivers.evidence import Claim
 
 TALKERS = frozenset({b"GP", b"GN", b"GL", b"GA", b"GB", b"BD", b"GQ", b"QZ", b"PQ", b"GI"})
 """GPS, several systems at once, GLONASS, Galileo, BeiDou (twice), QZSS (three times), NavIC."""
@@ -24,6 +25,8 @@ _TIME = re.compile(rb"([01]\d|2[0-3])([0-5]\d)([0-5]\d|60)(?:\.(\d{0,9}))?")
 _RMC_DATE = re.compile(rb"(\d\d)(\d\d)(\d\d)")
 _ZDA_DATE = re.compile(rb"(\d\d),(\d\d),(\d{4})")
 _QUALITY = re.compile(rb"[0-8]")
+_MODES = re.compile(rb"[A-Z]{1,10}")
+_SYSTEM = re.compile(rb"[1-9A-F]")
 _DIMENSIONS = re.compile(rb"[123]")
 _COUNT = re.compile(rb"\d{1,3}")
 _DILUTION = re.compile(rb"\d{1,4}(?:\.\d{0,4})?")
@@ -32,20 +35,24 @@ _HEIGHT = re.compile(rb"-?\d{1,5}(?:\.\d{0,4})?")
 _ANTENNA = re.compile(rb"(?:ANTSTATUS=|ANTENNA )(OK|OPEN|SHORT)")
 
 
+_QUALITIES = {
+    ord("A"): FixQuality.GPS,
+    ord("D"): FixQuality.DGPS,
+    ord("P"): FixQuality.PPS,
+    ord("R"): FixQuality.RTK,
+    ord("F"): FixQuality.FLOAT_RTK,
+    ord("E"): FixQuality.ESTIMATED,
+    ord("M"): FixQuality.MANUAL,
+    ord("S"): FixQuality.SIMULATION,
+    ord("N"): FixQuality.NO_FIX,
+}
+"""The modes of RMC, GLL and GNS."""
+_NO_DIMENSIONS = 1
+"""GSA's word for no fix."""
+
+
 class ChecksumError(WireError):
     """A line with a wrong checksum or none: noise, so nothing in it is worth reading."""
-
-
-@dataclass(frozen=True, slots=True)
-class Solution:
-    """How a position was found (GSA)."""
-
-    dimensions: int = 1
-    """1 none, 2 with the height of the one before, 3 whole."""
-    pdop: float | None = None
-    hdop: float | None = None
-    satellites: frozenset[bytes] = frozenset()
-    """Those it was found with, named so that no two systems share a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +64,10 @@ class Sentence:
     time_of_day_ns: int | None = None
     """Nanoseconds since midnight UTC; a whole day and more in second 60."""
     day: date | None = None
-    valid: bool | None = None
-    """RMC's and GLL's word on their own fix."""
-    fix: Fix | None = None
-    position: Position | None = None
-    """Without a height: GGA's, which has one, is in its fix."""
-    solution: Solution | None = None
-    in_view: tuple[bytes, int] | None = None
-    """A talker and how many satellites of its system are in view."""
+    claim: Claim | None = None
+    """What it says of the fix."""
+    system: bytes = b""
+    """The satellite system or systems that it speaks of, where it comes once for each."""
     antenna: str | None = None
     """`OK`, `OPEN` or `SHORT`."""
 
@@ -93,51 +96,72 @@ def parse_sentence(line: bytes) -> Sentence:
     return parser(name, talker, values + _FEWEST_VALUES) if parser else Sentence(name)
 
 
-def _parse_gga(name: str, _talker: bytes, values: Sequence[bytes]) -> Sentence:
-    quality, satellites, hdop = values[5:8]
-    fix = Fix(
-        quality=FixQuality(int(_match(_QUALITY, quality)[0])) if quality else FixQuality.NO_FIX,
-        satellites_used=_parse_count(satellites),
-        hdop=_parse_dilution(hdop),
+def _parse_gga(name: str, talker: bytes, values: Sequence[bytes]) -> Sentence:
+    quality = FixQuality(int(_match(_QUALITY, values[5])[0])) if values[5] else None
+    return Sentence(name, _parse_time(values[0]), claim=_whole_claim(quality, values), system=talker)
+
+
+def _parse_gns(name: str, talker: bytes, values: Sequence[bytes]) -> Sentence:
+    """GGA's successor for receivers of several systems: a mode for each, the fix is as good as the best of them."""
+    modes = _match(_MODES, values[5])[0] if values[5] else b""
+    known = [_QUALITIES[mode] for mode in modes if mode in _QUALITIES]
+    quality = max(known, key=lambda quality: (quality.rank, quality), default=None)
+    return Sentence(name, _parse_time(values[0]), claim=_whole_claim(quality, values), system=talker)
+
+
+def _whole_claim(quality: FixQuality | None, values: Sequence[bytes]) -> Claim:
+    """What GGA and GNS have in common."""
+    count = _parse_count(values[6])
+    # No fix comes from no satellites: a zero beside one is a field that the receiver does not fill in.
+    is_filled = count != 0 or (quality is not None and not quality.rank)
+    return Claim(
+        quality,
+        satellites_used=count if is_filled else None,
+        hdop=_parse_dilution(values[7]),
         position=_parse_position(values[1:5], values[8]),
+        height_known=_HEIGHT.fullmatch(values[8]) is not None,
     )
-    return Sentence(name, time_of_day_ns=_parse_time(values[0]), fix=fix)
 
 
-def _parse_gll(name: str, _talker: bytes, values: Sequence[bytes]) -> Sentence:
-    valid = _is_valid(values[5], values[6])
-    return Sentence(name, time_of_day_ns=_parse_time(values[4]), valid=valid, position=_parse_position(values[:4]))
+def _parse_gll(name: str, talker: bytes, values: Sequence[bytes]) -> Sentence:
+    claim = _flat_claim(values[5], values[6], values[:4])
+    return Sentence(name, _parse_time(values[4]), claim=claim, system=talker)
 
 
-def _parse_rmc(name: str, _talker: bytes, values: Sequence[bytes]) -> Sentence:
-    return Sentence(
-        name,
-        time_of_day_ns=_parse_time(values[0]),
-        day=_parse_date(_RMC_DATE, values[8]) if values[8] else None,
-        valid=_is_valid(values[1], values[11]),
-        position=_parse_position(values[2:6]),
-    )
+def _parse_rmc(name: str, talker: bytes, values: Sequence[bytes]) -> Sentence:
+    day = _parse_date(_RMC_DATE, values[8]) if values[8] else None
+    claim = _flat_claim(values[1], values[11], values[2:6])
+    return Sentence(name, _parse_time(values[0]), day, claim, talker)
+
+
+def _flat_claim(status: bytes, mode: bytes, place: Sequence[bytes]) -> Claim:
+    """What GLL and RMC have in common: a word on their fix, and a position without a height."""
+    return Claim(_grade(status, mode), position=_parse_position(place), height_known=False)
 
 
 def _parse_zda(name: str, _talker: bytes, values: Sequence[bytes]) -> Sentence:
     day = _parse_date(_ZDA_DATE, b",".join(values[1:4])) if any(values[1:4]) else None
-    return Sentence(name, time_of_day_ns=_parse_time(values[0]), day=day)
+    return Sentence(name, _parse_time(values[0]), day)
 
 
 def _parse_gsa(name: str, talker: bytes, values: Sequence[bytes]) -> Sentence:
-    system = talker + values[17][:2] + b" "  # NMEA 4.10 tells the systems of a common fix apart by a number
-    solution = Solution(
-        dimensions=int(_match(_DIMENSIONS, values[1])[0]) if values[1] else 1,
-        pdop=_parse_dilution(values[14]),
+    # NMEA 4.10 tells the systems of a common fix apart by a number.
+    system = talker + (values[17] if _SYSTEM.fullmatch(values[17]) else b"") + b" "
+    satellites = frozenset(system + _match(_COUNT, number)[0] for number in values[_SATELLITES] if number)
+    dimensions = int(_match(_DIMENSIONS, values[1])[0]) if values[1] else None
+    claim = Claim(
+        satellites_used=0 if dimensions == _NO_DIMENSIONS and not satellites else None,
+        satellites=satellites,
+        dimensions=None if dimensions == _NO_DIMENSIONS else dimensions,
         hdop=_parse_dilution(values[15]),
-        satellites=frozenset(system + _match(_COUNT, number)[0] for number in values[_SATELLITES] if number),
+        pdop=_parse_dilution(values[14]),
     )
-    return Sentence(name, solution=solution)
+    return Sentence(name, claim=claim, system=system)
 
 
 def _parse_gsv(name: str, talker: bytes, values: Sequence[bytes]) -> Sentence:
-    count = _parse_count(values[2])
-    return Sentence(name, in_view=None if count is None else (talker, count))
+    # Newer receivers repeat a system's count for each of its signals.
+    return Sentence(name, claim=Claim(satellites_in_view=_parse_count(values[2])), system=talker)
 
 
 def _parse_txt(name: str, _talker: bytes, values: Sequence[bytes]) -> Sentence:
@@ -149,6 +173,7 @@ def _parse_txt(name: str, _talker: bytes, values: Sequence[bytes]) -> Sentence:
 _PARSERS: dict[bytes, Callable[[str, bytes, Sequence[bytes]], Sentence]] = {
     b"GGA": _parse_gga,
     b"GLL": _parse_gll,
+    b"GNS": _parse_gns,
     b"GSA": _parse_gsa,
     b"GSV": _parse_gsv,
     b"RMC": _parse_rmc,
@@ -163,9 +188,14 @@ def _match(pattern: re.Pattern[bytes], value: bytes) -> re.Match[bytes]:
     return found
 
 
-def _is_valid(status: bytes, mode: bytes) -> bool:
-    # Modes E, M, N, S: dead reckoning, typed in, nothing, a simulator. No satellite stands behind any of them.
-    return status == b"A" and mode not in {b"E", b"M", b"N", b"S"}
+def _grade(status: bytes, mode: bytes) -> FixQuality | None:
+    """A fix as status and mode say: `A` is valid, anything else is not; both may be missing."""
+    if not status:
+        return None
+    if status != b"A":
+        return FixQuality.NO_FIX
+    # Old receivers send no mode.
+    return _QUALITIES.get(mode[0], FixQuality.GPS) if mode else FixQuality.GPS
 
 
 def _parse_count(value: bytes) -> int | None:
@@ -173,7 +203,8 @@ def _parse_count(value: bytes) -> int | None:
 
 
 def _parse_dilution(value: bytes) -> float | None:
-    return float(_match(_DILUTION, value)[0]) if value else None
+    """No dilution is 0: a field that is not filled in."""
+    return float(_match(_DILUTION, value)[0]) or None if value else None
 
 
 def _parse_position(values: Sequence[bytes], height: bytes = b"") -> Position | None:

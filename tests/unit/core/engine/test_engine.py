@@ -197,7 +197,7 @@ def test_without_a_fix_the_messages_are_never_used():
     ("fix", "verdict"),
     [
         (replace(GOOD_FIX, satellites_used=3), "rejected/too_few_satellites"),
-        (replace(GOOD_FIX, satellites_used=None), "rejected/too_few_satellites"),
+        (replace(GOOD_FIX, satellites_used=None), "rejected/satellites_unknown"),
         (replace(GOOD_FIX, quality=FixQuality.ESTIMATED), "rejected/poor_quality"),
         (replace(GOOD_FIX, quality=FixQuality.SIMULATION), "rejected/no_fix"),
     ],

@@ -175,6 +175,8 @@ def test_a_receiver_that_moves_is_doubted_unless_it_may(receiver, mobile, doubte
         (None, 3, Reason.TOO_FEW_SATELLITES),
         (1, 1, Reason.USED),
         (1, 0, Reason.TOO_FEW_SATELLITES),
+        (3, None, Reason.SATELLITES_UNKNOWN),
+        (1, None, Reason.SATELLITES_UNKNOWN),
     ],
 )
 def test_one_that_knows_where_it_is_needs_a_single_satellite(receiver, dimensions, satellites, reason):

@@ -274,6 +274,107 @@ def test_an_antenna_that_is_back_is_told():
     assert assemble("GPTXT,01,01,02,ANTSTATUS=OK", assembler=assembler) == [Reception(())]
 
 
+# Sentences that disagree, are empty, or come seldom
+
+
+def after(seconds_passed: float, *bodies: str, assembler: NmeaAssembler) -> Fix:
+    """The fix of a burst that comes so long after the start."""
+    now = round(seconds_passed * SECOND)
+    hours, rest = divmod(45_000 + round(seconds_passed), 3600)
+    time = f"{hours:02d}{rest // 60:02d}{rest % 60:02d}.00"
+    events = []
+    for body in bodies:
+        events += assembler.feed(build_sentence(body.replace("123000.00", time)), HostNs(now), MonoNs(now))
+    (message,) = [each for each in events + assembler.flush() if isinstance(each, TimeMessage)]
+    return message.fix
+
+
+GSA = "GPGSA,A,3,01,02,03,04,05,06,07,08,,,,,1.5,0.9,1.2"
+
+
+@pytest.mark.fault(
+    group="Receivers",
+    kind="A receiver sends its satellites each fifth second only, to spare a slow line.",
+    noticed="Each sentence is remembered for two and a half of its usual intervals.",
+    served="Time, as from a receiver that sends them each second.",
+)
+@pytest.mark.parametrize("interval", [2, 5, 20])
+def test_what_is_said_seldom_is_remembered_until_it_is_said_again(interval):
+    assembler = NmeaAssembler()
+    fixes = [
+        after(second, RMC, *((GGA, GSA) if second % interval == 0 else ()), assembler=assembler)
+        for second in range(4 * interval)
+    ]
+    # At first nobody knows how often they come.
+    assert {fix.satellites_used for fix in fixes[interval:]} == {8}
+    assert {(fix.quality, fix.hdop, fix.dimensions) for fix in fixes[interval:]} == {(FixQuality.GPS, 0.9, 3)}
+
+
+def test_what_is_said_no_more_is_forgotten_after_two_and_a_half_intervals():
+    assembler = NmeaAssembler()
+    for second in (0, 5, 10):
+        after(second, RMC, GGA, assembler=assembler)
+    assert after(22, RMC, assembler=assembler).satellites_used == 8
+    assert after(23, RMC, assembler=assembler).satellites_used is None
+
+
+def test_what_came_in_pairs_is_remembered_over_the_longer_pause():
+    assembler = NmeaAssembler()
+    for second in (0, 1, 8, 9):
+        after(second, RMC, GGA, assembler=assembler)
+    assert after(16, RMC, assembler=assembler).satellites_used == 8
+
+
+def test_a_sentence_that_the_line_spoilt_once_costs_nothing():
+    assembler = NmeaAssembler()
+    for second in (0, 1, 2):
+        after(second, RMC, GGA, assembler=assembler)
+    assert after(3, RMC, assembler=assembler).satellites_used == 8
+
+
+def test_a_newer_word_outweighs_an_older_one_both_ways():
+    assembler = NmeaAssembler()
+    void = RMC.replace(",A,51", ",V,51")
+    after(0, RMC, GGA, assembler=assembler)
+    assert after(1, void, assembler=assembler).quality is FixQuality.NO_FIX
+    assert after(2, void, GGA.replace("W,1,08", "W,0,00"), assembler=assembler).satellites_used == 0
+    assert after(3, RMC, assembler=assembler).quality is FixQuality.GPS
+    assert after(4, RMC, GGA.replace("W,1,08", "W,1,03"), assembler=assembler).satellites_used == 3
+
+
+def test_the_satellites_are_the_most_that_any_sentence_of_the_burst_counts():
+    eleven = ("GNGSA,A,3,68,69,70,78,84,85,,,,,,,1.5,1.3,1.0,2", "GNGSA,A,3,04,05,09,11,36,,,,,,,,1.5,1.3,1.0,3")
+    for order in ((GGA.replace("W,1,08", "W,2,00"), *eleven), (*eleven, GGA.replace("W,1,08", "W,2,00"))):
+        assert (fix_of(RMC, *order).satellites_used, fix_of(RMC, *order).quality) == (11, FixQuality.DGPS)
+    assert fix_of(RMC, GGA.replace("W,1,08", "W,1,04"), *eleven).satellites_used == 11
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_several_systems_ggas_the_one_with_a_fix_counts(order):
+    without = GGA.replace("GPGGA", "GLGGA").replace("W,1,08", "W,0,00")
+    fix = fix_of(RMC, *(GGA, without)[::order])
+    assert (fix.quality, fix.satellites_used) == (FixQuality.GPS, 8)
+
+
+def test_a_receiver_that_tells_its_satellites_in_gns_has_a_fix():
+    gns = "GNGNS,123000.00,5128.674,N,00000.088,W,AANN,13,0.93,46.9,45.5,,"
+    message = message_of("GN" + ZDA[2:], gns, "GN" + GLL[2:])
+    assert message.fix == Fix(FixQuality.GPS, satellites_used=13, hdop=0.93, position=ON_THE_HILL)
+
+
+@pytest.mark.parametrize(
+    "silent",
+    ["GPGGA,123000.00,5128.674,N,00000.088,W,,11,0.8,86.0,M,-30.1,M,,", "GPGLL,5128.674,N,00000.088,W", "GPGGA"],
+)
+def test_an_empty_field_is_no_veto(silent):
+    assert fix_of(RMC, silent).quality is fix_of(silent, RMC).quality is FixQuality.GPS
+
+
+def test_of_several_fixes_in_one_second_any_may_deny_it():
+    later = GGA.replace("123000.00", "123000.50").replace("W,1,08", "W,0,00")
+    assert fix_of(RMC, GGA, later).quality is fix_of(RMC, later, GGA).quality is FixQuality.NO_FIX
+
+
 # The choice of sentences
 
 

@@ -5,8 +5,9 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from ntp_usg.core.base.errors import WireError
-from ntp_usg.core.base.samples import Fix, FixQuality, Position
-from ntp_usg.core.receivers.nmea_sentences import ChecksumError, Sentence, Solution, build_sentence, parse_sentence
+from ntp_usg.core.base.samples import FixQuality, Position
+from ntp_usg.core.receivers.evidence import Claim
+from ntp_usg.core.receivers.nmea_sentences import ChecksumError, Sentence, build_sentence, parse_sentence
 
 SECOND = 10**9
 HALF_PAST_NOON = 45_000 * SECOND  # 12:30:00 as nanoseconds of the day
@@ -21,6 +22,12 @@ def parse(body: str) -> Sentence:
     return parse_sentence(build_sentence(body).rstrip())
 
 
+def claimed(body: str) -> Claim:
+    claim = parse(body).claim
+    assert claim is not None
+    return claim
+
+
 def test_a_built_sentence_has_the_checksum_of_the_standards_example():
     assert build_sentence("GPGLL,5300.97914,N,00259.98174,E,125926,A") == (
         b"$GPGLL,5300.97914,N,00259.98174,E,125926,A*28\r\n"
@@ -29,23 +36,69 @@ def test_a_built_sentence_has_the_checksum_of_the_standards_example():
 
 def test_gga_tells_time_and_fix_but_no_date():
     where = Position(GREENWICH.latitude_deg, GREENWICH.longitude_deg, 46.9)
-    fix = Fix(FixQuality.GPS, satellites_used=8, hdop=0.9, position=where)
-    assert parse(GGA) == Sentence("GGA", time_of_day_ns=HALF_PAST_NOON, fix=fix)
+    claim = Claim(FixQuality.GPS, satellites_used=8, hdop=0.9, position=where)
+    assert parse(GGA) == Sentence("GGA", time_of_day_ns=HALF_PAST_NOON, claim=claim, system=b"GP")
+
+
+@pytest.mark.parametrize(
+    ("modes", "quality"),
+    [
+        ("AANN", FixQuality.GPS),
+        ("NNDA", FixQuality.DGPS),
+        ("RRN", FixQuality.RTK),
+        ("F", FixQuality.FLOAT_RTK),
+        ("NNNN", FixQuality.NO_FIX),
+        ("EN", FixQuality.ESTIMATED),
+        ("", None),
+        ("XZ", None),
+    ],
+)
+def test_gns_has_a_mode_for_each_system_and_the_best_of_them_is_the_fixs(modes, quality):
+    said = parse(f"GNGNS,123000.00,5128.674,N,00000.088,W,{modes},13,0.93,46.9,45.5,,")
+    where = Position(GREENWICH.latitude_deg, GREENWICH.longitude_deg, 46.9)
+    claim = Claim(quality, satellites_used=13, hdop=0.93, position=where)
+    assert said == Sentence("GNS", time_of_day_ns=HALF_PAST_NOON, claim=claim, system=b"GN")
+
+
+@pytest.mark.parametrize(
+    ("quality", "count", "said"), [("0", "00", 0), ("1", "00", None), ("", "00", None), ("2", "", None)]
+)
+def test_a_count_of_zero_beside_a_fix_is_a_field_that_nobody_filled_in(quality, count, said):
+    assert claimed(f"GPGGA,123000.00,,,,,{quality},{count},0.9,,,,,,").satellites_used == said
+
+
+def test_what_is_empty_says_nothing():
+    assert claimed("GPGGA,123000.00,,,,,,11,,,,,,,") == Claim(satellites_used=11, height_known=False)
+    assert claimed("GPGLL,5128.674,N,00000.088,W") == Claim(position=GREENWICH, height_known=False)
+    assert claimed("GPRMC,123000.00,,,,,,,,160626,,").quality is None
+    assert claimed("GPGGA,123000.00,,,,,1,08,0.0,,,,,,").hdop is None
 
 
 def test_rmc_tells_time_date_and_whether_it_is_valid():
-    said = Sentence("RMC", time_of_day_ns=HALF_PAST_NOON, day=date(2026, 6, 16), valid=True, position=GREENWICH)
+    claim = Claim(FixQuality.GPS, position=GREENWICH, height_known=False)
+    said = Sentence("RMC", time_of_day_ns=HALF_PAST_NOON, day=date(2026, 6, 16), claim=claim, system=b"GP")
     assert parse(RMC) == said
-    assert parse(RMC.replace(",A,51", ",V,51")).valid is False
+    assert claimed(RMC.replace(",A,51", ",V,51")).quality is FixQuality.NO_FIX
 
 
-@pytest.mark.parametrize("mode", "EMNS")
-def test_rmc_without_satellites_behind_it_is_not_valid(mode):
-    assert parse(RMC[:-1] + mode).valid is False
+@pytest.mark.parametrize(
+    ("mode", "quality"),
+    [
+        ("E", FixQuality.ESTIMATED),
+        ("M", FixQuality.MANUAL),
+        ("N", FixQuality.NO_FIX),
+        ("S", FixQuality.SIMULATION),
+        ("D", FixQuality.DGPS),
+        ("R", FixQuality.RTK),
+        ("Z", FixQuality.GPS),
+    ],
+)
+def test_the_mode_of_a_valid_rmc_grades_it(mode, quality):
+    assert claimed(RMC[:-1] + mode).quality is quality
 
 
 def test_rmc_of_old_receivers_has_no_mode_and_is_valid_all_the_same():
-    assert parse(RMC.removesuffix(",A")).valid is True
+    assert claimed(RMC.removesuffix(",A")).quality is FixQuality.GPS
 
 
 @pytest.mark.parametrize(("written", "year"), [("79", 2079), ("80", 1980), ("99", 1999), ("00", 2000)])
@@ -60,20 +113,22 @@ def test_zda_tells_time_and_date():
 
 
 def test_gll_tells_time_position_and_whether_it_is_valid():
-    said = Sentence("GLL", time_of_day_ns=HALF_PAST_NOON, valid=True, position=GREENWICH)
+    claim = Claim(FixQuality.GPS, position=GREENWICH, height_known=False)
+    said = Sentence("GLL", time_of_day_ns=HALF_PAST_NOON, claim=claim, system=b"GN")
     assert parse("GNGLL,5128.674,N,00000.088,W,123000.00,A,A") == said
-    assert parse("GPGLL,5128.674,N,00000.088,W,123000,A") == said
-    assert parse("GNGLL,5128.674,N,00000.088,W,123000.00,A,E").valid is False
-    assert parse("GNGLL,,,,,,V,N") == Sentence("GLL", valid=False)
+    assert parse("GNGLL,5128.674,N,00000.088,W,123000,A") == said
+    assert claimed("GNGLL,5128.674,N,00000.088,W,123000.00,A,E").quality is FixQuality.ESTIMATED
+    assert claimed("GNGLL,,,,,,V,N") == Claim(FixQuality.NO_FIX, height_known=False)
 
 
 def test_gsa_tells_how_the_position_was_found_and_with_what():
-    said = parse("GNGSA,A,3,23,02,27,10,08,,,,,,,,3.45,1.87,2.89,1").solution
-    assert said == Solution(
-        3, 3.45, 1.87, frozenset(b"GN1 " + number for number in (b"23", b"02", b"27", b"10", b"08"))
-    )
-    assert parse("GPGSA,A,1,,,,,,,,,,,,,99.99,99.99,99.99").solution == Solution(1, 99.99, 99.99)
-    assert parse("GLGSA,A,1,,,,,,,,,,,,,,,").solution == Solution()
+    satellites = frozenset(b"GN1 " + number for number in (b"23", b"02", b"27", b"10", b"08"))
+    claim = Claim(satellites=satellites, dimensions=3, pdop=3.45, hdop=1.87)
+    assert parse("GNGSA,A,3,23,02,27,10,08,,,,,,,,3.45,1.87,2.89,1") == Sentence("GSA", claim=claim, system=b"GN1 ")
+    nothing = Claim(satellites_used=0, pdop=99.99, hdop=99.99)
+    assert claimed("GPGSA,A,1,,,,,,,,,,,,,99.99,99.99,99.99") == nothing
+    assert claimed("GLGSA,A,1,,,,,,,,,,,,,,,") == Claim(satellites_used=0)
+    assert claimed("GLGSA,A,3,,,,,,,,,,,,,,,") == Claim(dimensions=3)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +163,7 @@ def test_txt_may_tell_of_the_antenna(body, antenna):
     ],
 )
 def test_north_and_east_are_positive(latitude, longitude, where):
-    position = parse(f"GPGLL,{latitude},{longitude},123000,A").position
+    position = claimed(f"GPGLL,{latitude},{longitude},123000,A").position
     assert position is not None
     assert (position.latitude_deg, position.longitude_deg) == pytest.approx(where, abs=1e-6)
 
@@ -119,7 +174,8 @@ NO_PLACES = [",,,", "9000.1,N,00000.0,E", "4807.0,N,18000.1,E", "4860.0,N,01131.
 @pytest.mark.parametrize("written", NO_PLACES)
 def test_a_place_that_cannot_be_does_not_spoil_the_time_beside_it(written):
     said = parse(f"GPGLL,{written},123000,A")
-    assert said == Sentence("GLL", time_of_day_ns=HALF_PAST_NOON, valid=True)
+    claim = Claim(FixQuality.GPS, height_known=False)
+    assert said == Sentence("GLL", time_of_day_ns=HALF_PAST_NOON, claim=claim, system=b"GP")
 
 
 VECTORS = [
@@ -193,13 +249,12 @@ def test_what_is_no_address_has_no_name(address):
 
 
 def test_a_receiver_that_knows_nothing_yet_says_so():
-    assert parse("GPRMC,,V,,,,,,,,,,N") == Sentence("RMC", valid=False)
-    assert parse("GPGGA,,,,,,0,00,99.99,,,,,,") == Sentence(
-        "GGA", fix=Fix(FixQuality.NO_FIX, satellites_used=0, hdop=99.99)
-    )
-    assert parse("GPGGA") == Sentence("GGA", fix=Fix(FixQuality.NO_FIX))
+    assert claimed("GPRMC,,V,,,,,,,,,,N") == Claim(FixQuality.NO_FIX, height_known=False)
+    nothing = Claim(FixQuality.NO_FIX, satellites_used=0, height_known=False, hdop=99.99)
+    assert claimed("GPGGA,,,,,,0,00,99.99,,,,,,") == nothing
+    assert claimed("GPGGA") == Claim(height_known=False)
     assert parse("GPZDA,,,,,00,00") == Sentence("ZDA")
-    assert parse("GPGSV") == Sentence("GSV")
+    assert claimed("GPGSV") == Claim()
 
 
 @pytest.mark.parametrize(
