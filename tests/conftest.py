@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from ntp_usg.core.base.samples import Fix, FixQuality, MessageLatency
 from ntp_usg.core.base.snapshots import (
     LatencyOrigin,
     Leap,
+    ServerPath,
     ServingState,
+    SourceKind,
     SourceSnapshot,
     SyncPhase,
     SystemSnapshot,
@@ -64,8 +67,13 @@ def locked_snapshot() -> SystemSnapshot:
         epoch=1,
     )
     gps = SourceSnapshot(
+        association=1,
         name="GPS_NMEA(0)",
-        driver="gps",
+        kind=SourceKind.CLOCK,
+        driver="nmea",
+        unit=0,
+        path=None,
+        origin="server.toml:7",
         device="/dev/ttyAMA0",
         reference_id=b"GPS\0",
         stratum=0,
@@ -77,6 +85,10 @@ def locked_snapshot() -> SystemSnapshot:
         last_heard_age=1.0,
         offset=123.4e-6,
         delay=0.0,
+        root_delay=0.0,
+        root_dispersion=0.0,
+        leap=Leap.NONE,
+        reference_time=WallNs(noon - 1_000_000_000),
         jitter=1.5e-6,
         dispersion=0.2,
         fix=Fix(FixQuality.GPS, satellites_used=8, satellites_in_view=12, hdop=0.9),
@@ -87,8 +99,13 @@ def locked_snapshot() -> SystemSnapshot:
         verdicts={"accepted/used": 100, "rejected/bad_checksum": 3, "rejected/stale": 2},
     )
     pps = SourceSnapshot(
+        association=2,
         name="PPS(0)",
+        kind=SourceKind.CLOCK,
         driver="pps",
+        unit=0,
+        path=None,
+        origin="server.toml:10",
         device="/dev/pps0",
         reference_id=b"PPS\0",
         stratum=0,
@@ -100,6 +117,10 @@ def locked_snapshot() -> SystemSnapshot:
         last_heard_age=0.5,
         offset=-123e-9,
         delay=0.0,
+        root_delay=0.0,
+        root_dispersion=0.0,
+        leap=Leap.NONE,
+        reference_time=WallNs(noon - 1_000_000_000),
         jitter=45e-9,
         dispersion=1e-6,
         pulse_rate_hz=1.0,
@@ -118,6 +139,51 @@ def locked_snapshot() -> SystemSnapshot:
         holdover_left=None,
         sources=(gps, pps),
     )
+
+
+@pytest.fixture
+def following_snapshot(locked_snapshot: SystemSnapshot) -> SystemSnapshot:
+    """Two servers, one by name and one by address, of which the first is followed; made as `locked_snapshot`."""
+    first = SourceSnapshot(
+        association=1,
+        name="ntp1.example.net",
+        kind=SourceKind.SERVER,
+        driver="ntp",
+        unit=0,
+        path=ServerPath("192.0.2.1", 123, "198.51.100.7", 40123),
+        origin="server.toml:7",
+        device="ntp1.example.net",
+        reference_id=b"GPS\0",
+        stratum=1,
+        tally=Tally.SELECTED,
+        healthy=True,
+        reason="the clock follows it",
+        reach=0o377,
+        poll_interval=64.0,
+        last_heard_age=1.0,
+        offset=250e-6,
+        delay=12e-3,
+        root_delay=1e-3,
+        root_dispersion=2e-3,
+        leap=Leap.NONE,
+        reference_time=WallNs(1_771_243_190_000_000_000),
+        jitter=30e-6,
+        dispersion=9e-3,
+    )
+    second = replace(
+        first,
+        association=2,
+        name="[2001:db8::5]:1123",
+        device="[2001:db8::5]:1123",
+        path=ServerPath("2001:db8::5", 1123, "2001:db8::7", 40124),
+        origin="server.toml:9",
+        reference_id=bytes([192, 0, 2, 77]),
+        stratum=2,
+        tally=Tally.CANDIDATE,
+        root_delay=15e-3,
+    )
+    serving = replace(locked_snapshot.serving, stratum=2, reference_id=bytes([192, 0, 2, 1]), root_delay=13e-3)
+    return replace(locked_snapshot, serving=serving, selected=first.name, sources=(first, second))
 
 
 def tests_skipped_in_ci(config: pytest.Config) -> list[str]:

@@ -78,6 +78,15 @@ def test_the_peers_table_is_the_guides(ntpq: Ntpq, locked_snapshot: SystemSnapsh
     )
 
 
+def test_the_peers_table_shows_servers_and_what_they_follow(ntpq: Ntpq, following_snapshot: SystemSnapshot):
+    """Debian's ntpq, by address: neither pseudo addresses nor empty reference ids."""
+    first, second = ntpq(following_snapshot, "-n", "-p").splitlines()[2:]
+    assert re.fullmatch(
+        r"\*192\.0\.2\.1       \.GPS\.            1 u .{4}   64  377   12\.000    0\.250    0\.030", first.rstrip()
+    )
+    assert re.match(r"\+2001:db8::5     192\.0\.2\.77       2 u", second)
+
+
 def test_nanoseconds_are_there_for_who_asks_for_units(ntpq: Ntpq, locked_snapshot: SystemSnapshot):
     pps = ntpq(locked_snapshot, "-u", "-p").splitlines()[3]
     assert pps.split()[-2:] == ["-123ns", "45ns"]
@@ -127,3 +136,21 @@ def test_a_lost_receiver_is_marked_as_unusable(ntpq: Ntpq, locked_snapshot: Syst
 )
 def test_a_command_of_ntpq_prints(ntpq: Ntpq, locked_snapshot: SystemSnapshot, command: str, expected: str):
     assert expected in ntpq(locked_snapshot, "-n", "-c", command)
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("rv", "associd=0 status=0615 leap_none, sync_ntp, 1 event, clock_sync,"),
+        ("rv 0 peeradr", "peeradr=192.0.2.1"),
+        ("rv &2", "srcadr=2001:db8::5, srcport=1123"),
+        ("rv &2", "rootdelay=15.0,"),
+        ("rv &2 reftime", "2026-02-16T11:59:50.000Z"),
+        ("as", "  2     2  9414   yes   yes  none candidate   reachable  1"),
+        ("opeers", "*192.0.2.1       198.51.100.7     1 u"),
+    ],
+)
+def test_a_command_of_ntpq_prints_of_servers(
+    ntpq: Ntpq, following_snapshot: SystemSnapshot, command: str, expected: str
+):
+    assert expected in ntpq(following_snapshot, "-n", "-c", command)

@@ -10,7 +10,7 @@ import typer
 from ntp_usg.cli.status import DEFAULT_SOCKET, fetch_status
 from ntp_usg.core.base.doubts import Doubt
 from ntp_usg.core.base.errors import NtpUsgError
-from ntp_usg.core.base.snapshots import LatencyOrigin, Tally
+from ntp_usg.core.base.snapshots import LatencyOrigin, SourceKind, Tally
 from ntp_usg.core.base.verdicts import Reason
 from ntp_usg.observe.units import format_interval
 
@@ -101,7 +101,11 @@ def paragraph(source: Document) -> Iterator[str]:
 def _what(source: Document) -> str:
     heard = source["last_heard_age"]
     age = "never heard" if heard is None else f"last heard {heard:.0f} s ago"
-    return f"driver {source['driver']} on {source['device']}, stratum {source['stratum']}, {age}"
+    where = f"driver {source['driver']} on {source['device']}"
+    if source["kind"] == SourceKind.SERVER:
+        path = source["path"]
+        where = f"server {path['address']} port {path['port']}" if path else "server without a known address"
+    return f"{where} ({source['origin']}), stratum {source['stratum']}, {age}"
 
 
 def _chosen(sources: list[Document], name: str | None) -> list[Document]:

@@ -180,13 +180,20 @@ class Daemon:
         address = self._endpoints.address(name)
         if address is not None:
             self._engine.located(name, address_reference(ip_address(address.partition("%")[0]).packed))
+        self._tell_path(name)
         self._engine.sent(name, at)
 
     def _answered(self, name: str, data: bytes, at: HostNs) -> None:
         local = self._endpoints.local_address(name)
         if local is not None:
             self._engine.seen_as(name, address_reference(local))
+        self._tell_path(name)
         self._runner.perform(self._engine.receive(name, data, at))
+
+    def _tell_path(self, name: str) -> None:
+        path = self._endpoints.path(name)
+        if path is not None:
+            self._engine.reached(name, path)
 
     def _on_request(self, packet: bytes, client: bytes, reply: Callable[[bytes], object]) -> None:
         """Answer what the worker does not know: mode 6, which it has checked against `access.monitor`."""

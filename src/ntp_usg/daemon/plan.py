@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ntp_usg.clocks.drift_file import SavedState
-from ntp_usg.config.models import Settings, SourceSettings
+from ntp_usg.config.models import Settings, SourceSettings, numbered
 from ntp_usg.core.algorithms.holdover import HoldoverModel
 from ntp_usg.core.algorithms.leap_list import LeapTable
 from ntp_usg.core.algorithms.selection import SelectionSettings
@@ -35,12 +36,23 @@ def engine_settings(
     saved_latencies: Mapping[str, Mapping[str, MessageLatency]],
 ) -> EngineSettings:
     """What the engine must know; `precision` is the measured exponent of the clock."""
-    clocks = [options.source() for options in settings.drivers.values() if isinstance(options, DriverOptions)]
+    clocks = [
+        replace(options.source(), origin=_origin(settings, name))
+        for name, options in settings.drivers.items()
+        if isinstance(options, DriverOptions)
+    ]
+    servers = [
+        replace(
+            _server(each, precision, settings.selection.max_distance),
+            origin=_origin(settings, numbered("source", index)),
+        )
+        for index, each in enumerate(settings.sources)
+    ]
     return EngineSettings(
         receivers=tuple(each for each in clocks if isinstance(each, ReceiverSettings)),
         pulse_lines=tuple(each for each in clocks if isinstance(each, PulseSettings)),
         clocks=tuple(each for each in clocks if isinstance(each, ClockSettings)),
-        servers=tuple(_server(each, precision, settings.selection.max_distance) for each in settings.sources),
+        servers=tuple(servers),
         algorithm=settings.discipline.algorithm,
         selection=SelectionSettings(
             min_sources=settings.selection.min_sources, max_distance=settings.selection.max_distance
@@ -58,6 +70,11 @@ def engine_settings(
         saved_frequency=_saved_frequency(saved),
         saved_latencies=saved_latencies,
     )
+
+
+def _origin(settings: Settings, table: str) -> str:
+    """Where a table stands: the origin of the first of its keys that was written."""
+    return next((origin for key, origin in settings.origins.items() if key.rpartition(".")[0] == table), "default")
 
 
 def server_policy(settings: Settings) -> ServerPolicy:

@@ -6,10 +6,12 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from typing import cast
 
 from ntp_usg.core.base.addresses import ServerAddress, numeric_address
 from ntp_usg.core.base.instants import HostNs
+from ntp_usg.core.base.snapshots import ServerPath
 from ntp_usg.net.addresses import SocketAddress
 from ntp_usg.sysapi.timestamping import (
     ANCILLARY_SIZE,
@@ -68,6 +70,10 @@ class ClientEndpoints:
         """The numeric address that is asked; None while none is known."""
         return self._paths[association].address
 
+    def path(self, association: str) -> ServerPath | None:
+        """The two ends of the latest exchange; None while no address is known."""
+        return self._paths[association].ends
+
     def local_address(self, association: str) -> bytes | None:
         """Our own packed address as this server sees it, where nothing translates it; known once it has answered."""
         return self._paths[association].local
@@ -104,10 +110,19 @@ class _Path:
         self._window: asyncio.TimerHandle | None = None
         self._answers_left = 0
         self._sent_at = HostNs(0)
+        self._local_port = 0
 
     @property
     def address(self) -> str | None:
         return self._addresses[0][0] if self._addresses else None
+
+    @property
+    def ends(self) -> ServerPath | None:
+        if not self._addresses:
+            return None
+        address, port = self._addresses[0][:2]
+        local = None if self.local is None else str(ip_address(self.local))
+        return ServerPath(address, port, local, self._local_port)
 
     def send(self, data: bytes) -> None:
         self._hang_up()
@@ -177,6 +192,7 @@ class _Path:
                 enable_receive_timestamps(endpoint)
             self._sent_at = HostNs(time.time_ns())
             endpoint.sendto(data, where)
+            self._local_port = endpoint.getsockname()[1]
         except OSError:
             endpoint.close()
             raise

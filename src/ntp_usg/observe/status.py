@@ -10,7 +10,7 @@ from ntp_usg.core.base.instants import MonoNs, seconds
 from ntp_usg.core.base.snapshots import SourceSnapshot, SystemSnapshot
 from ntp_usg.core.server.clients import ClientRecord
 from ntp_usg.core.server.listing import Question
-from ntp_usg.core.wire.reference_id import describe_reference
+from ntp_usg.core.wire.reference_id import describe_reference, describe_source
 from ntp_usg.observe.health import judge_health
 from ntp_usg.observe.view import DaemonView, count_queries
 
@@ -104,7 +104,4 @@ def _system(snapshot: SystemSnapshot, now: MonoNs) -> dict[str, Json]:
 
 def _source(source: SourceSnapshot) -> dict[str, Json]:
     own = {field.name: getattr(source, field.name) for field in fields(source)}
-    return {
-        name: plain(value)
-        for name, value in (own | {"reference_id": describe_reference(source.reference_id, source.stratum)}).items()
-    }
+    return {name: plain(value) for name, value in (own | {"reference_id": describe_source(source)}).items()}

@@ -115,6 +115,7 @@ class DriverOptions(BaseModel):
         return {
             "device": self.device,
             "reference_id": self.reference_id.encode("ascii"),
+            "unit": self.unit,
             "stratum": self.stratum,
             "poll_interval": self.poll_interval_secs,
             "filter_length": self.filter_length,

@@ -83,7 +83,7 @@ class GpsTable(MessageNoise):
     def settings(self) -> ReceiverSettings:
         return ReceiverSettings(
             name=self.name,
-            driver="gps",
+            driver="nmea",
             device=self.name,
             reference_id=b"GPS\0",
             timeout=self.timeout,

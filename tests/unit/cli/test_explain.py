@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -30,12 +31,19 @@ def document(view_of, locked_snapshot: SystemSnapshot):
 
 def test_a_source_is_explained_with_doubts_and_verdicts_in_words(document):
     text = "\n".join(paragraph(document["sources"][0]))
-    assert "GPS_NMEA(0): driver gps on /dev/ttyAMA0, stratum 0" in text
+    assert "GPS_NMEA(0): driver nmea on /dev/ttyAMA0 (server.toml:7), stratum 0" in text
     assert "It has no part in the vote. Not trusted: moved by 312 m." in text
     assert "Its messages come 125.000 ms late, give or take 4.000 ms: pulses show it." in text
     assert "Trusted to 40%:" in text
     assert f"- moved by 312 m (severe). {Doubt.MOVED.explanation}" in text
     assert "3 rejected: The receiver says it has no fix" in text
+
+
+def test_a_server_is_explained_by_its_address_and_where_it_was_configured(view_of, following_snapshot: SystemSnapshot):
+    document: dict[str, Any] = {**describe_status(view_of(following_snapshot))}
+    first, second = document["sources"]
+    assert "ntp1.example.net: server 192.0.2.1 port 123 (server.toml:7), stratum 1" in "\n".join(paragraph(first))
+    assert "server without a known address" in "\n".join(paragraph({**second, "path": None}))
 
 
 def test_a_source_beyond_doubt_says_so(document):

@@ -48,8 +48,13 @@ def test_the_document_holds_everything_there_is_to_see(view: DaemonView):
     }
     assert isinstance(status["sources"], list)
     assert status["sources"][0] == {
+        "association": 1,
         "name": "GPS_NMEA(0)",
-        "driver": "gps",
+        "kind": "clock",
+        "driver": "nmea",
+        "unit": 0,
+        "path": None,
+        "origin": "server.toml:7",
         "device": "/dev/ttyAMA0",
         "reference_id": "GPS",
         "stratum": 0,
@@ -61,6 +66,10 @@ def test_the_document_holds_everything_there_is_to_see(view: DaemonView):
         "last_heard_age": 1.0,
         "offset": 123.4e-6,
         "delay": 0.0,
+        "root_delay": 0.0,
+        "root_dispersion": 0.0,
+        "leap": "none",
+        "reference_time": 1_771_243_199_000_000_000,
         "jitter": 1.5e-6,
         "dispersion": 0.2,
         "fix": {

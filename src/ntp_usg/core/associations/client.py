@@ -217,6 +217,7 @@ class ClientAssociation:
             header.root_delay,
             header.root_dispersion,
             header.precision,
+            from_ntp(header.reference_timestamp, left) if header.reference_timestamp else WallNs(0),
         )
         return Exchange(sample, remote)
 

@@ -203,6 +203,8 @@ class RemoteState:
     root_dispersion: float
     precision: int
     """Exponent of two, in seconds."""
+    reference_time: WallNs = WallNs(0)
+    """When its clock was last set or corrected; 0 = it does not say."""
 
 
 @dataclass(frozen=True, slots=True)

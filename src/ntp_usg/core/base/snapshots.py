@@ -92,15 +92,46 @@ class LatencyOrigin(StrEnum):
     UNKNOWN = ""
 
 
+class SourceKind(StrEnum):
+    """What a source is, as far as views must tell them apart."""
+
+    CLOCK = "clock"
+    """A reference clock of this machine."""
+    SERVER = "server"
+    """An NTP server that is asked over the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPath:
+    """The two ends of the latest exchange with a server; addresses are numeric."""
+
+    address: str
+    port: int
+    local_address: str | None = None
+    """Known once the server has answered."""
+    local_port: int = 0
+    """Another one for each request (RFC 9109)."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceSnapshot:
-    """One reference clock as people and monitors see it. Offsets and jitters in seconds, ages in seconds."""
+    """One source as people and monitors see it. Offsets and jitters in seconds, ages in seconds."""
 
+    association: int
+    """Its number from 1, for as long as the daemon runs."""
     name: str
-    """ntpq's name: `GPS_NMEA(0)`, `PPS(0)`."""
+    """For people: `GPS_NMEA(0)`, `PPS(0)`, or a server as it is configured. Views read nothing out of it."""
+    kind: SourceKind
     driver: str
+    unit: int
+    """Of a reference clock: its number among those of its driver."""
+    path: ServerPath | None
+    """Of a server: where it is; None before its name was found, and for clocks."""
+    origin: str
+    """Where it was configured: `server.toml:12` or a flag."""
     device: str
     reference_id: bytes
+    """Of a clock its own; of a server that of its source, INIT before it has answered."""
     stratum: int
     tally: Tally
     healthy: bool
@@ -113,6 +144,12 @@ class SourceSnapshot:
     offset: float | None
     """Latest measurement against the served clock."""
     delay: float
+    root_delay: float
+    """What a server says of its own path to its reference clock; 0 of a clock."""
+    root_dispersion: float
+    leap: Leap
+    reference_time: WallNs
+    """When a server set its clock, or a clock was heard, last; 0 = never."""
     jitter: float | None
     dispersion: float | None
     fix: Fix | None = None

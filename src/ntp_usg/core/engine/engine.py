@@ -22,7 +22,7 @@ from ntp_usg.core.base.samples import (
     Reception,
     TimeMessage,
 )
-from ntp_usg.core.base.snapshots import ServingState, SystemSnapshot
+from ntp_usg.core.base.snapshots import ServerPath, ServingState, SystemSnapshot
 from ntp_usg.core.base.verdicts import Reason, Verdict
 from ntp_usg.core.engine.leadership import Leadership
 from ntp_usg.core.engine.leap_watch import LeapWatch
@@ -92,6 +92,8 @@ class Engine:
         }
         self._clocks = {each.name: WholeClock(each, learn(CLOCK_NOISE), now) for each in settings.clocks}
         self._sources: dict[str, Source] = {**self._receivers, **self._lines, **self._clocks, **self._servers}
+        for number, source in enumerate(self._sources.values(), start=1):
+            source.number = number
         self._steering = Steering(settings, model or HoldoverModel())
         if settings.saved_frequency is not None:
             for source in self._sources.values():
@@ -150,6 +152,10 @@ class Engine:
     def located(self, name: str, reference_id: bytes) -> None:
         """Take in what our reference id is while we follow a server: its address was found (RFC 5905 figure 12)."""
         self._servers[name].locate(reference_id)
+
+    def reached(self, name: str, path: ServerPath) -> None:
+        """Take in between which addresses a server is asked now."""
+        self._servers[name].path = path
 
     def seen_as(self, name: str, reference_id: bytes) -> None:
         """Take in what a server's reference id is if it follows us: then we must not follow it."""

@@ -91,12 +91,13 @@ class Leadership:
         assert selection.system_peer is not None
         self._led_by = selection.system_peer
         peer = self._sources[selection.system_peer]
+        served_stratum = self._steering.served_stratum(peer.stratum)
         return Lead(
             self._as_served(raw) if peer.is_fallback else combine(list(self._estimates(raw))),
             root_delay=peer.root_delay,
             root_dispersion=max(0.0, selection.distance - peer.root_delay / 2),
             stratum=peer.stratum,
-            reference_id=peer.reference_id,
+            reference_id=peer.reference_id if served_stratum == 1 else peer.reference_address,
         )
 
     def loss(self, now: MonoNs) -> str | None:

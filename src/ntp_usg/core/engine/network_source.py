@@ -12,11 +12,12 @@ from ntp_usg.core.base.actions import Action, Level, Note
 from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.samples import Exchange, RemoteState
-from ntp_usg.core.base.snapshots import Leap, SourceSnapshot
+from ntp_usg.core.base.snapshots import UNSYNCHRONISED_STRATUM, Leap, ServerPath, SourceKind, SourceSnapshot
 from ntp_usg.core.base.verdicts import Reason
 from ntp_usg.core.engine.settings import NetworkSettings
 from ntp_usg.core.engine.source import Source
 
+_UNHEARD = RemoteState(Leap.UNSYNCHRONISED, UNSYNCHRONISED_STRATUM, b"INIT", 0.0, 0.0, 0)
 NETWORK_NOISE = NoiseModel(expected=1e-3, floor=1e-6, gate=100e-6)
 
 
@@ -41,6 +42,8 @@ class NetworkSource(Source):
         self._reference_id = settings.reference_id
         self._poll_control = PollControl(settings.association.min_poll, settings.association.max_poll)
         self._delay = 0.0
+        self.path: ServerPath | None = None
+        """Where it is, once its name was found."""
 
     @property
     def reach(self) -> int:
@@ -83,6 +86,10 @@ class NetworkSource(Source):
     @property
     def reference_id(self) -> bytes:
         """What our reference id is while we follow this server: known once its address was found."""
+        return self._reference_id
+
+    @property
+    def reference_address(self) -> bytes:
         return self._reference_id
 
     def locate(self, reference_id: bytes) -> None:
@@ -146,7 +153,18 @@ class NetworkSource(Source):
         return Announcement(self.settings.name, Leap(self.remote.leap), Weight.NETWORK)
 
     def snapshot(self, now: MonoNs, served: ClockMapping, choice: Choice) -> SourceSnapshot:
-        return replace(super().snapshot(now, served, choice), delay=self._delay)
+        remote = self.remote or _UNHEARD
+        return replace(
+            super().snapshot(now, served, choice),
+            kind=SourceKind.SERVER,
+            path=self.path,
+            reference_id=remote.reference_id,
+            delay=self._delay,
+            root_delay=remote.root_delay,
+            root_dispersion=remote.root_dispersion,
+            leap=Leap(remote.leap),
+            reference_time=remote.reference_time,
+        )
 
     def reason(self, now: MonoNs) -> str:
         if self.association.stopped is not None:

@@ -20,6 +20,10 @@ class SourceSettings:
     driver: str
     device: str
     reference_id: bytes
+    unit: int = 0
+    """Number among the clocks of its driver."""
+    origin: str = ""
+    """Where it was configured: `server.toml:12` or a flag."""
     stratum: int = 0
     poll_interval: float = 1.0
     filter_length: int = 1

@@ -10,10 +10,11 @@ from ntp_usg.core.algorithms.median import MedianFilter
 from ntp_usg.core.algorithms.selection import Candidate, Choice
 from ntp_usg.core.algorithms.witness import Witness
 from ntp_usg.core.base.actions import Action
-from ntp_usg.core.base.instants import MonoNs, RawNs, nanoseconds, seconds
+from ntp_usg.core.base.clock_types import pseudo_address
+from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.samples import DeviceStatus, Reception, Sample
-from ntp_usg.core.base.snapshots import SourceSnapshot
+from ntp_usg.core.base.snapshots import Leap, SourceKind, SourceSnapshot
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.engine.cross_check import CrossCheck
 from ntp_usg.core.engine.settings import SourceSettings
@@ -27,6 +28,8 @@ class Source(ABC):
         self, settings: SourceSettings, estimator: Estimator, now: MonoNs, witness: Witness | None = None
     ) -> None:
         self.settings = settings
+        self.number = 0
+        """The engine numbers its sources."""
         self.estimator = estimator
         self.trust = Trust(settings.name)
         self.check = CrossCheck()
@@ -108,6 +111,11 @@ class Source(ABC):
     @property
     def reference_id(self) -> bytes:
         return self.settings.reference_id
+
+    @property
+    def reference_address(self) -> bytes:
+        """What our reference id is while we follow this source at stratum 2 or more (RFC 5905 figure 12)."""
+        return pseudo_address(self.settings.driver, self.settings.unit)
 
     def distance(self, at: RawNs, now: MonoNs) -> float:
         """Half width in seconds of the interval around the estimate that must contain true time."""
@@ -250,8 +258,13 @@ class Source(ABC):
             estimate = self.estimate(latest.at)
         settings = self.settings
         return SourceSnapshot(
+            association=self.number,
             name=settings.name,
+            kind=SourceKind.CLOCK,
             driver=settings.driver,
+            unit=settings.unit,
+            path=None,
+            origin=settings.origin,
             device=settings.device,
             reference_id=settings.reference_id,
             stratum=self.stratum,
@@ -263,12 +276,23 @@ class Source(ABC):
             last_heard_age=None if self._accepted_at is None else self.age(now),
             offset=None if latest is None else self._offset(latest, served),
             delay=0.0,
+            root_delay=0.0,
+            root_dispersion=0.0,
+            leap=Leap.NONE if self.healthy else Leap.UNSYNCHRONISED,
+            reference_time=self._heard_at(served),
             jitter=None if estimate is None else estimate.jitter,
             dispersion=None if estimate is None else self.accuracy + 3 * estimate.deviation,
             verdicts=dict(self.verdicts),
             trust=self.trust.level,
             doubts=self.trust.doubts,
         )
+
+    def _heard_at(self, served: ClockMapping) -> WallNs:
+        """When the latest accepted sample came, by the served clock; 0 = never."""
+        latest = self.estimator.latest
+        if latest is None or self._accepted_at is None:
+            return WallNs(0)
+        return served.wall(latest.at)
 
     def _offset(self, sample: Sample, served: ClockMapping) -> float:
         """What a sample says against the served clock, in seconds."""

@@ -154,6 +154,10 @@ class Steering:
             return 0.0
         return seconds(self._expected(raw).offset_ns - current.correction_ns(raw))
 
+    def served_stratum(self, stratum: int) -> int:
+        """Ours while we follow a source of this stratum."""
+        return max(self._settings.stratum, stratum + 1)
+
     def holdover_age(self, now: MonoNs) -> float | None:
         """Seconds since the last correction, in holdover only."""
         return seconds(now - self._corrected_at) if self.phase is SyncPhase.HOLDOVER else None
@@ -161,7 +165,7 @@ class Steering:
     def serving(self, mapping: ClockMapping, leap: Leap, host: HostNs, now: MonoNs) -> ServingState:
         """What answers may say now."""
         lead, settings = self._lead, self._settings
-        stratum = max(settings.stratum, lead.stratum + 1) if lead else UNSYNCHRONISED_STRATUM
+        stratum = self.served_stratum(lead.stratum) if lead else UNSYNCHRONISED_STRATUM
         synchronised = self.phase in SYNCHRONISED_PHASES and stratum < UNSYNCHRONISED_STRATUM
         return ServingState(
             leap=leap if synchronised else Leap.UNSYNCHRONISED,

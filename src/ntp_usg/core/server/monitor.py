@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from math import log2
 
+from ntp_usg.core.base.addresses import NTP_PORT, numeric_address, parse_server_address
+from ntp_usg.core.base.clock_types import pseudo_address
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import HostNs, MonoNs, WallNs, nanoseconds
-from ntp_usg.core.base.snapshots import Leap, ServingState, SourceSnapshot, SystemSnapshot
+from ntp_usg.core.base.snapshots import ServerPath, SourceKind, SourceSnapshot, SystemSnapshot
 from ntp_usg.core.base.verdicts import Outcome, Reason
 from ntp_usg.core.server.mru import Occupancy, occupancy_variables
 from ntp_usg.core.server.status_words import (
-    clock_kind,
     clock_status,
     peer_status,
-    selected_association,
+    selected_source,
     system_status,
 )
 from ntp_usg.core.wire.control import (
@@ -24,7 +26,7 @@ from ntp_usg.core.wire.control import (
     build_fragments,
     parse_control,
 )
-from ntp_usg.core.wire.reference_id import describe_reference
+from ntp_usg.core.wire.reference_id import describe_reference, describe_source
 from ntp_usg.core.wire.timestamps import to_ntp
 
 Variables = Mapping[str, str]
@@ -112,22 +114,23 @@ def _read_status(association: int, snapshot: SystemSnapshot) -> tuple[int, bytes
     """Of the system with all its associations, or of one association alone."""
     if association:
         return peer_status(_source(association, snapshot)), b""
-    pairs = (
-        number.to_bytes(2) + peer_status(source).to_bytes(2) for number, source in enumerate(snapshot.sources, start=1)
-    )
+    pairs = (source.association.to_bytes(2) + peer_status(source).to_bytes(2) for source in snapshot.sources)
     return system_status(snapshot), b"".join(pairs)
 
 
 def _source(association: int, snapshot: SystemSnapshot) -> SourceSnapshot:
-    """Association n is the n-th source, for as long as the configuration stays."""
-    if not 1 <= association <= len(snapshot.sources):
-        raise RefusedError(ErrorCode.UNKNOWN_ASSOCIATION)
-    return snapshot.sources[association - 1]
+    for source in snapshot.sources:
+        if source.association == association:
+            return source
+    raise RefusedError(ErrorCode.UNKNOWN_ASSOCIATION)
 
 
 def _clock(association: int, snapshot: SystemSnapshot) -> SourceSnapshot:
-    """Association 0 means the clock that the system follows."""
-    return _source(association or selected_association(snapshot), snapshot)
+    """Association 0 means the clock that the system follows; servers have no clock variables."""
+    source = _source(association, snapshot) if association else selected_source(snapshot)
+    if source is None or source.kind is not SourceKind.CLOCK:
+        raise RefusedError(ErrorCode.UNKNOWN_ASSOCIATION)
+    return source
 
 
 def _listing(requested: bytes, variables: Variables) -> bytes:
@@ -151,7 +154,7 @@ def _listing(requested: bytes, variables: Variables) -> bytes:
 def _system_variables(snapshot: SystemSnapshot, identity: Identity, now: MonoNs) -> Variables:
     serving = snapshot.serving
     root_dispersion = serving.root_dispersion_at(now)
-    peer = selected_association(snapshot)
+    peer = selected_source(snapshot)
     return {
         "version": _quoted(identity.version),
         "processor": _quoted(identity.processor),
@@ -162,11 +165,11 @@ def _system_variables(snapshot: SystemSnapshot, identity: Identity, now: MonoNs)
         "rootdelay": _milliseconds(serving.root_delay),
         "rootdisp": _milliseconds(root_dispersion),
         "rootdist": _milliseconds(serving.root_delay / 2 + root_dispersion),
-        "refid": _reference(serving),
+        "refid": _without_comma(describe_reference(serving.reference_id, serving.stratum)),
         "reftime": _timestamp(serving.reference_time),
         "clock": _timestamp(_wall(snapshot, now)),
-        "peer": str(peer),
-        "peeradr": _address(snapshot.sources[peer - 1]) if peer else "0.0.0.0",  # noqa: S104 - says that there is none
+        "peer": str(peer.association if peer else 0),
+        "peeradr": _address(peer) if peer else _NO_ADDRESS,
         "peermode": "3" if peer else "0",
         "offset": _milliseconds(snapshot.offset),
         # ntpd reports the correction it applies, we how fast the clock runs by itself
@@ -177,17 +180,21 @@ def _system_variables(snapshot: SystemSnapshot, identity: Identity, now: MonoNs)
 
 def _peer_variables(source: SourceSnapshot, snapshot: SystemSnapshot) -> Variables:
     poll = str(max(0, round(log2(source.poll_interval)))) if source.poll_interval > 0 else "0"
+    path = _PATH_OF_CLOCKS if source.kind is SourceKind.CLOCK else source.path or _UNKNOWN_PATH
+    host = _host_name(source)
     return {
         "srcadr": _address(source),
-        "srcport": "123",
-        "srchost": _quoted(source.name),
-        "dstadr": "127.0.0.1",
-        "dstport": "123",
-        "leap": str(int(Leap.NONE if source.healthy else Leap.UNSYNCHRONISED)),
+        "srcport": str(path.port),
+        "srchost": _quoted(host) if host else "",
+        "dstadr": path.local_address or _NO_ADDRESS,
+        "dstport": str(path.local_port),
+        "leap": str(int(source.leap)),
         "stratum": str(source.stratum),
-        "rootdelay": "0.000",
-        "rootdisp": "0.000",
+        "rootdelay": _milliseconds(source.root_delay),
+        "rootdisp": _milliseconds(source.root_dispersion),
         "refid": _reference(source),
+        # classic ntpq shows what happens to be in its memory where either of the two is missing
+        "reftime": _timestamp(source.reference_time),
         "rec": _timestamp(_last_heard(source, snapshot)),
         "reach": f"{source.reach:#x}",
         "hmode": "3",
@@ -235,10 +242,25 @@ def _flash(source: SourceSnapshot) -> int:
     return (0 if source.healthy else _NOT_SYNCHRONISED) | (0 if source.reach else _UNREACHABLE_FLASH)
 
 
+_NO_ADDRESS = "0.0.0.0"  # noqa: S104 - says that there is none
+_UNKNOWN_PATH = ServerPath(_NO_ADDRESS, NTP_PORT)
+_PATH_OF_CLOCKS = ServerPath("", NTP_PORT, "127.0.0.1", NTP_PORT)
+"""As ntpd has it: a reference clock is a peer on the loopback interface."""
+
+
 def _address(source: SourceSnapshot) -> str:
-    """The pseudo address of a reference clock: `GPS_NMEA(1)` -> 127.127.20.1."""
-    unit = source.name.partition("(")[2].rstrip(")")
-    return f"127.127.{clock_kind(source).driver}.{unit if unit.isdecimal() else 0}"
+    """Where a server is, or the pseudo address of a reference clock."""
+    if source.kind is SourceKind.SERVER:
+        return source.path.address if source.path else _NO_ADDRESS
+    return str(ip_address(pseudo_address(source.driver, source.unit)))
+
+
+def _host_name(source: SourceSnapshot) -> str:
+    """How a clock is called, or a server that was configured by name; ntpq looks up numeric addresses itself."""
+    if source.kind is SourceKind.CLOCK:
+        return source.name
+    host = parse_server_address(source.device).host
+    return "" if numeric_address(host) else host
 
 
 def _wall(snapshot: SystemSnapshot, at: MonoNs) -> WallNs:
@@ -263,8 +285,13 @@ def _milliseconds(interval: float) -> str:
     return f"{interval * 1e3:z.6f}"
 
 
-def _reference(source: SourceSnapshot | ServingState) -> str:
-    return describe_reference(source.reference_id, source.stratum).replace(",", "?")
+def _reference(source: SourceSnapshot) -> str:
+    return _without_comma(describe_source(source))
+
+
+def _without_comma(text: str) -> str:
+    """A comma would end the value."""
+    return text.replace(",", "?")
 
 
 def _quoted(text: str) -> str:

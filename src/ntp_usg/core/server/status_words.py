@@ -1,8 +1,7 @@
 """The status words of RFC 9327 section 3, which sum up a system, a source and a clock in 16 bits each."""
 
-from dataclasses import dataclass
-
-from ntp_usg.core.base.snapshots import SourceSnapshot, SyncPhase, SystemSnapshot, Tally
+from ntp_usg.core.base.clock_types import clock_type
+from ntp_usg.core.base.snapshots import SourceKind, SourceSnapshot, SyncPhase, SystemSnapshot, Tally
 
 _SYSTEM_EVENTS = {
     SyncPhase.STARTING: 6,  # restart
@@ -27,33 +26,24 @@ _ONE_EVENT = 0x10
 """Snapshots keep no history: the last event is the one that led to the present state."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClockKind:
-    """What the protocol knows of a kind of reference clock."""
-
-    driver: int
-    """Number of ntpd's driver, from which classic ntpq makes a name."""
-    source_code: int
-    """Clock source in the system status word."""
+_NTP_SOURCE = 6
+"""Clock source in the system status word: another NTP server."""
 
 
-_KINDS = {"GPS_NMEA": ClockKind(driver=20, source_code=4), "PPS": ClockKind(driver=22, source_code=1)}
-
-
-def clock_kind(source: SourceSnapshot) -> ClockKind:
-    return _KINDS.get(source.name.partition("(")[0], ClockKind(driver=0, source_code=0))
-
-
-def selected_association(snapshot: SystemSnapshot) -> int:
-    """The association that the system follows, 0 = none: association n is the n-th source."""
-    names = [source.name for source in snapshot.sources]
-    return names.index(snapshot.selected) + 1 if snapshot.selected in names else 0
+def selected_source(snapshot: SystemSnapshot) -> SourceSnapshot | None:
+    """The source that the system follows."""
+    return next((source for source in snapshot.sources if source.name == snapshot.selected), None)
 
 
 def system_status(snapshot: SystemSnapshot) -> int:
-    selected = selected_association(snapshot)
-    clock_source = clock_kind(snapshot.sources[selected - 1]).source_code if selected else 0
+    clock_source = _clock_source(selected_source(snapshot))
     return snapshot.serving.leap << 14 | clock_source << 8 | _ONE_EVENT | _SYSTEM_EVENTS[snapshot.phase]
+
+
+def _clock_source(source: SourceSnapshot | None) -> int:
+    if source is None:
+        return 0
+    return _NTP_SOURCE if source.kind is SourceKind.SERVER else clock_type(source.driver).source_code
 
 
 def peer_status(source: SourceSnapshot) -> int:

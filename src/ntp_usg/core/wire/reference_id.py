@@ -2,6 +2,8 @@
 
 import hashlib
 
+from ntp_usg.core.base.snapshots import SourceKind, SourceSnapshot
+
 
 def address_reference(packed: bytes) -> bytes:
     """The reference id of whoever follows the server at a packed address (RFC 5905 figure 12): IPv6 is hashed."""
@@ -14,3 +16,8 @@ def describe_reference(reference_id: bytes, stratum: int) -> str:
         return ".".join(str(octet) for octet in reference_id)
     name = reference_id.rstrip(b"\0").decode("latin-1")
     return "".join(char if " " <= char <= "~" else "?" for char in name)
+
+
+def describe_source(source: SourceSnapshot) -> str:
+    """A source's reference id as people read it: a clock has a name at every stratum, a server what it follows."""
+    return describe_reference(source.reference_id, source.stratum if source.kind is SourceKind.SERVER else 0)

@@ -68,6 +68,13 @@ def test_it_begins_while_nobody_else_is_heard():
     assert (snapshot.selected, snapshot.serving.stratum) == ("RTC(0)", 10)
 
 
+def test_below_stratum_1_clients_see_the_clocks_pseudo_address_as_reference():
+    """RFC 5905: above stratum 1 the reference id is an address, so four letters would be read as one."""
+    assert Bench().run(30, rtc=100.0).serving.reference_id == bytes([127, 127, 54, 0])
+    assert Bench().run(30, card=0.5).serving.reference_id == b"PHC"
+    assert Bench(stratum=5).run(30, card=0.5).serving.reference_id == bytes([127, 127, 53, 0])
+
+
 def test_a_clock_that_comes_later_is_followed_although_the_battery_clock_is_far_off():
     bench = Bench()
     bench.run(30, rtc=100.0)

@@ -1,13 +1,15 @@
 import re
 from dataclasses import replace
+from importlib.metadata import entry_points
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ntp_usg.core.base.instants import MonoNs
+from ntp_usg.core.base.clock_types import CLOCK_TYPES, pseudo_address
+from ntp_usg.core.base.instants import MonoNs, WallNs
 from ntp_usg.core.base.samples import Fix, FixQuality
-from ntp_usg.core.base.snapshots import Leap, ServingState, SourceSnapshot, SyncPhase, SystemSnapshot, Tally
+from ntp_usg.core.base.snapshots import Leap, ServingState, SyncPhase, SystemSnapshot, Tally
 from ntp_usg.core.server.monitor import Identity, answer_control
 from ntp_usg.core.wire.control import ControlMessage, ErrorCode, Opcode, build_control, parse_control
 
@@ -75,11 +77,62 @@ def test_a_source_is_described_as_ntpd_describes_its_reference_clocks(locked_sna
     assert variables(ask(locked_snapshot, Opcode.READ_VARIABLES, association=2))["srcadr"] == "127.127.22.0"
 
 
+def test_a_server_is_described_by_its_own_address_and_what_it_says_of_itself(following_snapshot: SystemSnapshot):
+    first = variables(ask(following_snapshot, Opcode.READ_VARIABLES, association=1))
+    assert (first["srcadr"], first["srcport"], first["srchost"]) == ("192.0.2.1", "123", '"ntp1.example.net"')
+    assert (first["dstadr"], first["dstport"]) == ("198.51.100.7", "40123")
+    assert (first["refid"], first["stratum"], first["leap"]) == ("GPS", "1", "0")
+    assert (first["rootdelay"], first["rootdisp"], first["delay"]) == ("1.000000", "2.000000", "12.000")
+    assert first["reftime"] == "0xed3d8536.00000000"
+    second = variables(ask(following_snapshot, Opcode.READ_VARIABLES, association=2))
+    assert (second["srcadr"], second["srcport"], second["dstadr"]) == ("2001:db8::5", "1123", "2001:db8::7")
+    assert second["refid"] == "192.0.2.77"
+    assert "srchost" not in second  # ntpq looks up what the address is called
+
+
+def test_a_server_whose_name_is_not_found_has_no_address(following_snapshot: SystemSnapshot):
+    first, second = following_snapshot.sources
+    lost = replace(following_snapshot, sources=(replace(first, path=None, reference_id=b"INIT", stratum=16), second))
+    server = variables(ask(lost, Opcode.READ_VARIABLES, association=1))
+    assert (server["srcadr"], server["dstadr"], server["dstport"]) == ("0.0.0.0", "0.0.0.0", "0")
+    assert (server["srchost"], server["refid"]) == ('"ntp1.example.net"', "INIT")
+
+
+def test_the_system_that_follows_a_server_names_its_address_and_ntp(following_snapshot: SystemSnapshot):
+    answer = ask(following_snapshot, Opcode.READ_VARIABLES)
+    assert answer.status == 0x0615  # no leap, clock source NTP, 1 event: clock synchronised
+    system = variables(answer)
+    assert (system["peer"], system["peeradr"], system["refid"]) == ("1", "192.0.2.1", "192.0.2.1")
+    assert ask(following_snapshot, Opcode.READ_CLOCK_VARIABLES).status == ErrorCode.UNKNOWN_ASSOCIATION << 8
+
+
+def test_an_association_keeps_its_number_when_others_go(following_snapshot: SystemSnapshot):
+    alone = replace(following_snapshot, sources=following_snapshot.sources[1:], selected="[2001:db8::5]:1123")
+    assert ask(alone, Opcode.READ_STATUS).data[:2] == bytes([0, 2])
+    assert variables(ask(alone, Opcode.READ_VARIABLES))["peer"] == "2"
+    assert ask(alone, Opcode.READ_STATUS, association=1).error
+
+
+def test_a_clock_below_stratum_one_keeps_its_name_as_reference(locked_snapshot: SystemSnapshot):
+    local = with_gps(locked_snapshot, driver="local", name="LOCAL(0)", reference_id=b"LOCL", stratum=10)
+    answer = variables(ask(local, Opcode.READ_VARIABLES, association=1))
+    assert (answer["refid"], answer["srcadr"]) == ("LOCL", "127.127.1.0")
+
+
+def test_each_driver_of_ours_has_a_type_of_its_own_in_addresses():
+    ours = {entry.name for entry in entry_points(group="ntp_usg.refclocks")}
+    assert len(CLOCK_TYPES) == len(ours)
+    assert len({pseudo_address(driver, 3) for driver in CLOCK_TYPES}) == len(CLOCK_TYPES) - 1  # two kinds of pulses
+    assert pseudo_address("somebody's", 3) == bytes([127, 127, 63, 3])
+
+
 def test_a_source_never_heard_says_so_in_the_protocols_own_way(locked_snapshot: SystemSnapshot):
     silent = with_gps(
         locked_snapshot,
         reach=0,
         healthy=False,
+        leap=Leap.UNSYNCHRONISED,
+        reference_time=WallNs(0),
         tally=Tally.REJECTED,
         last_heard_age=None,
         offset=None,
@@ -90,6 +143,7 @@ def test_a_source_never_heard_says_so_in_the_protocols_own_way(locked_snapshot: 
     assert answer.status == 0x8011  # configured, rejected, 1 event: mobilised
     gps = variables(answer)
     assert (gps["rec"], gps["dispersion"]) == ("0x00000000.00000000", "16000.000000")
+    assert gps["reftime"] == "0x00000000.00000000"  # classic ntpq takes any number for it where it is missing
     assert (gps["reach"], gps["leap"], gps["flash"]) == ("0x0", "3", "0x1004")
 
 
@@ -228,7 +282,7 @@ def test_a_server_without_sources_still_answers(locked_snapshot: SystemSnapshot)
 
 
 def test_many_sources_are_listed_in_several_packets(locked_snapshot: SystemSnapshot):
-    crowd: tuple[SourceSnapshot, ...] = (locked_snapshot.sources[0],) * 300
+    crowd = tuple(replace(locked_snapshot.sources[0], association=number) for number in range(1, 301))
     request = build_control(ControlMessage(Opcode.READ_STATUS, sequence=1))
     packets = answer_control(request, replace(locked_snapshot, sources=crowd), IDENTITY, NOW)
     assert [len(packet) for packet in packets] == [480, 480, 12 + 1200 - 2 * 468]
