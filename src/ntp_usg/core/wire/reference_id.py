@@ -11,11 +11,14 @@ def address_reference(packed: bytes) -> bytes:
 
 
 def describe_reference(reference_id: bytes, stratum: int) -> str:
-    """As people read it: an address at stratum 2 to 15, else the name of a clock or a kiss code (`GPS`, `RATE`)."""
-    if 2 <= stratum < 16:
-        return ".".join(str(octet) for octet in reference_id)
+    """As people read it: the name of a clock or a kiss code (`GPS`, `RATE`), else an address.
+
+    It is an address at stratum 2 to 15, and at stratum 1 of servers that put one there, as chrony's local clock does.
+    """
     name = reference_id.rstrip(b"\0").decode("latin-1")
-    return "".join(char if " " <= char <= "~" else "?" for char in name)
+    if 2 <= stratum < 16 or not all(" " <= char <= "~" for char in name):
+        return ".".join(str(octet) for octet in reference_id)
+    return name
 
 
 def describe_source(source: SourceSnapshot) -> str:
