@@ -171,7 +171,8 @@ async def _show(folder: Path, truth: Truth, client: CheckClient, duration: float
                 console.print(_line(status, client), soft_wrap=True)
             pause = min(REFRESH_INTERVAL if live else PLAIN_INTERVAL, max(0.0, ends_at - time.monotonic()))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await stop.wait()
 
 
 def _truth(truth: Truth, client: CheckClient) -> Text:

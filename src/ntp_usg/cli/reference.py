@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ntp_usg.cli import main, server
+from ntp_usg.cli import main, serve
 from ntp_usg.config.reference import configuration_reference, markdown_table
 from ntp_usg.daemon.app import RELOADABLE
 from ntp_usg.observe.metrics import metric_families
@@ -35,7 +35,7 @@ def configuration() -> str:
 
 def commands() -> str:
     """commands.md: both programs, and each command of `ntp_usg`."""
-    tools = {"ntp_usg_server": server.app, "ntp_usg": main.app}
+    tools = {"ntp_usg_server": serve.app, "ntp_usg": main.app}
     return "\n".join(
         [_COMMANDS, *(text for name, app in tools.items() for text in _command(name, typer.main.get_command(app)))]
     )

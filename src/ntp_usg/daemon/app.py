@@ -6,8 +6,8 @@ import os
 import platform
 import secrets
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
@@ -32,7 +32,9 @@ from ntp_usg.daemon.memory import SAVE_INTERVAL, DriftFile, latest_known, read_l
 from ntp_usg.daemon.notify import notify, watchdog_interval
 from ntp_usg.daemon.plan import engine_settings, holdover_model, server_policy
 from ntp_usg.daemon.runner import EngineRunner, SourceContext
+from ntp_usg.daemon.signals import STOP_SIGNALS, Signals
 from ntp_usg.daemon.state import DaemonState
+from ntp_usg.daemon.tasks import run_together, run_until
 from ntp_usg.net.answering import AnsweringService, start_service
 from ntp_usg.net.client import ClientEndpoints
 from ntp_usg.net.udp import open_socket_sets
@@ -57,10 +59,17 @@ MALFORMED = Verdict(Outcome.DROPPED, Reason.BAD_FORMAT)
 class Daemon:
     """One running server. `load` reads the settings again at SIGHUP; `drivers` are classes by configuration table."""
 
-    def __init__(self, settings: Settings, drivers: dict[str, type[Driver]], load: Callable[[], Settings]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        drivers: dict[str, type[Driver]],
+        load: Callable[[], Settings],
+        signals: Signals,
+    ) -> None:
         self._settings = settings
         self._drivers = drivers
         self._load = load
+        self._signals = signals
         self._clock: SteeredClock = choose_clock(settings.server.clock)
         self._drift_file = DriftFile(settings.clock.drift_file)
         leap_table = read_leap_file(settings.clock.leap_file)
@@ -79,6 +88,13 @@ class Daemon:
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises NtpUsgError where a part cannot be built."""
         stop = asyncio.Event()
+        with self._signals.wake(asyncio.get_running_loop(), by_descriptor=not only_select()):
+            for number in STOP_SIGNALS:
+                self._signals.on(number, partial(_stop, stop))
+            await run_until(stop, self._serve())
+
+    async def _serve(self) -> None:
+        """Start all parts, each after those that it needs. However this ends, what was learned is saved."""
         async with AsyncExitStack() as parts:
             parts.callback(self._clock.close)
             parts.callback(self._save)
@@ -87,20 +103,12 @@ class Daemon:
             parts.push_async_callback(self._service.stop)
             self.state.attach(self._service, server_policy(self._settings))
             await self._start_http(parts)
-            async with asyncio.TaskGroup() as tasks:
-                running = [
-                    tasks.create_task(work())
-                    for work in (self._runner.run, self._keep_alive, self._keep_learned, self._feel)
-                ]
-                running += [tasks.create_task(self._observe(name)) for name in self._settings.drivers]
-                with _signals({signal.SIGTERM: stop.set, signal.SIGINT: stop.set, signal.SIGHUP: self._reload}):
-                    self._greet()
-                    notify("READY=1")
-                    await stop.wait()
-                notify("STOPPING=1")
-                log.info("Stopping")
-                for task in running:
-                    task.cancel()
+            self._greet()
+            notify("READY=1")
+            self._signals.on(signal.SIGHUP, self._reload)
+            works = [self._runner.run, self._keep_alive, self._keep_learned, self._feel]
+            works += [partial(self._observe, name) for name in self._settings.drivers]
+            await run_together(work() for work in works)
 
     async def _start_service(self) -> AnsweringService:
         server = self._settings.server
@@ -237,16 +245,11 @@ class Daemon:
             log.warning("Running as root: the systemd unit runs as user ntp with two capabilities instead")
 
 
-@contextmanager
-def _signals(handlers: dict[signal.Signals, Callable[[], None]]) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    for number, handler in handlers.items():
-        loop.add_signal_handler(number, handler)
-    try:
-        yield
-    finally:
-        for number in handlers:
-            loop.remove_signal_handler(number)
+def _stop(stop: asyncio.Event) -> None:
+    if not stop.is_set():
+        notify("STOPPING=1")
+        log.info("Stopping")
+        stop.set()
 
 
 def _status_line(snapshot: SystemSnapshot) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import selectors
-import signal
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -33,17 +32,6 @@ class SelectLoop(asyncio.SelectorEventLoop):
             done.set_exception(error)
         return done
 
-    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: object) -> None:
-        def on_signal(*_: object) -> None:
-            self.call_soon(callback, *args)
-            self._selecting.interrupt()
-
-        signal.signal(sig, on_signal)
-
-    def remove_signal_handler(self, sig: int) -> bool:
-        signal.signal(sig, signal.SIG_DFL)
-        return True
-
     # asyncio wakes itself by a pipe of its own, which a simulator does not know; the names are asyncio's.
     def _make_self_pipe(self) -> None:
         pass
@@ -52,7 +40,8 @@ class SelectLoop(asyncio.SelectorEventLoop):
         pass
 
     def _write_to_self(self) -> None:
-        pass
+        """Part of call_soon_threadsafe, which signal handlers call."""
+        self._selecting.interrupt()
 
 
 class _InterruptibleSelector(selectors.SelectSelector):

@@ -36,7 +36,8 @@ class EngineRunner:
             _, now = self._clock.read()
             wait = max(0.0, seconds(self._next_deadline() - now))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), wait)
+                async with asyncio.timeout(wait):  # wait_for of Python 3.11 can swallow a cancellation
+                    await self._woken.wait()
             self._woken.clear()
 
     def perform(self, actions: list[Action]) -> None:

@@ -91,23 +91,33 @@ def test_it_hears_from_sockets(select_only):
     assert event_loop.run(main()) == b"hello"
 
 
-def test_a_signal_ends_a_wait_without_end(select_only):
+@pytest.fixture
+def on_signal():
+    """Have SIGUSR1 do something within a loop."""
+    before = signal.getsignal(signal.SIGUSR1)
+
+    def arrange(loop, action):
+        signal.signal(signal.SIGUSR1, lambda *_: loop.call_soon_threadsafe(action))
+
+    yield arrange
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_signal_ends_a_wait_without_end(select_only, on_signal):
     async def main():
-        loop, told = asyncio.get_running_loop(), asyncio.Event()
-        loop.add_signal_handler(signal.SIGUSR1, told.set)
+        told = asyncio.Event()
+        on_signal(asyncio.get_running_loop(), told.set)
         timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
         timer.start()
         await told.wait()
-        assert loop.remove_signal_handler(signal.SIGUSR1)
         timer.join()
 
     started = time.monotonic()
     event_loop.run(main())
     assert time.monotonic() - started < 10
-    assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
 
 
-def test_signals_that_come_while_nothing_waits_disturb_nothing(select_only):
+def test_signals_that_come_while_nothing_waits_disturb_nothing(select_only, on_signal):
     async def main():
         count = 0
 
@@ -115,12 +125,11 @@ def test_signals_that_come_while_nothing_waits_disturb_nothing(select_only):
             nonlocal count
             count += 1
 
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGUSR1, heard)
+        on_signal(asyncio.get_running_loop(), heard)
         for _ in range(100):
             os.kill(os.getpid(), signal.SIGUSR1)
             await asyncio.sleep(0)
-        loop.remove_signal_handler(signal.SIGUSR1)
+        await asyncio.sleep(0)
         return count
 
     assert event_loop.run(main()) == 100
