@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import platform
 import secrets
 import signal
 from collections.abc import Callable
@@ -22,13 +21,12 @@ from ntp_usg.core.base.instants import HostNs
 from ntp_usg.core.base.ports import SteeredClock
 from ntp_usg.core.base.samples import DeviceStatus
 from ntp_usg.core.base.snapshots import SystemSnapshot
-from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.engine.engine import Engine
-from ntp_usg.core.server.monitor import Identity, answer_control
-from ntp_usg.core.server.mru import MruList
 from ntp_usg.core.wire.reference_id import address_reference
+from ntp_usg.daemon.background import Background
 from ntp_usg.daemon.logs import report_held_back
 from ntp_usg.daemon.memory import SAVE_INTERVAL, DriftFile, latest_known, read_leap_file, read_temperature
+from ntp_usg.daemon.monitoring import Monitoring
 from ntp_usg.daemon.notify import notify, watchdog_interval
 from ntp_usg.daemon.plan import engine_settings, holdover_model, server_policy
 from ntp_usg.daemon.runner import EngineRunner, SourceContext
@@ -52,8 +50,6 @@ RELOADABLE = ("access.", "rate_limit.", "server.enable_interleaved")
 """Keys, or beginnings of keys, that a running daemon can take over."""
 
 TEMPERATURE_INTERVAL = 60.0
-MONITORED = Verdict(Outcome.ANSWERED, Reason.MONITOR)
-MALFORMED = Verdict(Outcome.DROPPED, Reason.BAD_FORMAT)
 
 
 class Daemon:
@@ -82,8 +78,8 @@ class Daemon:
         self._endpoints = ClientEndpoints(servers, self._departed, self._answered, only_select=only_select())
         self._runner = EngineRunner(self._engine, self._clock, self._publish, self._ask)
         self._service: AnsweringService | None = None
-        self._mru = MruList(secrets.token_bytes(32), self.state.list_clients)
-        self._identity = Identity(f"ntp_usg {__version__}", platform.machine(), f"Linux/{platform.release()}")
+        self._background = Background()
+        self._monitoring = Monitoring(self.state, self._background)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises NtpUsgError where a part cannot be built."""
@@ -99,6 +95,7 @@ class Daemon:
             parts.callback(self._clock.close)
             parts.callback(self._save)
             parts.callback(self._endpoints.close)
+            parts.callback(self._background.close)
             self._service = await self._start_service()
             parts.push_async_callback(self._service.stop)
             self.state.attach(self._service, server_policy(self._settings))
@@ -116,7 +113,7 @@ class Daemon:
         sockets = open_socket_sets(server.listen_addr, 1 if in_process else server.workers, dscp=server.dscp)
         policy, listening = server_policy(self._settings), listeners(sockets[0])
         service = await start_service(
-            sockets, policy, in_process=in_process, user=server.user, on_request=self._on_request
+            sockets, policy, in_process=in_process, user=server.user, on_request=self._monitoring.take
         )
         self.state.places = sum(len(table.columns["hits"]) for table in service.client_tables())
         if not server.xdp or only_select():
@@ -135,9 +132,10 @@ class Daemon:
 
     async def _start_http(self, parts: AsyncExitStack) -> None:
         """Open the doors for people; time is served even where one of them stays shut."""
-        doors = [serve_unix(build_app(self.state, private=True), Path(self._settings.server.control_socket))]
+        do = self._background.do
+        doors = [serve_unix(build_app(self.state, do, private=True), Path(self._settings.server.control_socket))]
         if self._settings.metrics.enabled:
-            doors.append(serve_tcp(build_app(self.state), *self._settings.metrics.address))
+            doors.append(serve_tcp(build_app(self.state, do), *self._settings.metrics.address))
         for door in doors:
             try:
                 parts.push_async_callback((await door).stop)
@@ -202,20 +200,6 @@ class Daemon:
         path = self._endpoints.path(name)
         if path is not None:
             self._engine.reached(name, path)
-
-    def _on_request(self, packet: bytes, client: bytes, reply: Callable[[bytes], object]) -> None:
-        """Answer what the worker does not know: mode 6, which it has checked against `access.monitor`."""
-        fragments = answer_control(
-            packet,
-            self.state.snapshot(),
-            self._identity,
-            self.state.now(),
-            tell_clients=partial(self._mru.answer, client),
-            tell_occupancy=self.state.occupancy,
-        )
-        self.state.judge(MONITORED if fragments else MALFORMED)
-        for fragment in fragments:
-            reply(fragment)
 
     def _reload(self) -> None:
         """Take over access lists and limits from the configuration, or nothing of it."""

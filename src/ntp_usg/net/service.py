@@ -21,8 +21,9 @@ from ntp_usg.sysapi.datagram_batch import Datagram, DatagramBatch
 from ntp_usg.sysapi.environment import only_select
 from ntp_usg.sysapi.timestamping import LocalAddress, packet_info_control, sole_address
 
-OnRequest = Callable[[bytes, bytes, Callable[[bytes], object]], None]
-"""Called with a packet for the control process, its sender's packed address, and a way to send answers there."""
+OnRequest = Callable[[bytes, bytes, Callable[[bytes], bool]], None]
+"""Called with a packet for the control process, its sender's packed address, and a way to send answers there: that says
+whether one was taken."""
 
 BATCH = 256
 """Datagrams answered before other sockets, and the control process, get their turn."""

@@ -46,6 +46,34 @@ class DaemonView(Protocol):
         """From a QueryMeter that is fed about once a second."""
 
 
+class Moment:
+    """A view as it is now, for a thread to look at; implements DaemonView itself."""
+
+    def __init__(self, view: DaemonView) -> None:
+        self.version, self.listen, self.started_at = view.version, view.listen, view.started_at
+        self.list_clients = view.list_clients
+        self._now, self._snapshot, self._verdicts = view.now(), view.snapshot(), view.verdicts()
+        self._clients, self._rate, self._fast_path = view.clients(), view.queries_per_second(), view.fast_path()
+
+    def now(self) -> MonoNs:
+        return self._now
+
+    def snapshot(self) -> SystemSnapshot:
+        return self._snapshot
+
+    def verdicts(self) -> Mapping[str, int]:
+        return self._verdicts
+
+    def clients(self) -> int:
+        return self._clients
+
+    def fast_path(self) -> FastPathSnapshot | None:
+        return self._fast_path
+
+    def queries_per_second(self) -> float:
+        return self._rate
+
+
 def count_queries(verdicts: Mapping[str, int]) -> int:
     """All requests; what a worker handed up is counted where it was decided."""
     return sum(count for key, count in verdicts.items() if not key.startswith(f"{Outcome.HANDED_UP}/"))

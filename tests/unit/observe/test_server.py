@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from starlette.responses import Response
 
-from ntp_usg.core.base.errors import NtpUsgError
+from ntp_usg.core.base.errors import BusyError, NtpUsgError
 from ntp_usg.core.base.snapshots import Leap, SystemSnapshot
 from ntp_usg.observe import server
 from ntp_usg.observe.server import HttpServer, serve_tcp, serve_unix
@@ -134,6 +135,26 @@ def test_who_asks_is_told_on_the_control_socket_only(view: DaemonView, tmp_path:
 
     asyncio.run(run())
     serving(view, talk)
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/api/v1/status", "/api/v1/clients"])
+def test_long_work_is_done_elsewhere_and_refused_where_too_much_of_it_waits(
+    view: DaemonView, tmp_path: Path, path: str
+):
+    async def full(_: object) -> Response:
+        raise BusyError("too many ask at once: try again in a moment")
+
+    async def run() -> None:
+        running = await serve_unix(build_app(view, full, private=True), tmp_path / "control.sock")
+        try:
+            status, headers, body = await get(tmp_path / "control.sock", path)
+            assert (status, headers["retry-after"]) == (503, "1")
+            assert "try again" in json.loads(body)["error"]
+            assert (await get(tmp_path / "control.sock", "/healthz"))[0] == 200
+        finally:
+            await running.stop()
+
+    asyncio.run(run())
 
 
 def test_the_text_of_an_internal_error_stays_inside(view: DaemonView, caplog: pytest.LogCaptureFixture):

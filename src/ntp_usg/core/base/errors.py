@@ -42,3 +42,7 @@ class ConfigError(NtpUsgError):
     def __init__(self, problems: list[ConfigProblem]) -> None:
         self.problems = problems
         super().__init__("\n".join(str(problem) for problem in problems))
+
+
+class BusyError(NtpUsgError):
+    """Too many ask at once: try again in a moment."""

@@ -190,6 +190,8 @@ class SupervisedWorker:
             case _:
                 raise WireError(f"{kind.name} is for control to say")
 
-    def _answer(self, route: Route, packet: bytes) -> None:
-        if self._link and not self._link.congested:
-            self._link.send(build_packet(Kind.ANSWER, route, packet))
+    def _answer(self, route: Route, packet: bytes) -> bool:
+        if not self._link or self._link.congested:
+            return False
+        self._link.send(build_packet(Kind.ANSWER, route, packet))
+        return True
