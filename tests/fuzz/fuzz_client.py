@@ -27,7 +27,7 @@ class ClientFuzzer(Fuzzer):
         self.begin()
 
     def begin(self) -> None:
-        """A new association: DENY ends one for good."""
+        """A new association, as for another address after a DENY."""
         rng = self.random
         polls = sorted(rng.randrange(-7, 18) for _ in range(2))
         self.settings = AssociationSettings(
@@ -101,13 +101,13 @@ class ClientFuzzer(Fuzzer):
             self.events["exchange"] += 1
         else:
             self.events[result] += 1
-        assert self.settings.min_poll <= association.poll <= 17, "a poll out of range"
+        assert self.settings.min_poll <= association.poll <= self.settings.max_poll, "a poll out of range"
         if rng.random() < 0.1:
             association.set_poll(rng.randrange(-128, 128))
 
     def piece(self) -> bytes:
         """What arrives next; before it, perhaps, the next question."""
-        if self.association.stopped is not None or self.random.random() < 0.001:
+        if self.association.refused is not None or self.random.random() < 0.001:
             self.begin()
         if self.random.random() < 0.5:
             self.ask()

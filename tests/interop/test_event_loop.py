@@ -10,7 +10,7 @@ pytestmark = pytest.mark.peer
 WAITS = {"select", "pselect6", "pselect6_time64"}  # by what name the C library asks the kernel to select()
 UNKNOWN_TO_SIMULATORS = {
     *("epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "poll", "ppoll", "ppoll_time64"),
-    *("eventfd", "eventfd2", "signalfd", "signalfd4", "socketpair", "connect", "sendmmsg", "io_uring_setup"),
+    *("eventfd", "eventfd2", "signalfd", "signalfd4", "socketpair", "sendmmsg", "io_uring_setup"),
     *("fork", "vfork", "clone", "clone3", "memfd_create"),
 }
 """Not in here: `epoll_create1`, by which Python finds out on import whether there is epoll; `pipe2` of pyserial and

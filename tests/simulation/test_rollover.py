@@ -9,7 +9,7 @@ from ntp_usg.daemon.runner import EngineRunner, SourceContext
 
 def earliest(engine, floor: int) -> int:
     clock = VirtualClock()
-    runner = EngineRunner(engine, clock, publish=lambda: None, send=lambda _name, _data: None)
+    runner = EngineRunner(engine, clock, publish=lambda: None, talk=lambda _action: None)
     return SourceContext(runner, clock, "client", WallNs(floor)).earliest()
 
 

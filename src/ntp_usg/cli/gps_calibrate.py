@@ -85,7 +85,7 @@ class Calibration:
 
     async def run(self) -> None:
         """Listen until cancelled; raises DeviceError where the receiver cannot be heard."""
-        runner = EngineRunner(self._engine, self._clock, lambda: None, lambda _name, _data: None)
+        runner = EngineRunner(self._engine, self._clock, lambda: None, lambda _action: None)
         receiver, pulses = self.setup.drivers()
         await asyncio.gather(
             runner.run(),

@@ -15,6 +15,7 @@ from ntp_usg import __version__
 from ntp_usg.clocks.choice import choose_clock
 from ntp_usg.config.explain import difference
 from ntp_usg.config.models import Settings, kind
+from ntp_usg.core.base.actions import Leave, Send
 from ntp_usg.core.base.addresses import parse_server_address
 from ntp_usg.core.base.errors import ConfigError, NtpUsgError
 from ntp_usg.core.base.instants import HostNs
@@ -177,8 +178,12 @@ class Daemon:
         self._clock.declare(leap=serving.leap, maximum_error=bound, estimated_error=bound, tai_offset=tai_offset)
         self.state.publish()
 
-    def _ask(self, name: str, data: bytes) -> None:
-        self._endpoints.send(name, data)
+    def _ask(self, action: Send | Leave) -> None:
+        name = action.association
+        if isinstance(action, Leave):
+            self._endpoints.leave(name, action.why, for_ever=action.for_ever)
+            return
+        self._endpoints.send(name, action.data)
         trouble = self._endpoints.trouble(name)
         self._engine.device(name, DeviceStatus(trouble is None, trouble or "reachable"))  # the endpoints log it
 

@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 
-from ntp_usg.core.base.actions import Action, HostClockMoved, Note, Publish, Send, Steer
+from ntp_usg.core.base.actions import Action, HostClockMoved, Leave, Note, Publish, Send, Steer
 from ntp_usg.core.base.instants import HostNs, WallNs, seconds
 from ntp_usg.core.base.ports import SteeredClock
 from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, Reception, TimeMessage
@@ -20,12 +20,12 @@ class EngineRunner:
     """The engine's clock hand: one timer, and every input followed by the actions that it asks for."""
 
     def __init__(
-        self, engine: Engine, clock: SteeredClock, publish: Callable[[], None], send: Callable[[str, bytes], None]
+        self, engine: Engine, clock: SteeredClock, publish: Callable[[], None], talk: Callable[[Send | Leave], None]
     ) -> None:
         self.engine = engine
         self._clock = clock
         self._publish = publish
-        self._send = send
+        self._talk = talk
         self._woken = asyncio.Event()
         self._asleep = clock.suspended_for()
 
@@ -70,8 +70,8 @@ class EngineRunner:
                     self._tell_of_jump(jump)
                 case Publish():
                     self._publish()
-                case Send(association, data):
-                    self._send(association, data)
+                case Send() | Leave():
+                    self._talk(action)
 
     def _tell_of_jump(self, jump: float) -> None:
         """Say who moved the clock, as far as can be seen."""

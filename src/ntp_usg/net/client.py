@@ -4,15 +4,15 @@ import asyncio
 import logging
 import socket
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
-from typing import cast
 
+from ntp_usg.core.associations.addresses import AddressBook
 from ntp_usg.core.base.addresses import ServerAddress, numeric_address
-from ntp_usg.core.base.instants import HostNs
+from ntp_usg.core.base.instants import HostNs, MonoNs
 from ntp_usg.core.base.snapshots import ServerPath
 from ntp_usg.net.addresses import SocketAddress
+from ntp_usg.net.lookup import Found, look_up, resolve
 from ntp_usg.sysapi.timestamping import (
     ANCILLARY_SIZE,
     ControlMessage,
@@ -33,11 +33,8 @@ Answered = Callable[[str, bytes, HostNs], None]
 
 ANSWER_WINDOW = 4.0
 """Seconds that a socket stays open for its answer."""
-MAX_ANSWERS = 16
-"""Datagrams read from one socket: somebody who found its port cannot keep us busy through it."""
-TRIES = 4
-"""Requests in a row without an answer before the server's next address is tried."""
-MAX_ADDRESSES = 16
+MAX_ANSWERS = 256
+"""Datagrams read from one socket: who forges the server's address and found its port cannot keep us busy through it."""
 _BUFFER = 2048
 _NEWEST_NS = 1_000_000_000
 """Stamps that are off by more were taken before the clock was stepped."""
@@ -65,6 +62,15 @@ class ClientEndpoints:
     def send(self, association: str, data: bytes) -> None:
         """Send a request from a port of its own, perhaps after a look-up; what cannot be sent is lost as any may be."""
         self._paths[association].send(data)
+
+    def leave(self, association: str, why: str, *, for_ever: bool = False) -> None:
+        """Send the next request to another address of the name; `for_ever` where this one has refused us."""
+        self._paths[association].leave(why, for_ever=for_ever)
+
+    def network_returned(self) -> None:
+        """An interface, an address or a route has come: what failed before may work now."""
+        for path in self._paths.values():
+            path.network_returned()
 
     def address(self, association: str) -> str | None:
         """The numeric address that is asked; None while none is known."""
@@ -102,8 +108,7 @@ class _Path:
         self._answered = answered
         self._inline = only_select or numeric_address(server.host) is not None
         self._departures_stamped = not only_select
-        self._addresses: deque[SocketAddress] = deque()
-        self._unanswered = 0
+        self._book: AddressBook[SocketAddress] = AddressBook()
         self._pending: bytes | None = None
         self._lookup: asyncio.Task[None] | None = None
         self._socket: socket.socket | None = None
@@ -114,75 +119,91 @@ class _Path:
 
     @property
     def address(self) -> str | None:
-        return self._addresses[0][0] if self._addresses else None
+        return self._book.current[0] if self._book.current else None
 
     @property
     def ends(self) -> ServerPath | None:
-        if not self._addresses:
+        if self._book.current is None:
             return None
-        address, port = self._addresses[0][:2]
+        address, port = self._book.current[:2]
         local = None if self.local is None else str(ip_address(self.local))
         return ServerPath(address, port, local, self._local_port)
 
     def send(self, data: bytes) -> None:
         self._hang_up()
-        if self._unanswered >= TRIES:
-            self._next_address()
-        if self._addresses:
-            self._depart(data)
-            return
-        self._pending = data
-        if self._inline:
-            self._found(_resolve(self._server))
-        elif self._lookup is None:
-            self._lookup = asyncio.get_running_loop().create_task(self._look_up())
+        if self._book.wants_lookup(_now()):
+            self._pending = data
+            self._look_up()
+        elif not self._depart(data):
+            self._pending = data  # for the look-up that is under way
+
+    def leave(self, why: str, *, for_ever: bool) -> None:
+        self._hang_up()
+        address = self.address
+        if self._book.leave(_now(), for_ever=for_ever):
+            log.warning("%s: leaves its address %s: %s", self._server, address, why)
+
+    def network_returned(self) -> None:
+        self._book.forgive()
+        if self._lookup is not None:  # it waits for an answer that will never come
+            self._lookup.cancel()
+            self._lookup = None
 
     def close(self) -> None:
         self._hang_up()
         if self._lookup is not None:
             self._lookup.cancel()
 
-    async def _look_up(self) -> None:
-        found = await asyncio.get_running_loop().run_in_executor(None, _resolve, self._server)
+    def _look_up(self) -> None:
+        if self._inline:
+            self._found(resolve(self._server))
+        elif self._lookup is None:
+            self._lookup = asyncio.get_running_loop().create_task(self._await_lookup())
+
+    async def _await_lookup(self) -> None:
+        found = await look_up(self._server)
         self._lookup = None
         self._found(found)
 
-    def _found(self, found: list[SocketAddress] | str) -> None:
+    def _found(self, found: Found) -> None:
         pending, self._pending = self._pending, None
         if isinstance(found, str):
             self._notice(found)
-            return
-        self._addresses.extend(found[:MAX_ADDRESSES])
+        else:
+            self._book.found(found)
         if pending is not None:
             self._depart(pending)
 
-    def _next_address(self) -> None:
-        """The addresses are tried in turn; after the last one they are looked up again, since they may have changed."""
-        self._unanswered = 0
-        if self._addresses:
-            self._addresses.popleft()
-
-    def _depart(self, data: bytes) -> None:
-        while self._addresses:
+    def _depart(self, data: bytes) -> bool:
+        """Send to the address whose turn it is, or to the next one that can be sent to; False where none is known."""
+        if self._book.refused:
+            self._notice("every address has refused us: ask the server's operator, or remove it")
+        tried = set()
+        while (where := self._book.choose(_now())) is not None and where not in tried:
+            tried.add(where)
             try:
-                self._socket = self._sent(data, self._addresses[0])
+                self._socket = self._sent(data, where)
             except OSError as error:
                 self._notice(f"cannot be reached: {error.strerror}")
-                self._next_address()
+                self._book.leave(_now())
             else:
+                self._await_answer(self._socket)
                 break
-        else:
-            return
+        return where is not None
+
+    def _await_answer(self, endpoint: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        loop.add_reader(self._socket, self._readable, self._socket)
+        loop.add_reader(endpoint, self._readable, endpoint)
         self._window = loop.call_later(ANSWER_WINDOW, self._hang_up)
         self._answers_left = MAX_ANSWERS
-        self._unanswered += 1
         # Most often the kernel has stamped it by now; otherwise the stamp comes with the answer, or never.
-        self._departed(self._name, self._stamped_departure(self._socket) or self._sent_at)
+        self._departed(self._name, self._stamped_departure(endpoint) or self._sent_at)
 
     def _sent(self, data: bytes, where: SocketAddress) -> socket.socket:
-        """RFC 9109: the port is the kernel's choice, and another one for each request."""
+        """RFC 9109: the port is the kernel's choice, and another one for each request.
+
+        The socket is connected, so that the kernel drops what others send to its port.
+        """
         family = socket.AF_INET if len(where) == 2 else socket.AF_INET6
         endpoint = socket.socket(family, socket.SOCK_DGRAM)
         try:
@@ -190,8 +211,9 @@ class _Path:
             enable_packet_info(endpoint)
             if not (self._departures_stamped and enable_departure_timestamps(endpoint)):
                 enable_receive_timestamps(endpoint)
+            endpoint.connect(where)
             self._sent_at = HostNs(time.time_ns())
-            endpoint.sendto(data, where)
+            endpoint.send(data)
             self._local_port = endpoint.getsockname()[1]
         except OSError:
             endpoint.close()
@@ -211,24 +233,20 @@ class _Path:
             pass
         except OSError as error:  # an ICMP error; reading the error queue first would lose it
             self._notice(f"cannot be reached: {error.strerror}")
-            self._unanswered = TRIES
         stamp = self._stamped_departure(endpoint)  # also empties the error queue, which would wake us for ever
         if stamp is not None:
             self._departed(self._name, stamp)
         if received is not None:
-            data, ancillary, _, sender = received
-            self._take(data, ancillary, sender)
+            self._take(*received[:2])
 
-    def _take(self, data: bytes, ancillary: list[ControlMessage], sender: SocketAddress) -> None:
+    def _take(self, data: bytes, ancillary: list[ControlMessage]) -> None:
         self._answers_left -= 1
-        if self._answers_left == 0:
+        if not self._answers_left:
             self._hang_up()
-        if self._addresses and sender[:2] == self._addresses[0][:2]:
-            self._unanswered = 0
-            self._notice(None)
-            local = local_address(ancillary)
-            self.local = local.packed if local is not None else None
-            self._answered(self._name, data, _arrival(receive_time(ancillary)))
+        self._notice(None)
+        local = local_address(ancillary)
+        self.local = local.packed if local is not None else None
+        self._answered(self._name, data, _arrival(receive_time(ancillary)))
 
     def _hang_up(self) -> None:
         if self._window is not None:
@@ -249,11 +267,5 @@ def _arrival(stamp: HostNs | None) -> HostNs:
     return stamp if stamp is not None and 0 <= now - stamp <= _NEWEST_NS else now
 
 
-def _resolve(server: ServerAddress) -> list[SocketAddress] | str:
-    """The addresses of a server, or why there is none."""
-    host = server.host.encode()  # as text it would go through IDNA, whose errors are others
-    try:
-        found = socket.getaddrinfo(host, server.port, type=socket.SOCK_DGRAM)
-    except OSError as error:
-        return f"unknown host: {error.strerror}"
-    return [cast("SocketAddress", address) for *_, address in found]
+def _now() -> MonoNs:
+    return MonoNs(time.monotonic_ns())

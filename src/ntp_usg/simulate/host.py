@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, NonNegativeFloat
 
-from ntp_usg.core.base.actions import Action, HostClockMoved, Level, Note, Publish, Send, Steer
+from ntp_usg.core.base.actions import Action, HostClockMoved, Leave, Level, Note, Publish, Send, Steer
 from ntp_usg.core.base.instants import NS_PER_SECOND, MonoNs, WallNs, nanoseconds
 from ntp_usg.core.base.samples import Pulse, Reception, TimeMessage
 from ntp_usg.core.base.snapshots import PHI, Leap, ServingState
@@ -104,6 +104,7 @@ class SimulatedHost:
         self._answering = Answering(name, network, clock)
         self._state: ServingState | None = None
         self._planned: MonoNs | None = None
+        self._refused_by: set[str] = set()
         self._settle()
 
     def receive(self, datagram: Datagram) -> None:
@@ -160,7 +161,9 @@ class SimulatedHost:
                     self._world.note(self.name, level, text)
                 case HostClockMoved(jump):
                     self._world.note(self.name, Level.WARNING, f"Host clock moved by {jump:+.6f}s: starting again")
-                case Send(association, data):
+                case Leave(association, for_ever=True):  # simulated servers have one address each
+                    self._refused_by.add(association)
+                case Send(association, data) if association not in self._refused_by:
                     self._send(association, data)
 
     def _send(self, association: str, data: bytes) -> None:

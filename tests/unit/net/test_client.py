@@ -3,6 +3,7 @@
 import asyncio
 import selectors
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,8 +13,8 @@ import pytest
 
 from ntp_usg.core.base.addresses import ServerAddress
 from ntp_usg.core.base.instants import HostNs
-from ntp_usg.net import client
-from ntp_usg.net.client import MAX_ANSWERS, TRIES, ClientEndpoints
+from ntp_usg.net import client, lookup
+from ntp_usg.net.client import MAX_ANSWERS, ClientEndpoints
 
 
 @dataclass
@@ -106,11 +107,12 @@ def test_each_request_has_a_port_of_its_own(echo: Callable[[], int]) -> None:
 def test_a_name_is_looked_up_and_each_of_its_addresses_tried(echo: Callable[[], int], inline: bool) -> None:
     async def run() -> None:
         with closing((asking := asker("localhost", echo(), only_select=inline)).endpoints):
-            for _ in range(TRIES + 2):  # ::1 comes first where there is one; nobody listens there
+            for _ in range(3):  # ::1 comes first where there is one; nobody listens there
                 asking.send()
                 await asyncio.sleep(0.05)
                 if asking.answers:
                     break
+                asking.endpoints.leave("server", "It does not answer.")
             assert asking.endpoints.address("server") == "127.0.0.1"
             assert asking.endpoints.trouble("server") is None
 
@@ -123,6 +125,8 @@ def test_a_loop_with_select_alone_and_no_threads_is_enough(echo: Callable[[], in
             while not asking.answers:
                 asking.send()
                 await asyncio.sleep(0.01)
+                if not asking.answers:
+                    asking.endpoints.leave("server", "It does not answer.")
 
     loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
 
@@ -134,30 +138,114 @@ def test_a_loop_with_select_alone_and_no_threads_is_enough(echo: Callable[[], in
         loop.run_until_complete(asyncio.wait_for(run(), 5))
 
 
-def test_a_server_that_is_silent_is_looked_up_again_and_an_unreachable_one_at_once(
-    server: socket.socket, monkeypatch: pytest.MonkeyPatch
+@dataclass
+class Names:
+    """What a name server says: addresses of 127/8 by their last octet; and how often it was asked."""
+
+    octets: tuple[int, ...]
+    lookups: int = 0
+
+    def resolve(self, where: ServerAddress) -> list[tuple[str, int]]:
+        self.lookups += 1
+        return [(f"127.0.0.{octet}", where.port) for octet in self.octets]
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Names:
+    made = Names((1, 2))
+    monkeypatch.setattr(lookup, "resolve", made.resolve)
+    return made
+
+
+async def asked_address(asking: Asker) -> str | None:
+    """Send a request; the address that it went to, once the name was looked up."""
+    before = len(asking.departures)
+    asking.send()
+    async with asyncio.timeout(5):
+        while len(asking.departures) == before:  # noqa: ASYNC110 - a look-up has no event of its own
+            await asyncio.sleep(0.001)
+    return asking.endpoints.address("server")
+
+
+@pytest.mark.fault(
+    group="Servers",
+    kind="One of the addresses of a server's name is silent, not synchronised or refuses us (DENY)",
+    noticed="A request without a usable answer, or four in a row where it served before; a DENY at once",
+    served="Time from the name's next address; the bad one rests for ever longer, after a DENY for ever",
+)
+def test_the_next_address_is_asked_when_one_is_left_and_the_name_is_looked_up_when_all_were(
+    server: socket.socket, names: Names, caplog: pytest.LogCaptureFixture
 ) -> None:
-    looked_up: list[str] = []
-
-    def resolve(where: ServerAddress) -> list[tuple[str, int]]:
-        looked_up.append(where.host)
-        return [("127.0.0.1", where.port), ("127.0.0.2", where.port)]
-
-    monkeypatch.setattr(client, "_resolve", resolve)
-
     async def run() -> None:
-        asked = []
         with closing((asking := asker("name", server.getsockname()[1])).endpoints):
-            for _ in range(TRIES + 2):
-                asking.send()
-                while not asking.endpoints.address("server"):  # noqa: ASYNC110 - a look-up has no event of its own
-                    await asyncio.sleep(0.001)
-                asked.append(asking.endpoints.address("server"))
-                await asyncio.sleep(0.01)
-        assert asked == ["127.0.0.1"] * TRIES + ["127.0.0.2", "127.0.0.1"], "one try where the port is closed"
+            asked = []
+            for _ in range(3):
+                asked.append(await asked_address(asking))
+                asking.endpoints.leave("server", "It does not answer.")
+            assert asked == ["127.0.0.1", "127.0.0.2", "127.0.0.1"]
+            names.octets = (1, 2, 3)
+            asking.endpoints.network_returned()
+            for _ in range(2):
+                await asked_address(asking)
+                asking.endpoints.leave("server", "It does not answer.")
+            assert await asked_address(asking) == "127.0.0.3"
 
     asyncio.run(run())
-    assert looked_up == ["name"] * 2
+    assert names.lookups == 2
+    assert "leaves its address 127.0.0.1: It does not answer." in caplog.text
+
+
+def test_an_address_that_refused_us_is_never_asked_again(server: socket.socket, names: Names) -> None:
+    async def run() -> None:
+        with closing((asking := asker("name", server.getsockname()[1])).endpoints):
+            for expected in ("127.0.0.1", "127.0.0.2"):
+                assert await asked_address(asking) == expected
+                asking.endpoints.leave("server", "The server refused us for good.", for_ever=True)
+            departures = len(asking.departures)
+            for _ in range(3):
+                asking.send()
+                await asyncio.sleep(0.01)
+            assert len(asking.departures) == departures
+            assert "refused us" in (asking.endpoints.trouble("server") or "")
+
+    asyncio.run(run())
+
+
+def test_a_look_up_that_nobody_answers_holds_up_neither_the_loop_nor_its_end(
+    server: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = threading.Event()
+    monkeypatch.setattr(lookup, "resolve", lambda _where: dead.wait(30) and "unknown host: nobody knows")
+
+    async def run() -> None:
+        with closing((asking := asker("name", server.getsockname()[1])).endpoints):
+            for _ in range(3):
+                asking.send()
+                await asyncio.sleep(0.001)
+            assert asking.departures == []
+
+    begun = time.monotonic()
+    asyncio.run(run())
+    assert time.monotonic() - begun < 10
+    dead.set()
+
+
+def test_when_the_network_returns_a_look_up_that_waits_for_nobody_is_begun_again(
+    server: socket.socket, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = threading.Event()
+    monkeypatch.setattr(lookup, "resolve", lambda _where: dead.wait(30) and "unknown host: nobody knows")
+
+    async def run() -> None:
+        with closing((asking := asker("name", server.getsockname()[1])).endpoints):
+            asking.send()
+            await asyncio.sleep(0.001)
+            monkeypatch.setattr(lookup, "resolve", names.resolve)
+            asking.endpoints.network_returned()
+            assert await asked_address(asking) == "127.0.0.1"
+            dead.set()
+
+    asyncio.run(run())
 
 
 def test_a_refusal_is_reported_and_survived(server: socket.socket, caplog: pytest.LogCaptureFixture) -> None:
@@ -200,7 +288,13 @@ def test_an_address_that_cannot_be_sent_to_is_survived() -> None:
     asyncio.run(run())
 
 
-def test_only_the_address_that_was_asked_is_heard_and_not_without_end(server: socket.socket) -> None:
+@pytest.mark.fault(
+    group="Attacks",
+    kind="Strangers send packets to the port from which we ask a server",
+    noticed="The kernel drops them: the socket is connected to the server that was asked",
+    served="Time as before: they do not use up the window for the server's answer",
+)
+def test_strangers_are_not_heard_and_do_not_use_up_the_window_of_the_server(server: socket.socket) -> None:
     async def run() -> None:
         with (
             closing((asking := asker("127.0.0.1", server.getsockname()[1])).endpoints),
@@ -208,11 +302,26 @@ def test_only_the_address_that_was_asked_is_heard_and_not_without_end(server: so
         ):
             asking.send()
             _, back = server.recvfrom(64)
-            stranger.sendto(b"forged", back)
+            for _ in range(2 * MAX_ANSWERS):
+                stranger.sendto(b"forged", back)
+                await asyncio.sleep(0)
+            server.sendto(b"answer", back)
+            await asyncio.sleep(0.1)
+        assert [data for _, data, _ in asking.answers] == [b"answer"]
+
+    asyncio.run(run())
+
+
+def test_an_address_is_not_heard_without_end(server: socket.socket) -> None:
+    async def run() -> None:
+        with closing((asking := asker("127.0.0.1", server.getsockname()[1])).endpoints):
+            asking.send()
+            _, back = server.recvfrom(64)
             for _ in range(MAX_ANSWERS + 5):
                 server.sendto(b"answer", back)
+                await asyncio.sleep(0)
             await asyncio.sleep(0.1)
-        assert [data for _, data, _ in asking.answers] == [b"answer"] * (MAX_ANSWERS - 1)
+        assert [data for _, data, _ in asking.answers] == [b"answer"] * MAX_ANSWERS
 
     asyncio.run(run())
 

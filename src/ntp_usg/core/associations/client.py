@@ -2,22 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
-from ntp_usg.core.base.errors import WireError
+from ntp_usg.core.associations.answers import MAX_DELAY, RoundTrip, kiss_of, measure, parse_answer, refusal
 from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds, seconds
-from ntp_usg.core.base.samples import Exchange, RemoteState, Sample
-from ntp_usg.core.base.snapshots import PHI, UNSYNCHRONISED_STRATUM, Leap
+from ntp_usg.core.base.samples import Exchange
 from ntp_usg.core.base.verdicts import Reason
-from ntp_usg.core.wire.header import HEADER_LENGTH, Header, Mode, build_header, parse_header
-from ntp_usg.core.wire.timestamps import from_ntp
-from ntp_usg.core.wire.trailer import mac_start
+from ntp_usg.core.wire.header import Header, build_header
 
-NEVER: Final = MonoNs((1 << 63) - 1)
-"""The deadline of an association that has nothing to do any more."""
-
-SLOWEST_POLL = 17
-"""RFC 5905 MAXPOLL: 36 hours."""
 BURST_LENGTH = 4
 """Requests in a burst."""
 FIRST_TRIES = 8
@@ -32,14 +23,14 @@ JITTER_BITS = 16
 JITTER_SHARE = 32
 """Intervals are longer than asked for by up to one part in 32, so that clients do not fall into step."""
 
-MAX_DELAY = 3.0
-"""Seconds; an answer that took longer says too little about the time."""
-MAX_CLOCK_JUMP = 0.01
-"""Seconds by which our wall clock may outrun the monotonic one while we wait; more, and somebody has set it."""
-MAX_REFERENCE_LEAD = 1.0
-"""A reference timestamp this far ahead of the transmit timestamp is a rounded one; a later one cannot be true."""
-
-_KISSES = {b"RATE": Reason.KISS_RATE, b"DENY": Reason.KISS_DENY, b"RSTR": Reason.KISS_RSTR}
+TRIES = 4
+"""Requests in a row without a usable answer, after which an address that served before is left for another ..."""
+FIRST_TRY = 1
+"""... and one that never did."""
+CONTENT_AFTER = 8
+"""So many usable answers in a row undo one step of a server's complaint."""
+LEAST_PATIENCE = 0.05
+"""Seconds; an answer is waited for at least so long before the next request replaces it, and at most MAX_DELAY."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +61,8 @@ class ClientAssociation:
         self.settings = settings
         self.reach = 0
         """Eight-bit shift register, one bit a request, newest lowest: set when its answer was usable."""
-        self.stopped: Reason | None = None
-        """Why the server may not be asked any more, when it said so."""
+        self.refused: Reason | None = None
+        """Why the address that was asked last may not be asked any more, when it said so."""
         self.own_reference_id: bytes | None = None
         """What the server would call us, once known: if it follows us, we must not follow it."""
         self._random_bits = random_bits
@@ -79,8 +70,12 @@ class ClientAssociation:
         self._asked_at: MonoNs | None = None
         self._jitter = 0
         self._wanted_poll = self._slowed_to = settings.min_poll
+        self._content = 0
         self._quick = FIRST_TRIES if settings.iburst else 0
         self._unanswered = 0
+        self._tries = 0
+        self._served = False
+        self._patience = MAX_DELAY
         self._nonce: int | None = None
         self._answered: int | None = None
         self._sent_at: RawNs | None = None
@@ -89,28 +84,36 @@ class ClientAssociation:
     def poll(self) -> int:
         """The exponent in force: what was asked for, slowed down for a server that is silent or complains."""
         fastest = max(self._wanted_poll, self._slowed_to)
-        slowest = max(self.settings.max_poll, fastest)
-        return min(fastest + max(0, self._unanswered - PATIENCE), slowest)
+        return min(fastest + max(0, self._unanswered - PATIENCE), self.settings.max_poll)
 
     def set_poll(self, exponent: int) -> None:
         """Ask for another interval; kept within the settings' limits."""
         self._wanted_poll = max(self.settings.min_poll, min(exponent, self.settings.max_poll))
 
     def deadline(self) -> MonoNs:
-        """When `timer` wants to be called."""
-        if self.stopped is not None:
-            return NEVER
+        """When `timer` wants to be called: polls faster than the path wait for the answer, or until it is overdue."""
         if self._asked_at is None:
             return self._first_at
         interval = nanoseconds(min(BURST_SPACING, 2.0**self.poll) if self._quick else 2.0**self.poll)
-        return MonoNs(self._asked_at + interval + (interval * self._jitter // JITTER_SHARE >> JITTER_BITS))
+        interval += interval * self._jitter // JITTER_SHARE >> JITTER_BITS
+        if self._nonce is not None:
+            interval = max(interval, nanoseconds(self._patience))
+        return MonoNs(self._asked_at + interval)
+
+    def gives_up(self, now: MonoNs) -> bool:
+        """Whether the next request, if it is due, should rather go to another address of the server's name."""
+        return now >= self.deadline() and self._tries >= (TRIES if self._served else FIRST_TRY)
 
     def timer(self, now: MonoNs) -> bytes | None:
         """The request to send, once the deadline has come. It replaces an earlier one that is still unanswered."""
         if now < self.deadline():
             return None
+        if self.gives_up(now):
+            self._tries = 0
+        self._overdue()
         self.reach = self.reach << 1 & 0xFF
         self._unanswered += 1
+        self._tries += 1
         if self._quick:
             self._quick -= 1
         elif self.settings.burst and self.reach:
@@ -126,12 +129,21 @@ class ClientAssociation:
         """The latest request left at this time; a better measurement of the same departure may follow."""
         self._sent_at = at
 
+    def moved(self) -> None:
+        """The latest request went to another address, which is another server: what the last one did says nothing."""
+        self.reach = 0
+        self.refused = None
+        self._tries = 1
+        self._served = False
+        self._slowed_to = self.settings.min_poll
+        self._patience = MAX_DELAY
+
     def receive(self, data: bytes, at: RawNs, now: MonoNs, pivot: WallNs | None = None) -> Exchange | Reason:
         """What an answer that arrived at `at` is worth, or why it is worth nothing.
 
         `pivot` is any instant within 68 years of the true time, where the raw clock itself may be further off.
         """
-        header = _parse_answer(data)
+        header = parse_answer(data)
         if isinstance(header, Reason):
             return header
         if header.origin_timestamp == self._answered:
@@ -140,105 +152,63 @@ class ClientAssociation:
             return Reason.BOGUS_ORIGIN
         # From here on it is the server that speaks, or somebody who sees our packets; one answer a question.
         sent_at, self._answered, self._nonce = self._sent_at, self._nonce, None
-        if header.stratum == 0 and header.reference_id in _KISSES:
-            return self._obey(_KISSES[header.reference_id])
-        refusal = self._refusal(header)
-        if refusal is not None:
-            return refusal
         waited = seconds(now - self._asked_at) if self._asked_at is not None else 0.0
-        exchange = self._measure(header, sent_at, at, waited, WallNs(at) if pivot is None else pivot)
+        self._patience = min(max(2 * waited, self._patience / 2, LEAST_PATIENCE), MAX_DELAY)
+        if (kiss := kiss_of(header)) is not None:
+            return self._obey(kiss)
+        if (fault := refusal(header, self.own_reference_id)) is not None:
+            return fault
+        trip = RoundTrip(sent_at, at, waited, WallNs(at) if pivot is None else pivot)
+        settings = self.settings
+        exchange = measure(header, trip, precision=settings.precision, max_distance=settings.max_distance)
         if isinstance(exchange, Exchange):
             self._heard()
         return exchange
+
+    def hurry(self) -> None:
+        """Ask a few times in quick succession: what the last answers said is outdated."""
+        self._unanswered = 0
+        self._burst()
+
+    def network_returned(self, now: MonoNs) -> None:
+        """Ask at once where the latest request has no usable answer; a server that complained keeps its pace."""
+        if self._asked_at is None or not self._unanswered or self._slowed_to != self.settings.min_poll:
+            return
+        earliest = max(now, self._asked_at + nanoseconds(BURST_SPACING))
+        self._first_at = MonoNs(earliest + self._random_bits(FIRST_DELAY_BITS))
+        self._asked_at = self._nonce = None
+        self._unanswered = self._tries = 0
 
     def _heard(self) -> None:
         if not self.reach and self.settings.iburst:
             self._burst()
         self.reach |= 1
-        self._unanswered = 0
-
-    def hurry(self) -> None:
-        """Ask a few times in quick succession: what the last answers said is of no use any more."""
-        self._unanswered = 0
-        self._burst()
+        self._unanswered = self._tries = 0
+        self._served = True
+        self._content += 1
+        if self._content >= CONTENT_AFTER:
+            self._content = 0
+            self._slowed_to = max(self._slowed_to - 1, self.settings.min_poll)
 
     def _burst(self) -> None:
         if self._slowed_to == self.settings.min_poll:  # not to a server that has complained
             self._quick = BURST_LENGTH - 1
 
+    def _overdue(self) -> None:
+        """An answer that has not come in time may be lost, or the path has become slower."""
+        if self._nonce is not None:
+            self._patience = min(2 * self._patience, MAX_DELAY)
+
     def _obey(self, kiss: Reason) -> Reason:
-        """RFC 5905 section 7.4: slow down and never ask faster again, or never ask again."""
+        """RFC 5905 section 7.4: ask less often, but come back to the old pace when it is content; or never ask again.
+
+        Anybody who sends requests in our name can make a server complain: so max_poll bounds what a complaint does.
+        """
+        self._content = 0
         if kiss is Reason.KISS_RATE:
-            self._slowed_to = min(self.poll + 1, SLOWEST_POLL)
+            self._slowed_to = min(self.poll + 1, self.settings.max_poll)
             self._quick = 0
         else:
-            self.stopped = kiss
+            self.refused = kiss
+            self._quick = max(self._quick, 1)  # another address of its name need not wait
         return kiss
-
-    def _refusal(self, header: Header) -> Reason | None:
-        """Why what the server says of itself forbids to follow it."""
-        if header.leap is Leap.UNSYNCHRONISED or not 0 < header.stratum < UNSYNCHRONISED_STRATUM:
-            return Reason.UNSYNCHRONISED_SERVER
-        if header.stratum > 1 and header.reference_id == self.own_reference_id:
-            return Reason.LOOP
-        if not (header.receive_timestamp and header.transmit_timestamp) or _reference_lead(header) > MAX_REFERENCE_LEAD:
-            return Reason.BAD_TIMESTAMPS
-        return None
-
-    def _measure(self, header: Header, sent_at: RawNs, at: RawNs, waited: float, pivot: WallNs) -> Exchange | Reason:
-        """The four timestamps as an offset and a delay (RFC 5905 section 8), where they can be true.
-
-        `waited` is what the monotonic clock says of the time since the request, in seconds.
-        """
-        arrived = from_ntp(header.receive_timestamp, pivot)
-        left = from_ntp(header.transmit_timestamp, arrived)
-        elapsed, held = seconds(at - sent_at), seconds(left - arrived)
-        precision = 2.0**self.settings.precision
-        dispersion = precision + 2.0**header.precision + PHI * max(0.0, elapsed)
-        delay = elapsed - held
-        if (header.root_delay + max(0.0, delay)) / 2 + header.root_dispersion + dispersion > self.settings.max_distance:
-            return Reason.TOO_DISTANT
-        # Either clock may have been read a little coarsely or slewed meanwhile, but not set.
-        if delay < -dispersion or held < -dispersion or elapsed > waited + MAX_CLOCK_JUMP:
-            return Reason.BAD_TIMESTAMPS
-        if elapsed > MAX_DELAY:
-            return Reason.TOO_LATE
-        sample = Sample(
-            # Half way, because that is where the formula is exact when the raw clock runs fast or slow.
-            at=RawNs((sent_at + at) // 2),
-            offset_ns=((arrived - sent_at) + (left - at)) // 2,
-            dispersion=dispersion,
-            delay=max(delay, precision),
-        )
-        remote = RemoteState(
-            header.leap,
-            header.stratum,
-            header.reference_id,
-            header.root_delay,
-            header.root_dispersion,
-            header.precision,
-            from_ntp(header.reference_timestamp, left) if header.reference_timestamp else WallNs(0),
-        )
-        return Exchange(sample, remote)
-
-
-def _parse_answer(data: bytes) -> Header | Reason:
-    if len(data) < HEADER_LENGTH:
-        return Reason.TOO_SHORT
-    try:
-        header = parse_header(data)
-    except WireError:
-        return Reason.BAD_VERSION
-    if header.mode is not Mode.SERVER:
-        return Reason.NOT_AN_ANSWER
-    try:
-        mac_start(data)
-    except WireError:
-        return Reason.BAD_FORMAT
-    return header
-
-
-def _reference_lead(header: Header) -> float:
-    """Seconds by which the server claims to have been set after it answered; 0 when it was before, as it must be."""
-    lead = (header.reference_timestamp - header.transmit_timestamp) % (1 << 64)
-    return lead / (1 << 32) if header.reference_timestamp and lead < 1 << 63 else 0.0

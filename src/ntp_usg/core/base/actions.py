@@ -45,10 +45,20 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class Leave:
+    """Ask another address of this association's server from now on, where its name has one."""
+
+    association: str
+    why: str
+    for_ever: bool = False
+    """The address has refused us: never ask it again."""
+
+
+@dataclass(frozen=True, slots=True)
 class HostClockMoved:
     """Tell people that the host's clock jumped by so many seconds under us, and by whom if that can be found out."""
 
     jump: float
 
 
-Action = Note | Steer | Publish | Send | HostClockMoved
+Action = Note | Steer | Publish | Send | Leave | HostClockMoved

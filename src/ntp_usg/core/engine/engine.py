@@ -8,7 +8,7 @@ from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
 from ntp_usg.core.algorithms.history import SampleHistory
 from ntp_usg.core.algorithms.holdover import HoldoverModel
 from ntp_usg.core.algorithms.kalman import KalmanEstimator
-from ntp_usg.core.base.actions import Action, HostClockMoved, Level, Note, Publish, Send, Steer
+from ntp_usg.core.base.actions import Action, HostClockMoved, Leave, Level, Note, Publish, Steer
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.ports import Clock
@@ -171,7 +171,16 @@ class Engine:
         server = self._servers[name]
         raw = self._clock.raw(at)
         reason = server.receive(data, raw, now, self._clock.current().wall(raw))
-        return self._advance(server, reason)
+        refused: list[Action] = []
+        if reason in (Reason.KISS_DENY, Reason.KISS_RSTR):
+            refused.append(Leave(name, reason.explanation, for_ever=True))
+        return refused + self._advance(server, reason)
+
+    def network_returned(self) -> None:
+        """Take in that an interface, an address or a route has come (back): ask who could not be reached."""
+        _, now = self._clock.read()
+        for server in self._servers.values():
+            server.association.network_returned(now)
 
     def temperature(self, celsius: float | None) -> None:
         """Take in how warm it is where the oscillator is; None where nobody knows any more."""
@@ -193,8 +202,7 @@ class Engine:
     def timer(self) -> list[Action]:
         """Ask servers that are due; review the sources, and age what nobody renews."""
         host, now = self._clock.read()
-        requests = ((name, server.association.timer(now)) for name, server in self._servers.items())
-        actions: list[Action] = [Send(name, request) for name, request in requests if request is not None]
+        actions = [action for server in self._servers.values() for action in server.ask(now)]
         if now < self._review_at():
             return actions
         self._next_tick = MonoNs(now + self._tick)

@@ -8,7 +8,7 @@ from ntp_usg.core.algorithms.leap import Announcement, Weight
 from ntp_usg.core.algorithms.poll import PollControl
 from ntp_usg.core.algorithms.selection import Choice
 from ntp_usg.core.associations.client import ClientAssociation
-from ntp_usg.core.base.actions import Action, Level, Note
+from ntp_usg.core.base.actions import Action, Leave, Level, Note, Send
 from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.samples import Exchange, RemoteState
@@ -96,6 +96,7 @@ class NetworkSource(Source):
         """Take in the address that is asked from now on; another one is another server."""
         if self._reference_id not in (b"", reference_id):
             self.restart()
+            self.association.moved()
         self._reference_id = reference_id
 
     @property
@@ -108,8 +109,8 @@ class NetworkSource(Source):
         return
 
     def silent(self, now: MonoNs) -> bool:  # noqa: ARG002 - the reach register knows
-        """Nothing usable for eight polls; or for ever, where we may not ask: the register then stands still."""
-        return self.reach == 0 or self._accepted_at is None or self.association.stopped is not None
+        """Nothing usable for eight polls, or the server has refused us."""
+        return self.reach == 0 or self._accepted_at is None or self.association.refused is not None
 
     def renew(self) -> None:
         super().renew()
@@ -117,6 +118,16 @@ class NetworkSource(Source):
 
     def poll(self, now: MonoNs) -> None:
         """Nothing: the association keeps the register itself, a bit for each request."""
+
+    def ask(self, now: MonoNs) -> list[Action]:
+        """The request that is due; before it, `Leave` when this address has given no usable answer for too long."""
+        actions: list[Action] = []
+        if self.association.gives_up(now):
+            useless = self._latest not in (None, Reason.USED, Reason.OUTLIER)
+            why = self._latest.explanation if self._latest and useless else "It does not answer."
+            actions.append(Leave(self.settings.name, why))
+        request = self.association.timer(now)
+        return [] if request is None else [*actions, Send(self.settings.name, request)]
 
     def receive(self, data: bytes, at: RawNs, now: MonoNs, pivot: WallNs) -> Reason:
         """Make a measurement of an answer, or say why it is none; `pivot` tells the era of its timestamps."""
@@ -167,6 +178,6 @@ class NetworkSource(Source):
         )
 
     def reason(self, now: MonoNs) -> str:
-        if self.association.stopped is not None:
-            return self.association.stopped.explanation
+        if self.association.refused is not None:
+            return self.association.refused.explanation
         return super().reason(now)

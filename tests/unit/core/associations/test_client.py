@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ntp_usg.core.associations.client import FIRST_TRIES, NEVER, AssociationSettings, ClientAssociation
+from ntp_usg.core.associations.client import CONTENT_AFTER, FIRST_TRIES, TRIES, AssociationSettings, ClientAssociation
 from ntp_usg.core.base.instants import NS_PER_SECOND, MonoNs, RawNs, WallNs, nanoseconds
 from ntp_usg.core.base.samples import Exchange
 from ntp_usg.core.base.snapshots import Leap, ServingState
@@ -216,33 +216,78 @@ def test_no_answer_is_expected_before_the_request_left() -> None:
 
 
 @pytest.mark.parametrize(("kiss", "reason"), [(b"DENY", Reason.KISS_DENY), (b"RSTR", Reason.KISS_RSTR)])
-def test_a_server_that_refuses_is_never_asked_again(kiss: bytes, reason: Reason) -> None:
+def test_a_refusal_counts_until_another_address_is_asked_which_need_not_wait(kiss: bytes, reason: Reason) -> None:
     talk = asked()
     assert talk.hear(replace(GOOD, stratum=0, reference_id=kiss)) is reason
-    assert talk.association.stopped is reason
-    assert talk.association.deadline() == NEVER
-    assert talk.association.timer(MonoNs(10**18)) is None
+    assert talk.association.refused is reason
+    talk.ask()
+    assert talk.gaps() == pytest.approx([2.0], rel=0.04)
+    talk.association.moved()
+    assert not talk.association.refused
+    assert isinstance(talk.hear(), Exchange)
 
 
-def test_a_server_that_complains_is_asked_less_often_each_time() -> None:
-    talk = asked(iburst=True, max_poll=7)
-    complaint = replace(GOOD, stratum=0, reference_id=b"RATE")
+COMPLAINT = replace(GOOD, leap=Leap.UNSYNCHRONISED, stratum=0, reference_id=b"RATE")
+
+
+def complained(times: int, **settings: object) -> Talk:
+    """A server that has complained so often, and has just been asked once more."""
+    talk = asked(**settings)
+    for _ in range(times):
+        assert talk.hear(COMPLAINT) is Reason.KISS_RATE
+        talk.ask()
+    return talk
+
+
+@pytest.mark.fault(
+    group="Attacks",
+    kind="Somebody sends requests in our name until a server we follow complains (RATE kiss-o'-death)",
+    noticed="The answer names our latest request, so it counts: the poll interval doubles, up to max_poll",
+    served="Time as before; eight usable answers in a row halve the interval again",
+)
+def test_complaints_slow_us_down_to_max_poll_and_good_answers_bring_the_pace_back() -> None:
+    talk = complained(0, iburst=True, min_poll=4, max_poll=7)
     polls = []
-    for _ in range(15):
-        assert talk.hear(complaint) is Reason.KISS_RATE
+    for _ in range(5):
+        talk.hear(COMPLAINT)
         polls.append(talk.association.poll)
         talk.ask()
-    assert polls == [7, 8, 9, 10, 11, 12, 13, 14, 15, 16, *[17] * 5]
-    talk.association.set_poll(6)
-    assert talk.association.poll == 17
-    talk.hear()
-    assert talk.gaps()[0] > 128
-    assert talk.association.deadline() - talk.now > 2**17 * NS_PER_SECOND, "no burst for it any more"
+    assert polls == [5, 6, 7, 7, 7]
+    polls.clear()
+    for _ in range(4 * CONTENT_AFTER):
+        assert isinstance(talk.hear(), Exchange)
+        polls.append(talk.association.poll)
+        talk.ask()
+    assert polls[::CONTENT_AFTER] == [7, 6, 5, 4]
+    assert polls[-1] == 4
+
+
+def test_a_server_that_complains_now_and_then_is_not_asked_faster() -> None:
+    talk = complained(1, min_poll=4, max_poll=7)
+    for _ in range(20):
+        for answer in [GOOD] * (CONTENT_AFTER - 1) + [COMPLAINT]:
+            talk.hear(answer)
+            talk.ask()
+    assert talk.association.poll == 7
+
+
+def test_a_server_that_has_complained_gets_no_burst() -> None:
+    talk = complained(1, iburst=True, min_poll=6, max_poll=9)
+    for _ in range(3):
+        talk.hear()
+        talk.ask()
+    assert talk.gaps()[1:] == pytest.approx([128.0] * 3, rel=0.04)
+
+
+def test_a_complaint_of_one_address_does_not_slow_the_next_one() -> None:
+    talk = complained(3)
+    talk.association.moved()
+    assert talk.association.poll == 6
 
 
 def test_our_own_server_is_understood_when_it_answers_and_when_it_complains() -> None:
     responder = Responder(ServerPolicy(packets_per_second=0.01, burst_size=2))
-    state = ServingState(leap=Leap.NONE, stratum=1, reference_id=b"GPS\0", expires_at=NEVER)
+    state = ServingState(leap=Leap.NONE, stratum=1, reference_id=b"GPS\0", expires_at=MonoNs(2**63 - 1))
     association = ClientAssociation(
         AssociationSettings(name="server", min_poll=0), random.Random(1).getrandbits, MonoNs(0)
     )
@@ -292,7 +337,8 @@ def test_a_silent_server_is_asked_quickly_eight_times_then_patiently_then_ever_m
     talk = Talk(iburst=True)
     for _ in range(20):
         talk.ask()
-    gaps = [2.0] * (FIRST_TRIES - 1) + [64.0] * 5 + [128, 256, 512] + [1024.0] * 4
+    gaps = [3.0] * (FIRST_TRIES - 1) + [64.0] * 5 + [128, 256, 512] + [1024.0] * 4
+    # 3 s and not 2, because an answer may take so long
     assert talk.gaps() == pytest.approx(gaps, rel=0.04)
 
 
@@ -348,7 +394,106 @@ def test_a_burst_is_never_slower_than_the_poll() -> None:
 
 def test_intervals_of_less_than_a_second_work() -> None:
     talk = asked(min_poll=-4, max_poll=-4)
+    talk.hear()
     assert talk.association.deadline() - talk.now == pytest.approx(2**-4 * 1e9, rel=0.04)
+
+
+@pytest.mark.fault(
+    group="Servers",
+    kind="Polls that are faster than the round trip to the server",
+    noticed="A request is only replaced when its answer is overdue: the next one waits for it",
+    served="Time: each answer is used, at the pace that the path allows",
+)
+def test_polls_faster_than_the_path_wait_for_their_answers() -> None:
+    talk = asked(min_poll=-5, max_poll=-5)
+    for _ in range(20):
+        assert isinstance(talk.hear(delay=0.08), Exchange)
+        answered_at = talk.now + nanoseconds(0.08)
+        talk.now = MonoNs(max(talk.association.deadline(), answered_at))
+        data = talk.association.timer(talk.now)
+        assert data is not None
+        talk.association.sent(RawNs(NOW_NS + talk.now))
+        talk.origin = parse_header(data).transmit_timestamp
+        assert talk.now == answered_at
+
+
+def test_a_lost_answer_costs_twice_the_last_round_trip_and_ever_more_in_a_row() -> None:
+    talk = asked(min_poll=-5, max_poll=-5)
+    for _ in range(10):
+        talk.hear(delay=0.2)
+        talk.ask()
+    talk.asked_at = talk.asked_at[-1:]
+    for _ in range(5):
+        talk.ask()
+    assert talk.gaps() == pytest.approx([0.4, 0.8, 1.6, 3.0, 3.0], rel=0.04)
+
+
+def ask_all(talk: Talk, *answers: Header | None) -> list[bool]:
+    """Whether it would rather ask another address, before each request that gets one of these answers or none."""
+    given_up = []
+    for answer in answers:
+        given_up.append(talk.association.gives_up(talk.association.deadline()))
+        talk.ask()
+        if answer is not None:
+            talk.hear(answer)
+    return given_up
+
+
+UNSET = replace(GOOD, leap=Leap.UNSYNCHRONISED)
+
+
+@pytest.mark.parametrize("bad", [None, UNSET, COMPLAINT, replace(GOOD, root_dispersion=9.0)])
+def test_an_address_that_never_served_is_given_up_after_one_request(bad: Header | None) -> None:
+    assert ask_all(Talk(), bad, bad, bad) == [False, True, True]
+
+
+@pytest.mark.parametrize("bad", [None, UNSET])
+def test_an_address_that_served_is_given_up_after_several_requests_in_a_row(bad: Header | None) -> None:
+    talk = Talk()
+    ask_all(talk, GOOD)
+    assert not any(ask_all(talk, *[bad] * (TRIES - 1), GOOD, *[bad] * TRIES))
+    assert ask_all(talk, bad) == [True]
+
+
+def test_nobody_is_given_up_before_the_next_request_is_due() -> None:
+    talk = asked()
+    assert not talk.association.gives_up(MonoNs(talk.association.deadline() - 1))
+
+
+@pytest.mark.fault(
+    group="Servers",
+    kind="The network is gone for hours and comes back",
+    noticed="The kernel tells of the interface, address or route that is back",
+    served="Holdover, then nothing; every server without an answer is asked at once, not after its long interval",
+)
+def test_when_the_network_returns_a_silent_server_is_asked_at_once_and_patiently_again() -> None:
+    talk = Talk()
+    for _ in range(30):
+        talk.ask()
+    assert talk.gaps()[-1] == pytest.approx(1024, rel=0.04)
+    back = MonoNs(talk.now + 100 * NS_PER_SECOND)
+    talk.association.network_returned(back)
+    assert talk.association.deadline() - back < 0.2 * NS_PER_SECOND
+    for _ in range(3):
+        talk.ask()
+    assert talk.gaps()[-2:] == pytest.approx([64, 64], rel=0.04)
+
+
+def test_when_the_network_flaps_a_server_is_asked_no_faster_than_in_a_burst() -> None:
+    talk = Talk()
+    for _ in range(5):
+        talk.ask()
+        talk.association.network_returned(MonoNs(talk.now + 1))
+    assert min(talk.gaps()) >= 2.0
+
+
+def test_news_of_the_network_does_not_change_the_pace_of_a_server_that_answers_or_complained() -> None:
+    for answer in (GOOD, COMPLAINT):
+        talk = asked()
+        talk.hear(answer)
+        due = talk.association.deadline()
+        talk.association.network_returned(MonoNs(talk.now + NS_PER_SECOND))
+        assert talk.association.deadline() == due
 
 
 @pytest.mark.parametrize(("share", "interval"), [(0.0, 64.0), (1.0, 66.0)])
