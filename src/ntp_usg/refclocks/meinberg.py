@@ -86,6 +86,7 @@ class MeinbergDriver(ReceiverDriver):
 
     Options: ClassVar[type[BaseModel]] = MeinbergOptions
     protocol = "Meinberg telegrams"
+    needs = "a Standard or Uni Erlangen telegram each second"
     hint = " It must be set to send one a second: Standard or Uni Erlangen."
 
     def __init__(self, options: MeinbergOptions) -> None:

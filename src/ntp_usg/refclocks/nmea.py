@@ -36,6 +36,7 @@ class NmeaDriver(ReceiverDriver):
 
     Options: ClassVar[type[BaseModel]] = NmeaOptions
     protocol = "NMEA"
+    needs = "RMC, or ZDA with GGA"
 
     def __init__(self, options: NmeaOptions) -> None:
         super().__init__(options)

@@ -13,11 +13,10 @@ from ntp_usg.core.receivers.oncore import OncoreAssembler
 from ntp_usg.core.receivers.oncore_setup import Mode, OncoreSettings
 from ntp_usg.core.receivers.oncore_survey import USUAL_FIXES, Survey, build_survey, parse_survey
 from ntp_usg.refclocks.driver import Context
-from ntp_usg.refclocks.receiver import ReceiverDriver, ReceiverOptions
+from ntp_usg.refclocks.receiver import SAWTOOTH_SIGNS, ReceiverDriver, ReceiverOptions, Sawtooth
 from ntp_usg.refclocks.state_file import read_state, write_state
 
 _SAVE_SECONDS = 60.0
-_SIGNS = {"add": 1, "subtract": -1, "ignore": 0}
 
 
 class OncoreOptions(ReceiverOptions):
@@ -46,7 +45,7 @@ class OncoreOptions(ReceiverOptions):
     """Of the antenna's cable; the receiver's pulses come earlier by it. About 5 ns a metre."""
     mask_angle_deg: Annotated[int, Field(ge=0, le=89)] = 10
     """Satellites lower than this are not used."""
-    sawtooth: Literal["add", "subtract", "ignore"] = "add"
+    sawtooth: Sawtooth = "add"
     """What to do with the receiver's negative sawtooth: by the manual's words it is added; ntpd subtracts it. The right
     one gives the smaller jitter of [pps]."""
     min_satellites: Annotated[int, Field(ge=0, le=99)] = 1
@@ -70,7 +69,7 @@ class OncoreOptions(ReceiverOptions):
             survey_fixes=self.survey_fixes,
             cable_delay_ns=self.cable_delay_ns,
             mask_angle_deg=self.mask_angle_deg,
-            sawtooth_sign=_SIGNS[self.sawtooth],
+            sawtooth_sign=SAWTOOTH_SIGNS[self.sawtooth],
         )
 
 
@@ -79,6 +78,7 @@ class OncoreDriver(ReceiverDriver):
 
     Options: ClassVar[type[BaseModel]] = OncoreOptions
     protocol = "Motorola binary"
+    needs = "@@Ba, @@Ea or @@Ha (`configure = true` switches it on)"
     hint = " An M12 may be set to NMEA instead."
 
     def __init__(self, options: OncoreOptions) -> None:

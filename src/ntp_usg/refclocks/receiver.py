@@ -19,6 +19,7 @@ from ntp_usg.core.engine.settings import ReceiverSettings
 from ntp_usg.core.receivers.autobaud import USUAL_RATES, SpeedSearch, usual_rates
 from ntp_usg.core.receivers.commands import Command, Description
 from ntp_usg.core.receivers.rollover import build_floor
+from ntp_usg.core.receivers.spotter import ProtocolSpotter
 from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId, Reporter, keep_open, load_drivers
 from ntp_usg.refclocks.serial_line import CharacterFormat, SerialLine
 
@@ -33,6 +34,10 @@ _QUALITIES = {
     "Rtk": FixQuality.RTK,
     "FloatRtk": FixQuality.FLOAT_RTK,
 }
+
+Sawtooth = Literal["add", "subtract", "ignore"]
+"""What to do with the error that a receiver tells of its next pulse."""
+SAWTOOTH_SIGNS: Mapping[Sawtooth, int] = {"add": 1, "subtract": -1, "ignore": 0}
 
 AUTO: Final = "auto"
 _NOISE = Verdict(Outcome.REJECTED, Reason.BAD_CHECKSUM)
@@ -131,8 +136,15 @@ class _Portrait:
     speed: str
     description: Description = Description("")
     troubles: tuple[Trouble, ...] = ()
+    remark: str = ""
+    """What people should know about what comes, and what does not."""
+    told: bool = False
+    """Whether it has said anything of its time or its fix, be it wrong."""
 
     def learn(self, event: Event) -> None:
+        self.told = self.told or (event != _NOISE and isinstance(event, TimeMessage | Fix | Verdict))
+        if self.told:
+            self.remark = ""
         if isinstance(event, Description):
             self.description = event
         if isinstance(event, Reception):
@@ -140,7 +152,9 @@ class _Portrait:
 
     @property
     def detail(self) -> str:
-        return ", ".join(filter(None, (self.where, self.description.text, *(each.text for each in self.troubles))))
+        return ", ".join(
+            filter(None, (self.where, self.description.text, self.remark, *(each.text for each in self.troubles)))
+        )
 
     @property
     def identity(self) -> str:
@@ -154,12 +168,15 @@ class ReceiverDriver:
     protocol: ClassVar[str]
     hint = ""
     """What else to look after when nothing in this protocol comes."""
+    needs = "a message with the date and the time"
+    """What the receiver must send, in words."""
 
     def __init__(self, options: ReceiverOptions) -> None:
         self._options = options
         self.earliest: Callable[[], WallNs] = build_floor
         """What time it is at the earliest: assemblers unroll their receiver's dates from there (class Rollover)."""
         self._found: int | None = None
+        self._spotter = ProtocolSpotter()
 
     def assemble(self) -> Assembler:
         """A new assembler, for a line that is newly opened, or listened to at another speed."""
@@ -171,7 +188,7 @@ class ReceiverDriver:
 
     async def _listen(self, context: Context, report: Reporter) -> None:
         options = self._options
-        search = self._search()
+        search, self._spotter = self._search(), ProtocolSpotter()
         form = CharacterFormat(options.data_bits, options.parity, options.stop_bits)
         with SerialLine(options.device, USUAL_RATES[0], context.now, form) as line:
             while (baud_rate := search.next_rate(_now())) is not None:
@@ -181,7 +198,7 @@ class ReceiverDriver:
                 await self._hear(line, search, context, report, _Portrait(f"{options.device} {how}", speed))
         self._found = search.found or self._found
         # Opening it anew also undoes what another program may have done to the line's settings.
-        raise DeviceError(f"{options.device} {self._complaint(search, form)}{self.hint}")
+        raise DeviceError(f"{options.device} {self._complaint(search, form)}")
 
     def _search(self) -> SpeedSearch:
         """One speed for as long as the timeout; or all, each for half of it: a burst a second is well inside."""
@@ -194,8 +211,8 @@ class ReceiverDriver:
         self, line: SerialLine, search: SpeedSearch, context: Context, report: Reporter, device: _Portrait
     ) -> None:
         """Report what comes at one speed, until it is to be given up."""
-        assembler = self.assemble()
-        events = assembler.opened(_now())
+        assembler, opened_at = self.assemble(), _now()
+        events = assembler.opened(opened_at)
         while True:
             for event in events:
                 if isinstance(event, Command):
@@ -204,19 +221,55 @@ class ReceiverDriver:
                 device.learn(event)
             if any(event != _NOISE and not isinstance(event, Command | Description) for event in events):
                 search.understand(_now())
+                if not device.told and seconds(_now() - opened_at) > self._options.timeout_secs:
+                    device.remark = self._useless()
                 report(connected=True, detail=device.detail, identity=device.identity)
             if _now() >= search.deadline:
                 return
-            events = await _next_events(line, assembler, search)
+            events = await self._next_events(line, assembler, search, None if device.told else self._spotter)
+
+    async def _next_events(
+        self, line: SerialLine, assembler: Assembler, search: SpeedSearch, spotter: ProtocolSpotter | None
+    ) -> Sequence[Event]:
+        due = assembler.deadline()
+        until = search.deadline if due is None else min(due, search.deadline)
+        try:
+            async with asyncio.timeout(seconds(until - _now())):
+                data, received_at = await line.read()
+        except TimeoutError:
+            return assembler.flush()
+        now = _now()
+        search.hear(now)
+        if spotter:
+            spotter.feed(data)
+        return assembler.feed(data, received_at, now)
 
     def _complaint(self, search: SpeedSearch, form: CharacterFormat) -> str:
         if not search.noise:
-            return "sends nothing: is the receiver powered, and its TX wired to our RX?"
+            return f"sends nothing: is the receiver powered, and its TX wired to our RX?{self.hint}"
+        if seen := self._useless() or self._foreign():
+            return f"sends {seen}.{self.hint}"
         if self._options.baud_rate == AUTO:
             rates = ", ".join(map(str, sorted(USUAL_RATES)))
-            return f"sends bytes, but no {self.protocol} at any usual speed ({rates}): does the receiver speak it?"
+            speeds = f"any usual speed ({rates}): does the receiver speak it?"
+            return f"sends bytes, but no {self.protocol} at {speeds}{self.hint}"
         speed = f"{self._options.baud_rate} baud, {form}"
-        return f'sends bytes, but no {self.protocol} at {speed}: try baud_rate = "{AUTO}"'
+        return f'sends bytes, but no {self.protocol} at {speed}: try baud_rate = "{AUTO}"{self.hint}'
+
+    def _useless(self) -> str:
+        """What comes in the driver's own protocol, where none of it tells the time."""
+        names = self._spotter.seen.get(self.protocol)
+        return f"only {', '.join(names)}, which name no second: the receiver must send {self.needs}" if names else ""
+
+    def _foreign(self) -> str:
+        """What comes in other protocols, and which table is theirs."""
+        tables = {driver.protocol: table for table, driver in receiver_drivers().items()}
+        seen = {name: parts for name, parts in self._spotter.seen.items() if name in tables and name != self.protocol}
+        return " and ".join(
+            f"{protocol} ({', '.join(parts)}) and no {self.protocol}: use the table [{tables[protocol]}], or switch "
+            f"the receiver to {self.protocol}"
+            for protocol, parts in seen.items()
+        )
 
 
 def receiver_drivers() -> dict[str, type[ReceiverDriver]]:
@@ -246,19 +299,6 @@ def deliver(event: Event, context: Context) -> None:
             context.reception(event)
         case Verdict():
             context.verdict(event)
-
-
-async def _next_events(line: SerialLine, assembler: Assembler, search: SpeedSearch) -> Sequence[Event]:
-    due = assembler.deadline()
-    until = search.deadline if due is None else min(due, search.deadline)
-    try:
-        async with asyncio.timeout(seconds(until - _now())):
-            data, received_at = await line.read()
-    except TimeoutError:
-        return assembler.flush()
-    now = _now()
-    search.hear(now)
-    return assembler.feed(data, received_at, now)
 
 
 def _now() -> MonoNs:

@@ -37,6 +37,7 @@ class TsipDriver(ReceiverDriver):
 
     Options: ClassVar[type[BaseModel]] = TsipOptions
     protocol = "TSIP"
+    needs = "8F-AB and 8F-AC, 8F-AD or 8F-0B (`configure = true` switches them on)"
     hint = ' Palisade and Acutime want parity = "odd".'
 
     def __init__(self, options: TsipOptions) -> None:

@@ -9,7 +9,7 @@ from ntp_usg.core.engine.settings import ReceiverSettings
 from ntp_usg.core.receivers.ubx import UbxAssembler
 from ntp_usg.core.receivers.ubx_settings import Placement
 from ntp_usg.core.receivers.ubx_setup import UbxSetup
-from ntp_usg.refclocks.receiver import ReceiverDriver, ReceiverOptions
+from ntp_usg.refclocks.receiver import SAWTOOTH_SIGNS, ReceiverDriver, ReceiverOptions, Sawtooth
 
 
 def _as_tuple(value: object) -> object:
@@ -37,6 +37,8 @@ class UbxOptions(ReceiverOptions):
         | None
     ) = None
     """Where the antenna stands, when that is known: degrees north, degrees east, metres above the WGS 84 ellipsoid."""
+    sawtooth: Sawtooth = "add"
+    """What to do with the pulse error that TIM-TP tells. The manual adds it; the right one gives [pps] less jitter."""
 
     def source(self) -> ReceiverSettings:
         return self.named("GPS_UBX", "ubx")
@@ -59,9 +61,11 @@ class UbxDriver(ReceiverDriver):
 
     Options: ClassVar[type[BaseModel]] = UbxOptions
     protocol = "UBX"
+    needs = "NAV-PVT (`configure = true` switches it on)"
 
     def __init__(self, options: UbxOptions) -> None:
         super().__init__(options)
+        self._sawtooth_sign = SAWTOOTH_SIGNS[options.sawtooth]
         self._placement = options.placement if options.configure else None
         if self._placement:
             self.hint = " To be switched to UBX it must hear this host, too: is its RX wired to this host's TX?"
@@ -69,4 +73,5 @@ class UbxDriver(ReceiverDriver):
             self.hint = " It must have UBX-NAV-PVT switched on: `configure` is off."
 
     def assemble(self) -> UbxAssembler:
-        return UbxAssembler(UbxSetup(self._placement) if self._placement else None, self.earliest)
+        setup = UbxSetup(self._placement) if self._placement else None
+        return UbxAssembler(setup, self.earliest, sawtooth_sign=self._sawtooth_sign)

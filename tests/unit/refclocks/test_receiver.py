@@ -9,8 +9,11 @@ from pydantic import ValidationError
 from ntp_usg.core.base.instants import NS_PER_SECOND, WallNs
 from ntp_usg.core.base.samples import DeviceStatus
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
+from ntp_usg.core.receivers.nmea_sentences import build_sentence
 from ntp_usg.refclocks.nmea import NmeaDriver, NmeaOptions
+from ntp_usg.refclocks.ubx import UbxDriver, UbxOptions
 from ntp_usg.simulate.sentences import Sky, build_burst
+from ntp_usg.simulate.ubx import build_pulse, build_ubx_burst
 
 SECOND = WallNs(1_771_243_200 * NS_PER_SECOND)
 GARBAGE = b"\xff\x80$\xe0\r\n"
@@ -108,3 +111,54 @@ def test_a_speed_that_is_none_is_refused_in_words(wrong):
 def test_a_character_that_is_none_is_refused(wrong):
     with pytest.raises(ValidationError):
         NmeaOptions(device="x", **wrong)
+
+
+# Bytes that are no time, or not in the protocol that was asked for
+
+
+def complaint(recorder, line, driver, data) -> str:
+    """What is told of a line on which only some bytes come, again and again."""
+
+    async def scenario():
+        async with recorder.watching(driver):
+            async with asyncio.timeout(5):
+                while not recorder.statuses or "no" not in recorder.statuses[-1].detail:
+                    line.say(data)
+                    await asyncio.sleep(0.02)
+
+    asyncio.run(scenario())
+    return str(recorder.statuses[-1].detail)
+
+
+@pytest.mark.fault(
+    group="Receivers",
+    kind="The receiver speaks another protocol than the table in the configuration says.",
+    noticed="The messages of every protocol that we know are recognised until the expected one is understood.",
+    served="No time from this receiver; the log names the table to use.",
+)
+def test_a_receiver_of_another_protocol_is_told_with_the_table_to_use(recorder, line):
+    driver = NmeaDriver(NmeaOptions(device=str(line.link), timeout_secs=0.1))
+    text = complaint(recorder, line, driver, build_ubx_burst(SECOND, Sky()))
+    assert "sends UBX (MON-RF, NAV-PVT, " in text
+    assert "and no NMEA: use the table [ubx], or switch the receiver to NMEA" in text
+
+
+def test_nmea_under_ubx_is_told_with_the_wiring_that_switching_needs(recorder, line):
+    driver = UbxDriver(UbxOptions(device=str(line.link), timeout_secs=0.1))
+    text = complaint(recorder, line, driver, build_burst(SECOND, Sky()))
+    assert "use the table [gps]" in text
+    assert "is its RX wired" in text
+
+
+def test_sentences_that_tell_no_time_are_named_with_what_is_missing(recorder, line):
+    driver = NmeaDriver(NmeaOptions(device=str(line.link), timeout_secs=0.1))
+    text = complaint(recorder, line, driver, build_sentence("GPVTG,,,") + build_sentence("GPGSV,1,1,02"))
+    assert text.endswith("sends only GSV, VTG, which name no second: the receiver must send RMC, or ZDA with GGA.")
+
+
+def test_pulse_errors_without_a_time_are_used_and_what_is_missing_is_told(recorder, line):
+    driver = UbxDriver(UbxOptions(device=str(line.link), timeout_secs=0.1, configure=False))
+    text = complaint(recorder, line, driver, build_pulse(SECOND, 5))
+    assert "only TIM-TP, which name no second: the receiver must send NAV-PVT" in text
+    assert recorder.statuses[-1].connected
+    assert recorder.corrections

@@ -48,7 +48,7 @@ def test_a_receiver_that_may_not_be_configured_is_only_listened_to(recorder, lin
 
 def test_a_line_with_something_else_is_told_what_may_be_wrong(recorder, line):
     def told():
-        return [status.detail for status in recorder.statuses if "sends bytes, but no TSIP" in status.detail]
+        return [status.detail for status in recorder.statuses if "no TSIP" in status.detail]
 
     async def scenario():
         async with recorder.watching(driver(line, timeout_secs=0.5)):

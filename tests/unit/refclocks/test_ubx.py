@@ -114,7 +114,7 @@ def test_a_line_with_nmea_only_is_told_what_is_missing(recorder, line, configure
 
     asyncio.run(scenario())
     assert not recorder.statuses[0].connected
-    assert "but no UBX" in recorder.statuses[0].detail
+    assert "and no UBX" in recorder.statuses[0].detail
     assert hint in recorder.statuses[0].detail
 
 

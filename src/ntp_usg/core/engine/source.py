@@ -246,7 +246,8 @@ class Source(ABC):
         if self.healthy:
             return "Healthy."
         if self._latest is None:
-            return f"Nothing has come from {self.settings.device} yet."
+            seen = f": {self._device.detail}" if self._device else f" from {self.settings.device}"
+            return f"No time has come yet{seen}."
         if self._latest is not Reason.USED:
             return self._latest.explanation
         return f"Silent for {self.age(now):.0f}s." if self.silent(now) else "Settling: the first samples have come."

@@ -2,9 +2,9 @@
 
 from datetime import date, timedelta
 
-from ntp_usg.core.base.instants import NS_PER_SECOND, WallNs
+from ntp_usg.core.base.instants import WallNs
+from ntp_usg.core.receivers.rollover import day_of
 
-_UNIX_DAY = date(1970, 1, 1).toordinal()
 _USUAL_MONTHS = (6, 12)
 
 
@@ -14,12 +14,9 @@ def leap_of_month(now: WallNs, change: int, day: date | None = None) -> int:
     `day` is the UTC day that ends with them, or the one after; satellites tell of them half a year ahead, so a notice
     without a day is taken for June or December.
     """
-    try:
-        today = date.fromordinal(_UNIX_DAY + now // NS_PER_SECOND // 86_400)
-    except (ValueError, OverflowError):
-        return 0
+    today = day_of(now)
     if day is None:
-        is_due = today.month in _USUAL_MONTHS
+        is_due = today.month in _USUAL_MONTHS and today < date.max
     else:
         last = day - timedelta(days=1) if day.day == 1 else day
         is_due = (last.year, last.month) == (today.year, today.month)

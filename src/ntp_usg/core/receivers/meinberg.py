@@ -7,7 +7,7 @@ PZF5xx: ntpd's "NTP PARSE clock data formats". What stands outside STX and ETX, 
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from ntp_usg.core.base.doubts import Doubt, Trouble
@@ -18,7 +18,7 @@ from ntp_usg.core.base.snapshots import Leap
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.receivers.commands import Description
 from ntp_usg.core.receivers.framing import Frame, LineFramer
-from ntp_usg.core.receivers.rollover import Rollover, build_floor
+from ntp_usg.core.receivers.rollover import Rollover, build_floor, day_of
 
 LONGEST_TELEGRAM = 80
 """The longest known has 68 bytes."""
@@ -71,6 +71,11 @@ class Telegram:
         """The second, where local standard time is so many seconds ahead of UTC."""
         local_ahead = standard_ahead + _HOUR * self.daylight_saving
         return WallNs((self.second - (local_ahead if self.ahead is None else self.ahead)) * NS_PER_SECOND)
+
+
+def telegram_framer() -> LineFramer:
+    """Cuts telegrams, from STX to ETX, out of a stream of bytes."""
+    return LineFramer(_WHOLE, _UNFINISHED)
 
 
 def parse_telegram(data: bytes) -> Telegram:
@@ -159,7 +164,7 @@ class MeinbergAssembler:
         self._trust_power_up = trust_power_up
         self._rollover = Rollover(earliest)
         self._remark = remark
-        self._framer = LineFramer(_WHOLE, _UNFINISHED)
+        self._framer = telegram_framer()
         self._last_second = WallNs(0)
         self._troubles: tuple[Trouble, ...] = ()
 
@@ -222,8 +227,7 @@ class MeinbergAssembler:
 
 
 def _in_last_hour_of_month(second: WallNs) -> bool:
-    at = datetime.fromtimestamp(second // NS_PER_SECOND, UTC)
-    return (at + timedelta(hours=1)).month != at.month
+    return day_of(WallNs(second + _HOUR * NS_PER_SECOND)).month != day_of(second).month
 
 
 def _rejected(reason: Reason) -> Verdict:

@@ -29,6 +29,11 @@ def midnight(day: date) -> WallNs:
     return WallNs((day.toordinal() - _UNIX_DAY) * DAY_NS)
 
 
+def day_of(instant: WallNs) -> date:
+    """The UTC day of any instant: beyond the calendar its first or its last day."""
+    return date.fromordinal(min(max(_UNIX_DAY + instant // DAY_NS, 1), date.max.toordinal()))
+
+
 def unroll(named: WallNs, floor: WallNs) -> WallNs:
     """What a receiver means by an instant, where it is `floor` at the earliest, or a day before.
 
@@ -55,11 +60,6 @@ class Rollover:
         meant = unroll(named, self._earliest())
         if meant - named != self._ahead:
             self._ahead = meant - named
-            text = f"names {_day(named)}, taken for {_day(meant)}"
+            text = f"names {day_of(named)}, taken for {day_of(meant)}"
             self.trouble = Trouble(Doubt.ROLLOVER, text) if self._ahead else None
         return meant
-
-
-def _day(instant: WallNs) -> str:
-    # A floor from a file may be so late that what is meant lies beyond the calendar.
-    return str(date.fromordinal(min(_UNIX_DAY + instant // DAY_NS, date.max.toordinal())))

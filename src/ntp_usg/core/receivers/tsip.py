@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from ntp_usg.core.base.doubts import Trouble
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
-from ntp_usg.core.base.samples import Fix, FixQuality, Position, Reception, TimeMessage
+from ntp_usg.core.base.samples import Fix, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.receivers.commands import Command, Description
+from ntp_usg.core.receivers.evidence import Claim, Evidence
 from ntp_usg.core.receivers.leap_notice import leap_of_month
 from ntp_usg.core.receivers.nmea import BURST_SILENCE_NS
 from ntp_usg.core.receivers.rollover import Rollover, build_floor
@@ -21,15 +22,9 @@ Event = TimeMessage | Fix | Verdict | Reception | Command | Description
 
 @dataclass(slots=True)
 class _Burst:
-    """All that was said after one pulse so far; of two reports on the same thing the first counts."""
+    """What was said after one pulse so far, but for the fix; of two reports on the same thing the first counts."""
 
     instant: WallNs | Reason | None = None
-    quality: FixQuality | None = None
-    dimensions: int | None = None
-    satellites_used: int | None = None
-    pdop: float | None = None
-    tdop: float | None = None
-    position: Position | None = None
     leap_change: int | None = None
     received_at: HostNs | None = None
     arrivals: list[tuple[str, HostNs]] = field(default_factory=list)
@@ -41,22 +36,9 @@ class _Burst:
     def absorb(self, report: Report, packet: TsipPacket) -> None:
         if self.instant is None and report.instant is not None:
             self.instant, self.received_at = report.instant, packet.started_at
-        for name in ("quality", "dimensions", "satellites_used", "pdop", "tdop", "position", "leap_change"):
-            if getattr(self, name) is None:
-                setattr(self, name, getattr(report, name))
+        if self.leap_change is None:
+            self.leap_change = report.leap_change
         self.arrivals.append((Kind(packet.kind).label, packet.started_at))
-
-    def fix(self) -> Fix:
-        """A time alone is no fix: the receiver's own clock keeps it for a while."""
-        quality = self.quality or FixQuality.NO_FIX
-        return Fix(
-            quality,
-            self.satellites_used,
-            pdop=self.pdop,
-            tdop=self.tdop,
-            dimensions=self.dimensions if quality.rank else None,
-            position=self.position,
-        )
 
 
 class TsipAssembler:
@@ -73,6 +55,7 @@ class TsipAssembler:
         self._burst: _Burst | None = None
         self._heard_at = MonoNs(0)
         self._last_second = 0
+        self._evidence = Evidence()
         self._troubles: dict[str, Trouble | None] = {}
 
     def deadline(self) -> MonoNs | None:
@@ -98,11 +81,12 @@ class TsipAssembler:
         burst, self._burst = self._burst, None
         if burst is None:
             return []
-        fix = burst.fix()
+        # A time alone is no fix: the receiver's own clock keeps it for a while.
+        fix = self._evidence.fix(self._heard_at)
         instant = self._meant(burst.instant, fix)
         events = self._reception({"rollover": self._rollover.trouble})
         if instant is None or isinstance(instant, Reason):
-            told: list[Event] = [] if burst.quality is None else [fix]
+            told: list[Event] = [fix] if self._evidence.is_judged else []
             return events + ([] if instant is None else [_rejected(instant)]) + told
         leap = None if burst.leap_change is None else leap_of_month(instant, burst.leap_change)
         assert burst.received_at is not None
@@ -137,11 +121,14 @@ class TsipAssembler:
     def _belong(self, report: Report, packet: TsipPacket) -> list[Event]:
         """Add a report to its burst; what ends the one before, and what the new one makes us ask."""
         events = self.flush() if self._burst and self._burst.has(packet) else []
-        self._burst = self._burst or _Burst()
+        if self._burst is None:
+            self._burst = _Burst()
+            self._evidence.begin()
         if self._setup and self._burst.instant is None and report.instant is not None:
             # The count of satellites is in none of the packets that come by themselves.
             events.append(Command(build_packet(REQUEST_SATELLITES)))
         self._burst.absorb(report, packet)
+        self._evidence.hear(Kind(packet.kind).label, Claim.of(report), self._heard_at)
         return events
 
     def _reception(self, troubles: dict[str, Trouble | None]) -> list[Event]:

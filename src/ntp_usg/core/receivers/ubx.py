@@ -1,17 +1,17 @@
 """The assembler that makes one time message of all UBX messages that belong to the same navigation epoch."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import date
+from dataclasses import dataclass, field
 
 from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
-from ntp_usg.core.base.samples import Fix, FixQuality, PulseCorrection, Reception, TimeMessage
+from ntp_usg.core.base.samples import Fix, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.receivers.commands import Command, Description
+from ntp_usg.core.receivers.evidence import Claim, Evidence
 from ntp_usg.core.receivers.nmea import BURST_SILENCE_NS
-from ntp_usg.core.receivers.rollover import Rollover, build_floor
+from ntp_usg.core.receivers.rollover import Rollover, build_floor, day_of
 from ntp_usg.core.receivers.ubx_framing import UbxFrame, UbxFramer
 from ntp_usg.core.receivers.ubx_messages import WEEK_MS, LeapEvent, Report, TimePulse, parse_message
 from ntp_usg.core.receivers.ubx_reception import Survey, Troubles
@@ -22,37 +22,23 @@ Event = TimeMessage | Fix | Verdict | PulseCorrection | Reception | Command | De
 _GPS_EPOCH_MS = 315_964_800_000
 """1980-01-06, of Unix time."""
 _NS_PER_MS = 1_000_000
-IN_VIEW_KEPT_NS = 10 * NS_PER_SECOND
-"""How long the number of satellites in view counts: their list is long, and sent less often than the time."""
-
-_EPOCH = date(1970, 1, 1).toordinal()
-_OF_FIX = ("satellites_used", "dimensions", "position", "pdop", "tdop", "hdop")
-"""What a Report and a Fix have in common, beside the quality."""
+_GRADERS = ("NAV-PVT", "NAV-STATUS")
 
 
 @dataclass(slots=True)
 class _Epoch:
-    """All that was said about one navigation epoch so far."""
+    """What was said about one navigation epoch so far, but for the fix."""
 
     received_at: HostNs
     time_of_week_ms: int
     arrivals: dict[str, HostNs] = field(default_factory=dict)
     instant: WallNs | Reason | None = None
-    fix: Fix = Fix(FixQuality.NO_FIX)
-    has_fix: bool = False
     leap: LeapEvent | None = None
 
     def absorb(self, report: Report) -> None:
         # One message's doubt about the time outweighs another's word.
         if report.instant is not None and not isinstance(self.instant, Reason):
             self.instant = report.instant
-        # NAV-PVT, which counts satellites too, knows more of the fix than NAV-STATUS.
-        if report.quality is not None and (not self.has_fix or report.satellites_used is not None):
-            self.has_fix = True
-            self.fix = replace(self.fix, quality=report.quality)
-        self.fix = replace(
-            self.fix, **{name: value for name in _OF_FIX if (value := getattr(report, name)) is not None}
-        )
         self.leap = report.leap or self.leap
 
 
@@ -61,19 +47,22 @@ class UbxAssembler:
 
     No input raises. An epoch is complete when its receiver says so, when a message belongs to another one, or after a
     silence: call `flush` at `deadline`. With a `setup` it also asks for bytes to be written and describes the receiver.
-    Dates that have rolled over are put right from `earliest` on.
+    Dates that have rolled over are put right from `earliest` on. The pulse error of TIM-TP is multiplied by
+    `sawtooth_sign`: 1 adds it, -1 subtracts it, 0 ignores it.
     """
 
-    def __init__(self, setup: UbxSetup | None = None, earliest: Callable[[], WallNs] = build_floor) -> None:
+    def __init__(
+        self, setup: UbxSetup | None = None, earliest: Callable[[], WallNs] = build_floor, *, sawtooth_sign: int = 1
+    ) -> None:
         self._setup = setup
+        self._sawtooth_sign = sawtooth_sign
         self._rollover = Rollover(earliest)
         self._framer = UbxFramer()
         self._epoch: _Epoch | None = None
         self._heard_at = MonoNs(0)
         self._last_second = 0
         self._gps_ahead_ms: int | None = None
-        self._in_view: int | None = None
-        self._in_view_at = MonoNs(0)
+        self._evidence = Evidence(_GRADERS)
         self._milestone: int | None = None
         self._troubles: Troubles = {}
 
@@ -128,23 +117,22 @@ class UbxAssembler:
         events = self._close() if self._epoch and self._epoch.time_of_week_ms != itow else []
         if report.ends_epoch:
             return events + self._close()
-        if report.satellites_in_view is not None:
-            self._in_view, self._in_view_at = report.satellites_in_view, self._heard_at
-        elif self._heard_at - self._in_view_at > IN_VIEW_KEPT_NS:
-            self._in_view = None
-        self._epoch = self._epoch or _Epoch(frame.started_at, itow)
+        if self._epoch is None:
+            self._epoch = _Epoch(frame.started_at, itow)
+            self._evidence.begin()
         self._epoch.arrivals.setdefault(frame.kind.label, frame.started_at)
         self._epoch.absorb(report)
+        self._evidence.hear(frame.kind.label, Claim.of(report), self._heard_at)
         return events
 
     def _close(self) -> list[Event]:
         epoch, self._epoch = self._epoch, None
         if epoch is None:
             return []
-        fix = replace(epoch.fix, satellites_in_view=self._in_view)
+        fix = self._evidence.fix(self._heard_at)
         if epoch.instant is None or isinstance(epoch.instant, Reason):
             verdicts: list[Event] = [] if epoch.instant is None else [_rejected(epoch.instant)]
-            return [*verdicts, fix] if epoch.has_fix else verdicts
+            return [*verdicts, fix] if self._evidence.is_judged else verdicts
         instant = self._rollover.unroll(epoch.instant) if fix.quality.rank else epoch.instant
         if instant < build_floor():
             return [_rejected(Reason.IMPLAUSIBLE), fix]
@@ -161,11 +149,11 @@ class UbxAssembler:
     def _correction(self, pulse: TimePulse) -> list[Event]:
         """Which second a pulse marks; what is in GPS time waits until an epoch has shown how far that is ahead."""
         ahead_ms = 0 if pulse.utc else self._gps_ahead_ms
-        if ahead_ms is None:
+        if ahead_ms is None or not self._sawtooth_sign:
             return []
         instant_ms = _GPS_EPOCH_MS + pulse.week * WEEK_MS + pulse.time_of_week_ms - ahead_ms
         second = self._rollover.unroll(WallNs(instant_ms * _NS_PER_MS))
-        return [PulseCorrection(second, pulse.correction_ps)]
+        return [PulseCorrection(second, self._sawtooth_sign * pulse.correction_ps)]
 
     def _reception(self, news: Troubles) -> list[Event]:
         troubles = self._troubles | news
@@ -193,13 +181,13 @@ def _leap_of_month(now: WallNs, event: LeapEvent | None) -> int | None:
     if event is None:
         return None
     # The event is at midnight, or a second beside it: a minute before is in the month that it ends.
-    second = now // NS_PER_SECOND
-    ends_this_month = _month(second + event.seconds_ahead - 60) == _month(second)
+    event_at = WallNs(now + (event.seconds_ahead - 60) * NS_PER_SECOND)
+    ends_this_month = _month(event_at) == _month(now)
     return event.leap if event.seconds_ahead > 0 and ends_this_month else 0
 
 
-def _month(second: int) -> tuple[int, int]:
-    day = date.fromordinal(_EPOCH + second // 86_400)
+def _month(instant: WallNs) -> tuple[int, int]:
+    day = day_of(instant)
     return day.year, day.month
 
 

@@ -55,6 +55,11 @@ class Kind(IntEnum):
         return self.name.replace("_", "-")
 
 
+def label(kind: int) -> str:
+    """The same of any kind; of one that is of no use to a clock its class and number: `01-02`."""
+    return Kind(kind).label if kind in _LENGTHS else f"{kind >> 8:02X}-{kind & 0xFF:02X}"
+
+
 _LENGTHS: dict[int, Container[int]] = {
     Kind.NAV_STATUS: (16,),
     Kind.NAV_DOP: (18,),
@@ -100,10 +105,10 @@ class UbxFrame:
 def build_frame(kind: int, payload: bytes) -> bytes:
     """A payload as it goes over the line (u-blox interface description, "UBX frame structure")."""
     body = kind.to_bytes(2, "big") + _LENGTH.pack(len(payload)) + payload
-    return _SYNC + body + _checksum(body)
+    return _SYNC + body + checksum(body)
 
 
-def _checksum(body: bytes) -> bytes:
+def checksum(body: bytes) -> bytes:
     """Fletcher's, of RFC 1145, with 8 bits."""
     return bytes((sum(body) & 0xFF, sum(accumulate(body)) & 0xFF))
 
@@ -153,7 +158,7 @@ class UbxFramer:
 
     def _frame(self, start: int, end: int) -> UbxFrame | None:
         frame = self._held[start:end]
-        if len(frame) < end - start or _checksum(frame[2:-2]) != frame[-2:]:
+        if len(frame) < end - start or checksum(frame[2:-2]) != frame[-2:]:
             return None
         return UbxFrame(Kind(_HEADER.unpack_from(frame)[1]), frame[6:-2], self._arrivals[start])
 

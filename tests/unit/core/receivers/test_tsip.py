@@ -67,6 +67,17 @@ def test_what_follows_a_pulse_is_one_time_message():
     assert message.arrivals == (("8F-AB", 7), ("8F-AC", 7), ("6D", 7))
 
 
+def test_a_packet_that_the_line_spoilt_once_costs_nothing():
+    assembler, told = TsipAssembler(), []
+    for second in range(6):
+        at = WallNs(SECOND + second * NS_PER_SECOND)
+        others = b"" if second == 4 else build_supplemental(SKY) + build_satellites(SKY)
+        told += assembler.feed(build_primary(at) + others, HostNs(7), MonoNs((second + 1) * NS_PER_SECOND))
+    told += assembler.flush()
+    fixes = [event.fix for event in told if isinstance(event, TimeMessage)]
+    assert [(fix.quality, fix.satellites_used) for fix in fixes] == 6 * [(FixQuality.GPS, 9)]
+
+
 def test_bytes_of_a_known_moment_are_read_as_the_manual_says():
     # A Resolution SMT 360 on GPS time: 2019-10-22 18:38:29 is second 239909 of week 2076; seven years on is 2441.
     packet = struct.pack(">BBIHhBBBBBBH", 0x8F, 0xAB, 239_909, 2076 + 365, 18, 0, 29, 38, 18, 20, 10, 2026)

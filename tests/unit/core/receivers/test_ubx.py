@@ -136,8 +136,26 @@ def test_the_number_in_view_is_kept_for_a_while_because_their_list_comes_seldom(
     assert [message.fix.satellites_in_view for message in told] == [12] * 11 + [None] * 4
 
 
+@pytest.mark.parametrize("interval", [2, 5])
+def test_satellites_whose_list_comes_seldom_are_remembered_until_it_comes_again(interval):
+    assembler, told = UbxAssembler(), []
+    for second in range(4 * interval):
+        now = WallNs(SECOND + second * NS_PER_SECOND)
+        seldom = build_satellites(now, SKY) if second % interval == 0 else b""
+        frames = build_status(now, SKY) + build_timeutc(now) + seldom + build_eoe(now)
+        told += assembler.feed(frames, HostNs(0), MonoNs(second * NS_PER_SECOND))
+    assert {message.fix.satellites_used for message in told if isinstance(message, TimeMessage)} == {9}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_satellites_are_the_most_that_any_message_of_the_epoch_counts(order):
+    (message,) = assemble(*(build_pvt(SECOND, SKY), build_satellites(SECOND, Sky(satellites=0)))[::order])
+    assert message.fix.satellites_used == 9
+
+
 def test_geometry_and_place_are_told():
-    (message,) = assemble(build_pvt(SECOND, SKY), build_dop(SECOND, Sky(satellites=6)))
+    sky = Sky(satellites=6)
+    (message,) = assemble(build_pvt(SECOND, sky), build_dop(SECOND, sky))
     assert (message.fix.pdop, message.fix.tdop, message.fix.hdop) == (1.5, 1.5, 1.5)
     assert message.fix.position == GREENWICH
     (blind,) = assemble(build_pvt(SECOND, Sky(satellites=0)), build_dop(SECOND, Sky(satellites=0)))
@@ -279,6 +297,20 @@ def test_what_is_not_known_of_leap_seconds_is_not_said():
 
 def test_a_correction_in_utc_names_its_second_at_once():
     assert assemble(build_pulse(NEXT, -11_234)) == [PulseCorrection(NEXT, -11_234)]
+
+
+@pytest.mark.parametrize(("sign", "corrections"), [(1, [7]), (-1, [-7]), (0, [])])
+def test_the_pulse_error_is_added_subtracted_or_ignored(sign, corrections):
+    told = UbxAssembler(sawtooth_sign=sign).feed(build_pulse(NEXT, 7), HostNs(0), MonoNs(0))
+    assert [each.correction_ps for each in told if isinstance(each, PulseCorrection)] == corrections
+
+
+@pytest.mark.parametrize("year", [1, 1979, 2262, 9999])
+def test_no_year_raises(year):
+    payload = struct.pack("<IIiHBBBBBB", 0, 30, 0, year, 12, 31, 23, 59, 59, 7)
+    leap = struct.pack("<IB3xBbBbi7xB", 0, 0, 2, 18, 2, 1, 2**31 - 1, 3)
+    status = struct.pack("<IBBBBII", 0, 3, 0b1101, 0, 0, 0, 0)
+    assemble(build_frame(0x0121, payload), build_frame(0x0103, status), build_frame(0x0126, leap), build_pulse(NEXT, 1))
 
 
 def test_a_correction_in_gps_time_waits_until_the_leap_seconds_are_seen():
