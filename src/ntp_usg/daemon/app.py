@@ -25,6 +25,7 @@ from ntp_usg.core.base.snapshots import SystemSnapshot
 from ntp_usg.core.engine.engine import Engine
 from ntp_usg.core.wire.reference_id import address_reference
 from ntp_usg.daemon.background import Background
+from ntp_usg.daemon.containment import FaultLog, keep_running
 from ntp_usg.daemon.logs import report_held_back
 from ntp_usg.daemon.memory import SAVE_INTERVAL, DriftFile, latest_known, read_leap_file, read_temperature
 from ntp_usg.daemon.monitoring import Monitoring
@@ -77,7 +78,8 @@ class Daemon:
         self.state = DaemonState(self._engine, settings.server.listen_addr)
         servers = {each.address: parse_server_address(each.address) for each in settings.sources}
         self._endpoints = ClientEndpoints(servers, self._departed, self._answered, only_select=only_select())
-        self._runner = EngineRunner(self._engine, self._clock, self._publish, self._ask)
+        self._faults = FaultLog()
+        self._runner = EngineRunner(self._engine, self._clock, self._publish, self._ask, self._faults)
         self._service: AnsweringService | None = None
         self._background = Background()
         self._monitoring = Monitoring(self.state, self._background)
@@ -92,6 +94,7 @@ class Daemon:
 
     async def _serve(self) -> None:
         """Start all parts, each after those that it needs. However this ends, what was learned is saved."""
+        asyncio.get_running_loop().set_exception_handler(self._faults.on_loop)
         async with AsyncExitStack() as parts:
             parts.callback(self._clock.close)
             parts.callback(self._save)
@@ -104,9 +107,14 @@ class Daemon:
             self._greet()
             notify("READY=1")
             self._signals.on(signal.SIGHUP, self._reload)
-            works = [self._runner.run, self._keep_alive, self._keep_learned, self._feel]
-            works += [partial(self._observe, name) for name in self._settings.drivers]
-            await run_together(work() for work in works)
+            works = {
+                "The engine's timer": self._runner.run,
+                "The watchdog": self._keep_alive,
+                "Saving the drift file": self._keep_learned,
+                "Reading the temperature": self._feel,
+            }
+            running = [keep_running(what, work, self._faults) for what, work in works.items()]
+            await run_together([*running, *map(self._observe, self._settings.drivers)])
 
     async def _start_service(self) -> AnsweringService:
         server = self._settings.server
@@ -143,11 +151,18 @@ class Daemon:
             except NtpUsgError as error:
                 log.error("%s", error)  # noqa: TRY400 - the text says it all
 
-    async def _observe(self, name: str) -> None:
-        options = self._settings.driver(name)
+    async def _observe(self, table: str) -> None:
+        """Run a driver for good: one that fails is reported as a device that is gone, and started again later."""
+        options = self._settings.driver(table)
         assert isinstance(options, DriverOptions)
-        context = SourceContext(self._runner, self._clock, options.source().name, self._floor)
-        await self._drivers[kind(name)](options).run(context)
+        name = options.source().name
+        context = SourceContext(self._runner, self._clock, name, self._floor)
+        await keep_running(
+            f"The driver of {name}",
+            lambda: self._drivers[kind(table)](options).run(context),
+            self._faults,
+            lambda text: context.status(DeviceStatus(connected=False, detail=text)),
+        )
 
     async def _keep_alive(self) -> None:
         """Tell the service manager once a second how we are, in time that we are, and people what was held back."""

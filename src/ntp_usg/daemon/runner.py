@@ -5,24 +5,40 @@ import contextlib
 import logging
 from collections.abc import Callable
 
-from ntp_usg.core.base.actions import Action, HostClockMoved, Leave, Note, Publish, Send, Steer
+from ntp_usg.core.base.actions import Action, HostClockMoved, Leave, Note, Publish, Send, SourceFault, Steer
+from ntp_usg.core.base.errors import ClockError
 from ntp_usg.core.base.instants import HostNs, WallNs, seconds
 from ntp_usg.core.base.ports import SteeredClock
 from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.core.engine.engine import Engine
+from ntp_usg.daemon.containment import FaultLog
 from ntp_usg.sysapi.processes import rivals
 
 log = logging.getLogger(__name__)
 
 
+FAULT_PAUSE = 1.0
+"""Seconds until the engine's timer is served again after it failed."""
+
+
 class EngineRunner:
-    """The engine's clock hand: one timer, and every input followed by the actions that it asks for."""
+    """The engine's clock hand: one timer, and every input followed by the actions that it asks for.
+
+    A fault of ours in an action is logged and ends there; a clock that refuses to be steered ends `run`.
+    """
 
     def __init__(
-        self, engine: Engine, clock: SteeredClock, publish: Callable[[], None], talk: Callable[[Send | Leave], None]
+        self,
+        engine: Engine,
+        clock: SteeredClock,
+        publish: Callable[[], None],
+        talk: Callable[[Send | Leave], None],
+        faults: FaultLog | None = None,
     ) -> None:
         self.engine = engine
+        self._faults = faults or FaultLog()
+        self._refusal: ClockError | None = None
         self._clock = clock
         self._publish = publish
         self._talk = talk
@@ -30,11 +46,13 @@ class EngineRunner:
         self._asleep = clock.suspended_for()
 
     async def run(self) -> None:
-        """Serve the engine's timer until cancelled."""
+        """Serve the engine's timer until cancelled; raises ClockError where the clock can't be steered any more."""
         while True:
-            self._settle()
+            served = self._settle()
+            if self._refusal is not None:
+                raise self._refusal
             _, now = self._clock.read()
-            wait = max(0.0, seconds(self._next_deadline() - now))
+            wait = max(0.0 if served else FAULT_PAUSE, seconds(self._next_deadline() - now))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):  # wait_for of Python 3.11 can swallow a cancellation
                     await self._woken.wait()
@@ -46,13 +64,21 @@ class EngineRunner:
         self._settle()
         self._woken.set()
 
-    def _settle(self) -> None:
+    def _settle(self) -> bool:
+        """Serve the timers that are due; False where that failed, and must not be tried again at once."""
         _, now = self._clock.read()
-        clock_deadline = self._clock.deadline()
-        if clock_deadline is not None and clock_deadline <= now:
-            self._clock.timer(now)
-        if self.engine.deadline() <= now:
-            self._do(self.engine.timer())
+        try:
+            clock_deadline = self._clock.deadline()
+            if clock_deadline is not None and clock_deadline <= now:
+                self._clock.timer(now)
+            if self.engine.deadline() <= now:
+                self._do(self.engine.timer())
+        except ClockError as error:
+            self._refusal = error
+        except Exception as error:  # noqa: BLE001 - a fault of ours; a state that nobody renews expires, so it is honest
+            self._faults.tell("The review of the sources", error)
+            return False
+        return True
 
     def _next_deadline(self) -> int:
         clock_deadline = self._clock.deadline()
@@ -61,17 +87,27 @@ class EngineRunner:
 
     def _do(self, actions: list[Action]) -> None:
         for action in actions:
-            match action:
-                case Note(level, text):
-                    log.log(logging.getLevelNamesMapping()[level.upper()], "%s", text)
-                case Steer(mapping, step):
-                    self._clock.steer(mapping, step=step)
-                case HostClockMoved(jump):
-                    self._tell_of_jump(jump)
-                case Publish():
-                    self._publish()
-                case Send() | Leave():
-                    self._talk(action)
+            try:
+                self._act(action)
+            except ClockError as error:
+                self._refusal = error
+            except Exception as error:  # noqa: BLE001 - a fault of ours
+                self._faults.tell(f"The action {type(action).__name__}", error)
+
+    def _act(self, action: Action) -> None:
+        match action:
+            case Note(level, text):
+                log.log(logging.getLevelNamesMapping()[level.upper()], "%s", text)
+            case Steer(mapping, step):
+                self._clock.steer(mapping, step=step)
+            case HostClockMoved(jump):
+                self._tell_of_jump(jump)
+            case Publish():
+                self._publish()
+            case Send() | Leave():
+                self._talk(action)
+            case SourceFault(source, error, pause):
+                self._faults.tell(f"{source}, which is left alone for {pause:.0f} s,", error)
 
     def _tell_of_jump(self, jump: float) -> None:
         """Say who moved the clock, as far as can be seen."""

@@ -61,4 +61,13 @@ class HostClockMoved:
     jump: float
 
 
-Action = Note | Steer | Publish | Send | Leave | HostClockMoved
+@dataclass(frozen=True, slots=True)
+class SourceFault:
+    """Log a fault of this program in the work for one source, which is left alone for `pause` seconds."""
+
+    source: str
+    error: Exception
+    pause: float
+
+
+Action = Note | Steer | Publish | Send | Leave | HostClockMoved | SourceFault

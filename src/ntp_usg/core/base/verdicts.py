@@ -69,6 +69,7 @@ class Reason(StrEnum):
     REPEATED = "repeated"
     DOUBLED = "doubled"
     OLD_EPOCH = "old_epoch"
+    PROGRAM_FAULT = "program_fault"
 
     @property
     def explanation(self) -> str:
@@ -131,4 +132,6 @@ _EXPLANATIONS: dict[Reason, str] = {
     Reason.REPEATED: "The same pulse was delivered twice.",
     Reason.DOUBLED: "The pulse came soon after another one: a glitch, or both edges of each pulse are captured.",
     Reason.OLD_EPOCH: "The sample was taken before the clock was stepped.",
+    Reason.PROGRAM_FAULT: "This program failed while it worked for this source, and tries again later: please report "
+    "the traceback in the log.",
 }

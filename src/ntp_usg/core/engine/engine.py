@@ -1,13 +1,9 @@
 """What sources report goes in, clock commands and snapshots come out. The only writer of system state."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from ntp_usg.core.algorithms.clock_filter import LoopEstimator
-from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
-from ntp_usg.core.algorithms.history import SampleHistory
 from ntp_usg.core.algorithms.holdover import HoldoverModel
-from ntp_usg.core.algorithms.kalman import KalmanEstimator
 from ntp_usg.core.base.actions import Action, HostClockMoved, Leave, Level, Note, Publish, Steer
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
@@ -22,19 +18,19 @@ from ntp_usg.core.base.samples import (
     Reception,
     TimeMessage,
 )
-from ntp_usg.core.base.snapshots import ServerPath, ServingState, SystemSnapshot
+from ntp_usg.core.base.snapshots import ServerPath, ServingState, SourceSnapshot, SystemSnapshot
 from ntp_usg.core.base.verdicts import Reason, Verdict
+from ntp_usg.core.engine.containment import contained
 from ntp_usg.core.engine.leadership import Leadership
 from ntp_usg.core.engine.leap_watch import LeapWatch
-from ntp_usg.core.engine.network_source import NETWORK_NOISE, NetworkSource
 from ntp_usg.core.engine.numbering import Agreement
-from ntp_usg.core.engine.pulse_line import PULSE_NOISE, PulseLine
-from ntp_usg.core.engine.receiver import MESSAGE_NOISE, Receiver, seconds_named
-from ntp_usg.core.engine.settings import Algorithm, EngineSettings
+from ntp_usg.core.engine.pulse_line import PulseLine
+from ntp_usg.core.engine.receiver import Receiver, seconds_named
+from ntp_usg.core.engine.roster import Roster
+from ntp_usg.core.engine.settings import EngineSettings
 from ntp_usg.core.engine.source import Source
 from ntp_usg.core.engine.steering import Steering
 from ntp_usg.core.engine.trust import OF_THE_SIGNAL, weigh
-from ntp_usg.core.engine.whole_clock import CLOCK_NOISE, WholeClock
 
 TICK = 1.0
 """Seconds between two reviews of the sources, where a reference clock can fall silent within seconds."""
@@ -46,11 +42,6 @@ SYSTEM_RATE = 600e-6
 """How fast raw time may leave the monotonic clock, which the kernel corrects together with the system's clock."""
 PREDICTABLE = 0.25
 """Up to this error bound in seconds the served clock may number the second of a pulse."""
-ESTIMATORS: dict[Algorithm, Callable[[NoiseModel], Estimator]] = {
-    "kalman": KalmanEstimator,
-    "regression": SampleHistory,
-    "pll": LoopEstimator,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,32 +70,21 @@ class Engine:
         model: HoldoverModel | None = None,
     ) -> None:
         host, now = clock.read()
-        learn = ESTIMATORS[settings.algorithm]
         self._settings = settings
         self._clock = clock
-        self._receivers = {
-            each.name: Receiver(each, learn(MESSAGE_NOISE), now, settings.saved_latencies)
-            for each in settings.receivers
-        }
-        self._lines = {each.name: PulseLine(each, learn(PULSE_NOISE), now) for each in settings.pulse_lines}
-        self._servers = {
-            each.name: NetworkSource(each, learn(NETWORK_NOISE), random_bits, now) for each in settings.servers
-        }
-        self._clocks = {each.name: WholeClock(each, learn(CLOCK_NOISE), now) for each in settings.clocks}
-        self._sources: dict[str, Source] = {**self._receivers, **self._lines, **self._clocks, **self._servers}
-        for number, source in enumerate(self._sources.values(), start=1):
-            source.number = number
+        roster = Roster(settings, clock, random_bits, now)
+        self._receivers, self._lines, self._servers = roster.receivers, roster.lines, roster.servers
+        self._clocks, self._sources = roster.clocks, roster.all
+        self.containment = roster.containment
         self._steering = Steering(settings, model or HoldoverModel())
-        if settings.saved_frequency is not None:
-            for source in self._sources.values():
-                source.estimator.expect(*settings.saved_frequency)
         self._leap = LeapWatch(settings.leap_table, smear=settings.leap_smear)
-        self._leadership = Leadership(self._sources, settings.selection, clock, self._steering, now)
+        self._leadership = Leadership(roster, settings.selection, clock, self._steering, now)
         self._tick = nanoseconds(TICK if self._sources.keys() - self._servers.keys() else NETWORK_TICK)
         self._next_tick = now
         self._checked_at = now
         self._raw_minus_mono = clock.raw(host) - now
 
+    @contained
     def message(self, name: str, message: TimeMessage) -> list[Action]:
         """Take in a second named by a receiver."""
         _, now = self._clock.read()
@@ -114,9 +94,11 @@ class Engine:
         actions: list[Action] = []
         if reason in (Reason.USED, Reason.OUTLIER) and seconds_named(message):
             for line in self._lines.values():
-                actions += self._number(line, receiver, message.second, received_at, now)
+                with self.containment.of(line.settings.name):
+                    actions += self._number(line, receiver, message.second, received_at, now)
         return actions + self._advance(receiver, reason)
 
+    @contained
     def pulse(self, name: str, pulse: Pulse) -> list[Action]:
         """Take in an edge of a pulse line."""
         _, now = self._clock.read()
@@ -125,12 +107,15 @@ class Engine:
         edge_at = self._clock.raw(pulse.edge_at)
         return self._advance(line, line.pulse(edge_at, now, self._predicted(edge_at, now)))
 
+    @contained
     def correction(self, name: str, correction: PulseCorrection) -> None:
         """Take in a receiver's word on its next pulse."""
         for line in self._lines.values():
-            if line.belongs_to(name):
-                line.correct(correction)
+            with self.containment.of(line.settings.name):
+                if line.belongs_to(name):
+                    line.correct(correction)
 
+    @contained
     def sample(self, name: str, measurement: Measurement) -> list[Action]:
         """Take in a reading of a clock that tells the whole time."""
         _, now = self._clock.read()
@@ -140,31 +125,38 @@ class Engine:
         correction_ns = measurement.at - self._clock.raw(measurement.at)
         return self._advance(clock, clock.measurement(measurement, correction_ns, now))
 
+    @contained
     def fix(self, name: str, fix: Fix) -> None:
         """Take in news of a receiver's state that has no time in it."""
         _, now = self._clock.read()
         self._receivers[name].fix(fix, now)
 
+    @contained
     def reception(self, name: str, reception: Reception) -> None:
         """Take in what a receiver finds wrong with itself, its antenna and the air."""
         self._sources[name].reception(reception)
 
+    @contained
     def located(self, name: str, reference_id: bytes) -> None:
         """Take in what our reference id is while we follow a server: its address was found (RFC 5905 figure 12)."""
         self._servers[name].locate(reference_id)
 
+    @contained
     def reached(self, name: str, path: ServerPath) -> None:
         """Take in between which addresses a server is asked now."""
         self._servers[name].path = path
 
+    @contained
     def seen_as(self, name: str, reference_id: bytes) -> None:
         """Take in what a server's reference id is if it follows us: then we must not follow it."""
         self._servers[name].association.own_reference_id = reference_id
 
+    @contained
     def sent(self, name: str, at: HostNs) -> None:
         """Take in when the latest request to a server left."""
         self._servers[name].association.sent(self._clock.raw(at))
 
+    @contained
     def receive(self, name: str, data: bytes, at: HostNs) -> list[Action]:
         """Take in an answer of a server."""
         _, now = self._clock.read()
@@ -179,30 +171,36 @@ class Engine:
     def network_returned(self) -> None:
         """Take in that an interface, an address or a route has come (back): ask who could not be reached."""
         _, now = self._clock.read()
-        for server in self._servers.values():
-            server.association.network_returned(now)
+        for name in self._servers:
+            with self.containment.of(name):
+                self._servers[name].association.network_returned(now)
 
     def temperature(self, celsius: float | None) -> None:
         """Take in how warm it is where the oscillator is; None where nobody knows any more."""
         self._steering.temperature = celsius
 
     def device(self, name: str, status: DeviceStatus) -> list[Action]:
-        """Take in that a device was opened or is gone."""
-        self._sources[name].device(status)
+        """Take in that a device was opened or is gone; also of a source that is out, since it is told only once."""
+        with self.containment.of(name):
+            self._sources[name].device(status)
         return [Note(Level.INFO if status.connected else Level.WARNING, f"{name}: {status.detail}")]
 
+    @contained
     def verdict(self, name: str, verdict: Verdict) -> None:
         """Count what a driver itself had to judge."""
         self._sources[name].judge(verdict)
 
     def deadline(self) -> MonoNs:
         """When `timer` wants to be called next."""
-        return min([self._review_at(), *(server.association.deadline() for server in self._servers.values())])
+        requests = (
+            self.containment.resumes_at(name, server.association.deadline()) for name, server in self._servers.items()
+        )
+        return min([self._review_at(), *requests])
 
     def timer(self) -> list[Action]:
         """Ask servers that are due; review the sources, and age what nobody renews."""
         host, now = self._clock.read()
-        actions = [action for server in self._servers.values() for action in server.ask(now)]
+        actions = [*self._requests(now), *self.containment.faults()]
         if now < self._review_at():
             return actions
         self._next_tick = MonoNs(now + self._tick)
@@ -213,15 +211,17 @@ class Engine:
             self._next_tick = now  # the rest comes when the clock has leapt
             return [*actions, *self._leap_over(shift_ns, served), Publish()]
         actions += self._watch_leap(raw, served)
-        for source in self._sources.values():
-            source.poll(now)
-            actions += source.review(now, served)
+        for name in self._sources:
+            with self.containment.of(name):
+                self._sources[name].poll(now)
+                actions += self._sources[name].review(now, served)
         self._leadership.judge(raw, now)
         for source in self._sources.values():
             actions += source.trust.review(now)
         leadership = self._leadership
         return [
             *actions,
+            *self.containment.faults(),
             *self._steering.review(raw, served, now, leadership.loss(now), leadership.contested),
             Publish(),
         ]
@@ -270,10 +270,20 @@ class Engine:
             clock=self._clock.name,
             holdover_age=steering.holdover_age(now),
             holdover_left=steering.holdover_left,
-            sources=tuple(
-                source.snapshot(now, current, leadership.choice(name)) for name, source in self._sources.items()
-            ),
+            sources=tuple(self._source_snapshots(now, current)),
         )
+
+    def _requests(self, now: MonoNs) -> Iterator[Action]:
+        """To the servers that are to be asked now."""
+        for name in self._servers:
+            if not self.containment.is_out(name):
+                with self.containment.of(name):
+                    yield from self._servers[name].ask(now)
+
+    def _source_snapshots(self, now: MonoNs, current: ClockMapping) -> Iterator[SourceSnapshot]:
+        for name in self._sources:
+            with self.containment.of(name):
+                yield self._sources[name].snapshot(now, current, self._leadership.choice(name))
 
     def _review_at(self) -> MonoNs:
         """At the next tick, or when a source falls silent: people hear of a loss as soon as it is one."""
@@ -343,8 +353,9 @@ class Engine:
 
     def _leap_over(self, shift_ns: int, served: ClockMapping) -> list[Action]:
         """Count on after a leap second. The system's clock has been told, and leaps by itself."""
-        for source in self._sources.values():
-            source.shift(shift_ns)
+        for name in self._sources:
+            with self.containment.of(name):
+                self._sources[name].shift(shift_ns)
         self._steering.shift(shift_ns)
         actions: list[Action] = [Note(Level.INFO, f"Leap second: the clock goes on {seconds(shift_ns):+.0f}s")]
         if self._clock.name != "system":
@@ -369,7 +380,8 @@ class Engine:
         self._raw_minus_mono, self._checked_at = raw_minus_mono, now
         if abs(jump) < HOST_STEP_NS + drift_ns:
             return []
-        for source in self._sources.values():
-            source.renew()
+        for name in self._sources:
+            with self.containment.of(name):
+                self._sources[name].renew()
         self._steering.restart()
         return [HostClockMoved(seconds(jump))]

@@ -4,16 +4,18 @@ The reasons for these rules are in docs/decisions/0005-who-may-lead.md.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 
 from ntp_usg.core.algorithms.estimator import Estimate
 from ntp_usg.core.algorithms.intersection import Interval
 from ntp_usg.core.algorithms.selection import Candidate, Choice, Selection, SelectionSettings, combine, select
 from ntp_usg.core.base.instants import MonoNs, RawNs, seconds
+from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.ports import Clock
 from ntp_usg.core.base.snapshots import Tally
 from ntp_usg.core.engine.cross_check import majority_of
+from ntp_usg.core.engine.roster import Roster
 from ntp_usg.core.engine.settings import ClockSettings
 from ntp_usg.core.engine.source import Source
 from ntp_usg.core.engine.steering import Lead, Steering
@@ -30,9 +32,10 @@ class Leadership:
     """Judges the sources anew whenever one of them has news."""
 
     def __init__(
-        self, sources: Mapping[str, Source], settings: SelectionSettings, clock: Clock, steering: Steering, now: MonoNs
+        self, roster: Roster, settings: SelectionSettings, clock: Clock, steering: Steering, now: MonoNs
     ) -> None:
-        self._sources = sources
+        self._sources = sources = roster.all
+        self._containment = roster.containment
         self._settings = settings
         self._clock = clock
         self._steering = steering
@@ -69,7 +72,7 @@ class Leadership:
     def judge(self, raw: RawNs, now: MonoNs) -> None:
         """Judge all sources as they are now."""
         served = self._clock.current()
-        candidates = [source.candidate(raw, now, served) for source in self._sources.values()]
+        candidates = list(self._candidates(raw, now, served))
         self._examine(candidates, raw, now)
         trusts = ((each, self._sources[each.name].trust) for each in candidates)
         candidates = [replace(each, distrust=trust.objection(now)) if trust.lost else each for each, trust in trusts]
@@ -84,6 +87,11 @@ class Leadership:
         selection = select(voters, self._selection.system_peer, self._settings)
         objection = self._awaited(selection.weights.keys(), now) or self._no_gain(selection, now)
         self._selection = Selection(selection.choices, objection) if objection else selection
+
+    def _candidates(self, raw: RawNs, now: MonoNs, served: ClockMapping) -> Iterator[Candidate]:
+        for name in self._sources:
+            with self._containment.of(name):
+                yield self._sources[name].candidate(raw, now, served)
 
     def lead(self, raw: RawNs) -> Lead:
         """The sources that lead, as one; they lead from now on."""
@@ -121,11 +129,12 @@ class Leadership:
         for each in candidates:
             if each.name in self._servers or each.name in self._fallbacks:
                 continue
-            source = self._sources[each.name]
-            troubles = source.check.hold_against(each, source.estimate(raw), self.majority, belief, now)
-            source.trust.report("others", troubles)
-            if source.check.contested and math.isfinite(each.offset):
-                contested.append(abs(each.offset))
+            with self._containment.of(each.name):
+                source = self._sources[each.name]
+                troubles = source.check.hold_against(each, source.estimate(raw), self.majority, belief, now)
+                source.trust.report("others", troubles)
+                if source.check.contested and math.isfinite(each.offset):
+                    contested.append(abs(each.offset))
         self.contested = max(contested)
 
     def _estimates(self, raw: RawNs) -> Iterable[tuple[Estimate, float]]:
