@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from ntp_usg.cli import main, serve
 from ntp_usg.config.reference import configuration_reference, markdown_table
-from ntp_usg.daemon.app import RELOADABLE
+from ntp_usg.daemon.reload import RELOADABLE
 from ntp_usg.observe.metrics import metric_families
 from ntp_usg.refclocks.driver import load_drivers
 

@@ -56,6 +56,8 @@ def _system(status: Document) -> Iterator[Text]:
     yield Text(
         f"ntp_usg {status['version']}, up {format_duration(status['uptime'])}, on {', '.join(status['listen'])}", "dim"
     )
+    if waiting := status.get("needs_restart"):
+        yield Text(f"changed in the configuration, needs a restart: {', '.join(waiting)}", style="yellow")
 
 
 def _clock(system: Document) -> str:

@@ -1,6 +1,6 @@
 """From files and flags to Settings: read all, lay one over the other, check everything, and only then complain."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +18,7 @@ DEFAULT_PATH = Path("/etc/ntp_usg/server.toml")
 
 Tables = Mapping[str, Mapping[str, Entry]]
 
+_PUT_BACK = "put back what was there, or restart the daemon to do without it"
 _DRIVERS_OF_TYPE = {"gps": {"gps"}, "pps": {"pps"}, "gps_pps": {"gps", "pps"}}
 
 
@@ -27,18 +28,23 @@ def load_settings(
     sections: Models,
     overrides: Mapping[str, object] = MappingProxyType({}),
     required: bool = True,
+    expected: Collection[str] = (),
 ) -> Settings:
     """Settings from flags, else from the file at `path`, else from the drivers' files beside it (`gps.conf` ...).
 
     `sections` has the model of each driver's table, `overrides` the flags that were given, as dotted keys.
-    `path` may be missing where it is not `required`: the default path. Raises ConfigError with all problems at once.
+    `path` may be missing where it is not `required`: the default path. The `expected` files, which an earlier load has
+    read, may be neither missing nor empty. Raises ConfigError with all problems at once.
     """
     problems: list[ConfigProblem] = []
     models = {**TABLES, **ARRAYS, **sections}
     files = {name: f"{name}.conf or {path.name}" if name in sections else path.name for name in models}
     documents = [
-        *(_read(path.parent / f"{name}.conf", {name: model}, files, problems) for name, model in sections.items()),
-        _read(path, models, files, problems, required=required),
+        *(
+            _read(path.parent / f"{name}.conf", {name: model}, files, problems, expected=expected)
+            for name, model in sections.items()
+        ),
+        _read(path, models, files, problems, required=required, expected=expected),
         _command_line(overrides),
     ]
     complete = not problems  # otherwise what seems missing may stand where we could not read
@@ -63,12 +69,19 @@ def load_settings(
             "sources": tuple(checked[name] for name in sources),
             "drivers": {name: checked[name] for name in in_use},
             "origins": {f"{table}.{key}": entry.origin for table in tables for key, entry in tables[table].items()},
+            "files": tuple(each.source for each in documents if each.tables and each.source != COMMAND_LINE),
         }
     )
 
 
 def _read(
-    path: Path, accepted: Models, files: Mapping[str, str], problems: list[ConfigProblem], *, required: bool = False
+    path: Path,
+    accepted: Models,
+    files: Mapping[str, str],
+    problems: list[ConfigProblem],
+    *,
+    required: bool = False,
+    expected: Collection[str] = (),
 ) -> Document:
     """One file's accepted tables; what is wrong with it as a whole joins `problems`."""
     source = str(path)
@@ -76,11 +89,14 @@ def _read(
         with path.open("rb") as file:
             document = parse_document(source, file.read(MAX_BYTES + 1))
     except OSError as error:
-        if required or not isinstance(error, FileNotFoundError):
-            problems.append(ConfigProblem(source, 0, f"cannot be read: {error.strerror}"))
+        if not isinstance(error, FileNotFoundError) or required or source in expected:
+            advice = f": {_PUT_BACK}" if source in expected else ""
+            problems.append(ConfigProblem(source, 0, f"cannot be read: {error.strerror}{advice}"))
     except ConfigError as error:
         problems += error.problems
     else:
+        if source in expected and not document.tables:
+            problems.append(ConfigProblem(source, 0, f"is empty now: {_PUT_BACK}"))
         problems += table_problems(document, accepted, files)
         return _flattened(document, accepted)
     return Document(source, {})

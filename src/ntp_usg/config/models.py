@@ -241,6 +241,8 @@ class Settings(Table):
     """Options of the reference clocks in use, by table: `shm`, and `shm.1` of a second one."""
     origins: Mapping[str, str] = {}
     """Dotted key -> `server.toml:3` or the flag that set it."""
+    files: tuple[str, ...] = ()
+    """The files that say something."""
 
     @property
     def warnings(self) -> list[str]:

@@ -5,7 +5,7 @@ import logging
 import os
 import secrets
 import signal
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from ipaddress import ip_address
@@ -13,11 +13,10 @@ from pathlib import Path
 
 from ntp_usg import __version__
 from ntp_usg.clocks.choice import choose_clock
-from ntp_usg.config.explain import difference
 from ntp_usg.config.models import Settings, kind
 from ntp_usg.core.base.actions import Leave, Send
 from ntp_usg.core.base.addresses import parse_server_address
-from ntp_usg.core.base.errors import ConfigError, NtpUsgError
+from ntp_usg.core.base.errors import NtpUsgError
 from ntp_usg.core.base.instants import HostNs
 from ntp_usg.core.base.ports import SteeredClock
 from ntp_usg.core.base.samples import DeviceStatus
@@ -31,6 +30,7 @@ from ntp_usg.daemon.memory import SAVE_INTERVAL, DriftFile, latest_known, read_l
 from ntp_usg.daemon.monitoring import Monitoring
 from ntp_usg.daemon.notify import notify, watchdog_interval
 from ntp_usg.daemon.plan import engine_settings, holdover_model, server_policy
+from ntp_usg.daemon.reload import Configuration, Load
 from ntp_usg.daemon.runner import EngineRunner, SourceContext
 from ntp_usg.daemon.signals import STOP_SIGNALS, Signals
 from ntp_usg.daemon.state import DaemonState
@@ -48,9 +48,6 @@ from ntp_usg.sysapi.timex import clock_precision
 
 log = logging.getLogger(__name__)
 
-RELOADABLE = ("access.", "rate_limit.", "server.enable_interleaved")
-"""Keys, or beginnings of keys, that a running daemon can take over."""
-
 TEMPERATURE_INTERVAL = 60.0
 
 
@@ -61,12 +58,12 @@ class Daemon:
         self,
         settings: Settings,
         drivers: dict[str, type[Driver]],
-        load: Callable[[], Settings],
+        load: Load,
         signals: Signals,
     ) -> None:
         self._settings = settings
         self._drivers = drivers
-        self._load = load
+        self._configuration = Configuration(settings, load)
         self._signals = signals
         self._clock: SteeredClock = choose_clock(settings.server.clock)
         self._drift_file = DriftFile(settings.clock.drift_file)
@@ -75,7 +72,7 @@ class Daemon:
         plan = engine_settings(settings, clock_precision(), saved, leap_table, self._drift_file.latencies())
         self._floor = latest_known(saved)
         self._engine = Engine(plan, self._clock, secrets.randbits, holdover_model(saved))
-        self.state = DaemonState(self._engine, settings.server.listen_addr)
+        self.state = DaemonState(self._engine, settings.server.listen_addr, self._configuration.needs_restart)
         servers = {each.address: parse_server_address(each.address) for each in settings.sources}
         self._endpoints = ClientEndpoints(servers, self._departed, self._answered, only_select=only_select())
         self._faults = FaultLog()
@@ -106,7 +103,7 @@ class Daemon:
             await self._start_http(parts)
             self._greet()
             notify("READY=1")
-            self._signals.on(signal.SIGHUP, self._reload)
+            self._signals.on(signal.SIGHUP, partial(self._configuration.reload, self._adopt))
             works = {
                 "The engine's timer": self._runner.run,
                 "The watchdog": self._keep_alive,
@@ -169,7 +166,7 @@ class Daemon:
         interval = min(1.0, watchdog_interval() or 1.0)
         while True:
             report_held_back()
-            notify(f"WATCHDOG=1\nSTATUS={_status_line(self.state.snapshot())}")
+            notify(f"WATCHDOG=1\nSTATUS={_status_line(self.state.snapshot(), self.state.needs_restart())}")
             await asyncio.sleep(interval)
 
     async def _feel(self) -> None:
@@ -221,23 +218,12 @@ class Daemon:
         if path is not None:
             self._engine.reached(name, path)
 
-    def _reload(self) -> None:
-        """Take over access lists and limits from the configuration, or nothing of it."""
-        try:
-            settings = self._load()
-            changed = difference(self._settings, settings)
-            if self._service is not None:
-                self._service.adopt(server_policy(settings))
-                self.state.policy = server_policy(settings)
-        except (ConfigError, ValueError) as error:
-            log.error("Not reloaded, everything stays as it was:\n%s", error)  # noqa: TRY400 - the error is the news
-            return
-        taken = [key for key in changed if key.startswith(RELOADABLE)]
-        left = [key for key in changed if not key.startswith(RELOADABLE)]
-        log.info("Reloaded: %s", ", ".join(taken) or "nothing changed")
-        if left:
-            log.warning("These need a restart: %s", ", ".join(left))
-        self._settings = settings
+    def _adopt(self, settings: Settings) -> None:
+        """Follow what SIGHUP has changed. Raises ValueError at access lists that cannot be."""
+        policy = server_policy(settings)
+        if self._service is not None:
+            self._service.adopt(policy)
+        self.state.policy = policy
 
     def _greet(self) -> None:
         names = ", ".join(source.name for source in self.state.snapshot().sources) or "nothing"
@@ -256,9 +242,10 @@ def _stop(stop: asyncio.Event) -> None:
         stop.set()
 
 
-def _status_line(snapshot: SystemSnapshot) -> str:
+def _status_line(snapshot: SystemSnapshot, needs_restart: Sequence[str]) -> str:
     """One line for `systemctl status`."""
-    if not snapshot.serving.synchronised:
-        return f"{snapshot.phase.value.capitalize()}: not synchronised"
-    offset = f"offset {snapshot.offset * 1e6:+.3f} us"
-    return f"{snapshot.phase.value.capitalize()}, stratum {snapshot.serving.stratum}, {snapshot.selected}, {offset}"
+    line = f"{snapshot.phase.value.capitalize()}: not synchronised"
+    if snapshot.serving.synchronised:
+        offset = f"offset {snapshot.offset * 1e6:+.3f} us"
+        line = f"{snapshot.phase.value.capitalize()}, stratum {snapshot.serving.stratum}, {snapshot.selected}, {offset}"
+    return f"{line}; needs a restart for {', '.join(needs_restart)}" if needs_restart else line

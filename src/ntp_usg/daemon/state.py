@@ -22,8 +22,9 @@ class DaemonState:
 
     version = __version__
 
-    def __init__(self, engine: Engine, listen: Sequence[str]) -> None:
+    def __init__(self, engine: Engine, listen: Sequence[str], needs_restart: Callable[[], Sequence[str]]) -> None:
         self.listen = listen
+        self.needs_restart = needs_restart
         self.started_at = self.now()
         self.policy = ServerPolicy()
         self.places = 0

@@ -24,6 +24,7 @@ def describe_status(view: DaemonView) -> dict[str, Json]:
         "version": view.version,
         "uptime": seconds(now - view.started_at),
         "listen": list(view.listen),
+        "needs_restart": list(view.needs_restart()),
         "health": plain(judge_health(snapshot, now)),
         "system": _system(snapshot, now),
         "sources": [_source(source) for source in snapshot.sources],

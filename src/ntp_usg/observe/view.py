@@ -22,6 +22,9 @@ class DaemonView(Protocol):
     def listen(self) -> Sequence[str]:
         """The addresses that NTP is answered on, as `127.0.0.1:123`."""
 
+    def needs_restart(self) -> Sequence[str]:
+        """The settings of the files, as `server.listen_addr`, that a reload could not put in force."""
+
     @property
     def started_at(self) -> MonoNs: ...
 
@@ -52,8 +55,12 @@ class Moment:
     def __init__(self, view: DaemonView) -> None:
         self.version, self.listen, self.started_at = view.version, view.listen, view.started_at
         self.list_clients = view.list_clients
+        self._needs_restart = view.needs_restart()
         self._now, self._snapshot, self._verdicts = view.now(), view.snapshot(), view.verdicts()
         self._clients, self._rate, self._fast_path = view.clients(), view.queries_per_second(), view.fast_path()
+
+    def needs_restart(self) -> Sequence[str]:
+        return self._needs_restart
 
     def now(self) -> MonoNs:
         return self._now

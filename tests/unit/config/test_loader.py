@@ -212,6 +212,29 @@ def test_the_default_path_may_be_missing_but_a_named_file_may_not(tmp_path: Path
     assert str(caught.value) == f"{missing}: cannot be read: No such file or directory"
 
 
+@pytest.mark.parametrize(("name", "required"), [("server.toml", False), ("server.toml", True), ("gps.conf", False)])
+@pytest.mark.parametrize("text", [None, "", "# nothing but a comment\n"])
+def test_a_file_that_was_read_before_may_neither_vanish_nor_become_empty(tmp_path, name, required, text):
+    (tmp_path / "server.toml").write_text('[access]\ndeny = ["192.0.2.0/24"]\n')
+    (tmp_path / "gps.conf").write_text(GUIDE_GPS)
+    first = load_settings(tmp_path / "server.toml", sections=SECTIONS, required=required)
+    assert first.files == (str(tmp_path / "gps.conf"), str(tmp_path / "server.toml"))
+    (tmp_path / name).unlink()
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(tmp_path / "server.toml", sections=SECTIONS, required=required, expected=first.files)
+    assert str(caught.value).startswith(f"{tmp_path / name}: ")
+    assert str(caught.value).endswith("put back what was there, or restart the daemon to do without it")
+
+
+def test_a_file_that_never_said_anything_may_vanish(tmp_path):
+    (tmp_path / "gps.conf").write_text("# not yet\n")
+    first = load_settings(tmp_path / "server.toml", sections=SECTIONS, required=False)
+    (tmp_path / "gps.conf").unlink()
+    assert load_settings(tmp_path / "server.toml", sections=SECTIONS, required=False, expected=first.files) == first
+
+
 def test_the_files_beside_a_missing_default_path_count(tmp_path: Path):
     (tmp_path / "gps.conf").write_text(GUIDE_GPS)
     settings = load_settings(tmp_path / "server.toml", sections=SECTIONS, required=False)

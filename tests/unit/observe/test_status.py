@@ -17,6 +17,7 @@ def test_the_document_holds_everything_there_is_to_see(view: DaemonView):
     assert status["version"] == "1.2.3"
     assert status["uptime"] == 100.0
     assert status["listen"] == ["127.0.0.1:123", "[::1]:123"]
+    assert status["needs_restart"] == []
     assert status["health"] == {"ok": True, "text": "ok: follows PPS(0), stratum 1, error below 3.000 us"}
     assert status["queries"] == {
         "total": 1007,
