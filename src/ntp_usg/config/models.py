@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from ntp_usg.config.values import (
+    HostNames,
     InterfaceNames,
     ListenAddresses,
     Networks,
@@ -199,6 +200,8 @@ class MetricsSettings(Table):
     """Whether HTTP is served at all; the control socket always is."""
     listen: WebAddress = "127.0.0.1:8080"
     """IP address and port; 8080 where no port is given."""
+    hosts: HostNames = ()
+    """Names with a dot, like `["ntp1.example.org"]`, under which it answers browsers and scrapers."""
 
     @property
     def address(self) -> tuple[str, int]:

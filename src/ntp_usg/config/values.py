@@ -24,6 +24,8 @@ METRICS_PORT = 8080
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 _DURATION = re.compile(rf"(?P<number>[0-9]+(?:\.[0-9]+)?) *(?P<unit>{'|'.join(_UNITS)})")
 
+_HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
+
 
 def toml_scalar(value: object) -> str:
     """A value as it is written in TOML, with nothing in it that could disturb a terminal or a log."""
@@ -78,6 +80,14 @@ def web_address(text: str) -> str:
     if (address := numeric_address(host)) is None:
         raise ValueError(f'"{host}" is not an IP address; write one like "127.0.0.1:8080" or "[::1]:8080"')
     return str(ListenAddress(address, None, port))
+
+
+def host_name(text: str) -> str:
+    """A name that a browser may use for this machine, as `ntp1.example.org`: no address, port or wildcard."""
+    name = text.lower().rstrip(".")
+    if len(name) > 253 or not _HOST_NAME.fullmatch(name) or numeric_address(name):
+        raise ValueError(f'{shown(text)} is not a host name; write one like "ntp1.example.org", without a port')
+    return name
 
 
 def network(text: str) -> str:
@@ -140,6 +150,14 @@ ListenAddresses = Annotated[
 
 InterfaceNames = Annotated[
     tuple[Annotated[str, AfterValidator(interface_name)], ...],
+    AfterValidator(_each_once),
+    BeforeValidator(_one_or_several),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+"""One text or a list of them."""
+
+HostNames = Annotated[
+    tuple[Annotated[str, AfterValidator(host_name)], ...],
     AfterValidator(_each_once),
     BeforeValidator(_one_or_several),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),

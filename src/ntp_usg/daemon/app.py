@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -141,7 +142,8 @@ class Daemon:
         do = self._background.do
         doors = [serve_unix(build_app(self.state, do, private=True), Path(self._settings.server.control_socket))]
         if self._settings.metrics.enabled:
-            doors.append(serve_tcp(build_app(self.state, do), *self._settings.metrics.address))
+            hosts = (socket.gethostname(), *self._settings.metrics.hosts)
+            doors.append(serve_tcp(build_app(self.state, do, hosts=hosts), *self._settings.metrics.address))
         for door in doors:
             try:
                 parts.push_async_callback((await door).stop)

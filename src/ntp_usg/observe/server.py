@@ -17,10 +17,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from ntp_usg.core.base.errors import NtpUsgError
+from ntp_usg.observe.listener import Connection, Listener
 
 MAX_CONNECTIONS = 64
+REQUEST_SECONDS = 3.0
+"""A connection ends where its request is not there after this."""
 CONNECTION_SECONDS = 10.0
-"""A connection carries one request and ends after this, however slowly its other end reads or writes."""
+"""A connection carries one request and ends after this, however slowly its other end reads."""
 MAX_HEADER_BYTES = 16384
 
 # One line for each malformed request would let anybody fill the log.
@@ -28,40 +31,58 @@ logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
 
 class HttpServer:
-    """The app at one address, until `stop`."""
+    """The app at one socket, until `stop`."""
 
-    def __init__(self, listener: asyncio.Server, state: ServerState, socket_path: Path | None = None) -> None:
-        self._listener = listener
-        self._state = state
+    def __init__(self, app: ASGIApp, endpoint: socket.socket, socket_path: Path | None = None) -> None:
+        config = Config(
+            app,
+            http=_BoundedProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        )
+        config.load()
+        self._state = ServerState()
+        self._state.default_headers = [(b"connection", b"close")]
+        self._listener = Listener(endpoint, lambda: _BoundedProtocol(config, self._state, self._ended), MAX_CONNECTIONS)
         self._socket_path = socket_path
 
     @property
     def port(self) -> int:
         """Which port the kernel chose, where it was asked for port 0."""
-        return int(self._listener.sockets[0].getsockname()[1])
+        return int(self._listener.endpoint.getsockname()[1])
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._state.connections)
 
     async def stop(self) -> None:
         """Close everything now; an answer that is not out yet is lost."""
         self._listener.close()
-        for connection in list(self._state.connections):
-            connection.transport.abort()
         await asyncio.gather(*self._state.tasks, return_exceptions=True)
-        await self._listener.wait_closed()
         if self._socket_path:
             self._socket_path.unlink(missing_ok=True)
 
+    def _ended(self, connection: "_BoundedProtocol") -> None:
+        self._listener.ended(connection)
+
 
 async def serve_tcp(app: ASGIApp, host: str, port: int) -> HttpServer:
-    """Answer on every address of `host`.
+    """Answer at an IP address.
 
     Raises NtpUsgError in plain text where that cannot be.
     """
-    factory, state = _protocol(app)
     try:
-        listener = await asyncio.get_running_loop().create_server(factory, host, port)
+        [(family, *_, where)] = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICHOST
+        )
+        return HttpServer(app, socket.create_server(where, family=family))
     except OSError as error:
         raise NtpUsgError(f"cannot serve HTTP on {host} port {port}: {_cause(error)}") from error
-    return HttpServer(listener, state)
 
 
 async def serve_unix(app: ASGIApp, path: Path, mode: int = 0o660) -> HttpServer:
@@ -69,47 +90,44 @@ async def serve_unix(app: ASGIApp, path: Path, mode: int = 0o660) -> HttpServer:
 
     Raises NtpUsgError in plain text where that cannot be, or where another daemon answers there.
     """
-    factory, state = _protocol(app)
     try:
-        listener = await asyncio.get_running_loop().create_unix_server(factory, sock=_bind(path, mode))
+        return HttpServer(app, _bind(path, mode), path)
     except OSError as error:
         raise NtpUsgError(f"cannot open the control socket {path}: {_cause(error)}") from error
-    return HttpServer(listener, state, path)
 
 
-class _BoundedProtocol(H11Protocol):
-    """One connection, bounded in number and in time: uvicorn itself waits for ever for the rest of a request."""
+class _BoundedProtocol(H11Protocol, Connection):
+    """One connection, bounded in time: uvicorn itself waits for ever for the rest of a request."""
 
-    _deadline: asyncio.TimerHandle | None = None
+    def __init__(self, config: Config, state: ServerState, ended: Callable[["_BoundedProtocol"], None]) -> None:
+        super().__init__(config, state, app_state={})
+        self._ended = ended
+        self._connected = False
+        self._deadlines: list[asyncio.TimerHandle] = []
+
+    @property
+    def idle(self) -> bool:
+        return self._connected and self.cycle is None
+
+    def abort(self) -> None:
+        if self._connected:
+            self.transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > MAX_CONNECTIONS:
-            transport.abort()
-        else:
-            self._deadline = self.loop.call_later(CONNECTION_SECONDS, transport.abort)
+        self._connected = True
+        later = self.loop.call_later
+        self._deadlines = [later(REQUEST_SECONDS, self._expect), later(CONNECTION_SECONDS, transport.abort)]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._deadline:
-            self._deadline.cancel()
+        for deadline in self._deadlines:
+            deadline.cancel()
+        self._ended(self)
         super().connection_lost(exc)
 
-
-def _protocol(app: ASGIApp) -> tuple[Callable[[], asyncio.Protocol], ServerState]:
-    config = Config(
-        app,
-        http=_BoundedProtocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
-    )
-    config.load()
-    state = ServerState()
-    state.default_headers = [(b"connection", b"close")]
-    return lambda: _BoundedProtocol(config, state, app_state={}), state
+    def _expect(self) -> None:
+        if self.idle:
+            self.abort()
 
 
 def _bind(path: Path, mode: int) -> socket.socket:

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -15,6 +16,7 @@ from starlette.routing import Route
 from ntp_usg.core.base.errors import BusyError
 from ntp_usg.core.server.listing import MOST_CLIENTS, Order, Question
 from ntp_usg.observe.health import judge_health
+from ntp_usg.observe.hosts import HostCheck
 from ntp_usg.observe.metrics import render_metrics
 from ntp_usg.observe.status import describe_clients, describe_status
 from ntp_usg.observe.view import DaemonView, Moment
@@ -26,11 +28,13 @@ class Aside(Protocol):
     def __call__(self, work: Callable[[], Response], /) -> Awaitable[Response]: ...
 
 
-def build_app(view: DaemonView, do: Aside = asyncio.to_thread, *, private: bool = False) -> Starlette:
+def build_app(
+    view: DaemonView, do: Aside = asyncio.to_thread, *, private: bool = False, hosts: Collection[str] = ()
+) -> Starlette:
     """/metrics for Prometheus, /healthz for probes (200 or 503), /api/v1/status for everything else.
 
     What takes longer than a moment is done by `do`. `private` adds /api/v1/clients: who asks is for those whom the
-    control socket lets in.
+    control socket lets in. Others must ask for an address, or for one of the names in `hosts`.
     """
 
     async def metrics(_: Request) -> Response:
@@ -79,7 +83,9 @@ def build_app(view: DaemonView, do: Aside = asyncio.to_thread, *, private: bool 
 
     routes = [Route(path, page) for path, page in pages.items()]
     return Starlette(
-        routes=routes, exception_handlers={HTTPException: explain, BusyError: refuse, Exception: apologise}
+        routes=routes,
+        middleware=[] if private else [Middleware(HostCheck, hosts)],
+        exception_handlers={HTTPException: explain, BusyError: refuse, Exception: apologise},
     )
 
 

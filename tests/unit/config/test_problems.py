@@ -34,6 +34,10 @@ TABLES = "server, refclock, selection, discipline, clock, rate_limit, access, me
         ("[server]\nmax_clients = 'many'", '2: `server.max_clients`: must be a whole number, not "many"'),
         ("[server]\nxdp = 'eth 0'", '2: `server.xdp`: "eth 0" is no name that a network interface can have'),
         ("[server]\nxdp = ['eth0', 'eth0']", '2: `server.xdp`: "eth0" is there twice'),
+        (
+            "[metrics]\nhosts = 'ntp1.org:80'",
+            '2: `metrics.hosts`: "ntp1.org:80" is not a host name; write one like "ntp1.example.org", without a port',
+        ),
         ("[server]\nmax_clients = true", "2: `server.max_clients`: must be a whole number, not true"),
         ("[server]\nmax_clients = 1.5", "2: `server.max_clients`: must be a whole number, not 1.5"),
         (

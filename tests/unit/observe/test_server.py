@@ -1,11 +1,12 @@
 """The API over real sockets: there is no other way to see what a slow or hostile client does."""
 
 import asyncio
+import errno
 import json
 import socket
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,17 +22,25 @@ from ntp_usg.observe.web import build_app
 
 
 @asynccontextmanager
-async def connection(where: int | Path) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def connection(
+    where: int | Path, source: str = "127.0.0.1"
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     if isinstance(where, Path):
         reader, writer = await asyncio.open_unix_connection(where)
     else:
-        reader, writer = await asyncio.open_connection("127.0.0.1", where)
+        reader, writer = await asyncio.open_connection("127.0.0.1", where, local_addr=(source, 0))
     try:
         yield reader, writer
     finally:
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
+
+
+async def wait_until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0)
 
 
 async def rest(reader: asyncio.StreamReader) -> bytes:
@@ -209,22 +218,74 @@ def test_a_client_that_never_finishes_is_cut_off(view: DaemonView, monkeypatch: 
     serving(view, talk)
 
 
-def test_too_many_connections_are_refused_and_old_ones_keep_their_turn(
+@pytest.mark.fault(
+    group="Attacks",
+    kind="Somebody holds many idle connections to the HTTP port",
+    noticed="Probes and scrapers get their answers as before",
+    served="Time as before",
+)
+def test_a_new_connection_takes_the_place_of_the_oldest_idle_one_of_whoever_has_most(
     view: DaemonView, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(server, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
 
     async def talk(running: HttpServer) -> None:
         async with (
-            connection(running.port) as (reader, writer),
-            connection(running.port),
-            connection(running.port) as (refused, _),
+            connection(running.port, "127.0.0.9") as (other, writer),
+            connection(running.port) as (first, _),
+            connection(running.port) as (second, _),
         ):
-            assert await rest(refused) == b""
-            writer.write(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
-            assert (await rest(reader)).startswith(b"HTTP/1.1 200 ")
+            await wait_until(lambda: running.connections == 3)
+            assert (await get(running.port, "/healthz"))[0] == 200
+            assert await rest(first) == b""
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert (await rest(other)).startswith(b"HTTP/1.1 200 ")
+            assert not second.at_eof()
 
     serving(view, talk)
+
+
+def test_a_flood_of_connections_does_not_shut_others_out(view: DaemonView):
+    async def talk(running: HttpServer) -> None:
+        async with AsyncExitStack() as held:
+            for _ in range(2 * server.MAX_CONNECTIONS):
+                _, writer = await held.enter_async_context(connection(running.port))
+                writer.write(b"GET /")
+            assert (await get(running.port, "/healthz"))[0] == 200
+
+    serving(view, talk)
+
+
+@pytest.mark.fault(
+    group="Service",
+    kind="The daemon has no file descriptor left",
+    noticed="The log says so, and that LimitNOFILE= must be raised, once and then each minute",
+    served="Time as before; status and health are told as soon as an idle connection makes room",
+)
+def test_out_of_descriptors_an_idle_connection_makes_room_and_the_log_stays_small(
+    view: DaemonView, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    async def talk(running: HttpServer) -> None:
+        async with connection(running.port) as (idle, _):
+            await wait_until(lambda: running.connections == 1)
+            listener = running._listener
+            real, refusals = listener.endpoint, [OSError(errno.EMFILE, "Too many open files")]
+
+            class Starved:
+                def accept(self) -> tuple[socket.socket, object]:
+                    if refusals:
+                        raise refusals.pop()
+                    return real.accept()
+
+                def __getattr__(self, name: str) -> object:
+                    return getattr(real, name)
+
+            listener.endpoint = Starved()  # type: ignore[assignment]
+            assert (await get(running.port, "/healthz"))[0] == 200
+            assert await rest(idle) == b""
+
+    serving(view, talk)
+    assert caplog.text.count("LimitNOFILE") == 1
 
 
 def test_stopping_ends_open_connections_at_once(view: DaemonView):
