@@ -6,7 +6,7 @@ The file is JSON, because it is written by a program and read by people; ntpd's 
 """
 
 import contextlib
-import os
+import errno
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -17,6 +17,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, T
 
 from ntp_usg.core.base.errors import ClockError
 from ntp_usg.core.base.samples import MessageLatency
+from ntp_usg.sysapi.state_files import read_trusted, write_whole
 
 MAXIMUM_BYTES = 65536
 """No drift file of any program is longer; what is, is not read."""
@@ -84,38 +85,32 @@ def load(path: Path) -> SavedState | None:
     Raises ClockError, with a text that says what to do, for a file that cannot be read or makes no sense.
     """
     try:
-        # Not blocking: a pipe in its place must not keep the server from starting.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            data = file.read(MAXIMUM_BYTES + 1)
+        data = read_trusted(path, MAXIMUM_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ClockError(f"the drift file {path} cannot be read: {error.strerror}") from error
+        raise ClockError(f"the drift file {path} cannot be used: {error.strerror}") from error
     try:
         return _parse(data)
     except ValueError as error:
-        raise ClockError(f"the drift file {path} is of no use, delete it: {_cause(error)}") from error
+        raise ClockError(f"the drift file {path} makes no sense, delete it: {_cause(error)}") from error
 
 
 def save(path: Path, state: SavedState) -> None:
-    """Replace the file, whole or not at all, whatever happens to the power meanwhile.
-
-    Raises ClockError where that cannot be.
-    """
-    fresh = path.with_name(path.name + ".new")
+    """Replace the file, whole or not at all; raises ClockError where that cannot be."""
     try:
-        # Neither another program's file nor a link that somebody has put there is written to.
-        fresh.unlink(missing_ok=True)
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644), "w") as file:
-            file.write(state.model_dump_json(indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        write_whole(path, state.model_dump_json(indent=2).encode() + b"\n")
     except OSError as error:
-        raise ClockError(
-            f"the drift file {path} cannot be written: {error.strerror}; its directory must exist and belong to the "
-            "user that the server runs as (systemd: StateDirectory=ntp_usg), or set clock.drift_file"
-        ) from error
+        raise ClockError(f"the drift file {path} cannot be written: {error.strerror}{_advice(error)}") from error
+
+
+def _advice(error: OSError) -> str:
+    if error.errno not in {errno.ENOENT, errno.EACCES}:
+        return ""
+    return (
+        "; its directory must exist and belong to the user that the server runs as (systemd: StateDirectory=ntp_usg), "
+        "or set clock.drift_file"
+    )
 
 
 def parse_latencies(state: SavedState) -> dict[str, SavedLatencies]:
@@ -137,10 +132,8 @@ def keep_latencies(parts: Mapping[str, MessageLatency], at: datetime) -> SavedLa
 
 
 def _parse(data: bytes) -> SavedState:
-    if len(data) > MAXIMUM_BYTES:
-        raise ValueError(f"it is longer than {MAXIMUM_BYTES} bytes")
     try:
-        text = data.decode("ascii")
+        text = data.decode()
     except UnicodeDecodeError:
         raise ValueError("it is no text") from None
     if text.lstrip().startswith("{"):

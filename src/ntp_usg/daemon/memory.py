@@ -20,6 +20,7 @@ from ntp_usg.core.base.instants import WallNs, nanoseconds, seconds
 from ntp_usg.core.base.samples import MessageLatency
 from ntp_usg.core.engine.engine import Learned
 from ntp_usg.core.receivers.rollover import build_floor
+from ntp_usg.sysapi.state_files import open_regular, read_trusted
 
 log = logging.getLogger(__name__)
 
@@ -29,23 +30,23 @@ LARGEST_LEAP_FILE = 1 << 20
 
 
 def read_leap_file(path: str) -> LeapTable | None:
-    """The list of leap seconds; None, with a line in the log, where there is none to be had."""
+    """The list of leap seconds; None, with a line in the log, where it is missing or cannot be used."""
     if not path:
         return None
     try:
-        with Path(path).open("rb") as file:
-            return parse_leap_list(file.read(LARGEST_LEAP_FILE), path)
+        return parse_leap_list(read_trusted(Path(path), LARGEST_LEAP_FILE), path)
     except OSError as error:
         log.warning("No leap second file: %s: %s (Debian has it in the package tzdata)", path, error.strerror)
     except ConfigError as error:
-        log.warning("The leap second file is of no use: %s", error)
+        log.warning("The leap second file cannot be used: %s", error)
     return None
 
 
 def read_temperature(path: str) -> float | None:
     """Degrees celsius from a thermal zone of the kernel, which counts thousandths; None where there is no number."""
     try:
-        return int(Path(path).read_text(encoding="ascii")[:16]) / 1000
+        with open_regular(path) as file:
+            return int(file.read(16)) / 1000
     except (OSError, ValueError):
         return None
 

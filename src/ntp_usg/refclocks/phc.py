@@ -22,6 +22,7 @@ from ntp_usg.refclocks.descriptors import readable
 from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId, Reporter, keep_open
 from ntp_usg.sysapi.phc import PhcDevice, find_clock
 from ntp_usg.sysapi.processes import running
+from ntp_usg.sysapi.state_files import read_trusted
 
 _STEERERS = frozenset({"phc2sys", "ptp4l", "ts2phc"})
 _REPEATED = Verdict(Outcome.REJECTED, Reason.REPEATED)
@@ -199,7 +200,6 @@ def _read_leap_table(options: PhcOptions) -> LeapTable | None:
     if not options.tai or options.utc_offset_secs is not None:
         return None
     try:
-        with Path(options.leap_file).open("rb") as file:
-            return parse_leap_list(file.read(MAX_BYTES + 1), options.leap_file)
+        return parse_leap_list(read_trusted(Path(options.leap_file), MAX_BYTES), options.leap_file)
     except (OSError, ConfigError) as error:
         raise DeviceError(f"TAI minus UTC is not known: set utc_offset_secs, or mend leap_file ({error})") from error

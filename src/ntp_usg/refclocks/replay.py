@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, FiniteFloat, model_validator
@@ -27,6 +26,7 @@ from ntp_usg.refclocks.receiver import (
     listening_options,
     receiver_drivers,
 )
+from ntp_usg.sysapi.state_files import open_regular
 
 
 class ReplayOptions(PretenceOptions):
@@ -77,7 +77,7 @@ class ReplayDriver:
     async def _play(self, context: Context, report: Reporter) -> None:
         path = self._options.device
         try:
-            with Path(path).open("rb") as file:  # noqa: ASYNC230 - one short line at a time
+            with open_regular(path) as file:
                 chunks = parse_recording(file.readline)
                 first = next(chunks)
                 report(connected=True, detail=f"REPLAY of {path}, recorded {_date(first.at)}; {self._role()}")

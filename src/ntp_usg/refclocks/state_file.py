@@ -1,35 +1,26 @@
 """A small file in which a driver keeps what it has learned, over restarts."""
 
-import os
 from pathlib import Path
 
 from ntp_usg.core.base.errors import DeviceError
+from ntp_usg.sysapi.state_files import read_trusted, write_whole
 
 _LONGEST = 65_536
 
 
 def read_state(path: Path) -> bytes | None:
-    """What was kept, its beginning if it is overlong; None where there is nothing yet.
-
-    Raises DeviceError for a file that cannot be read.
-    """
+    """What was kept; None where there is nothing yet. Raises DeviceError for a file that cannot be trusted or read."""
     try:
-        with path.open("rb") as file:
-            return file.read(_LONGEST)
+        return read_trusted(path, _LONGEST)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise DeviceError(f"{path} cannot be read: {error.strerror}") from error
+        raise DeviceError(f"{path} cannot be used: {error.strerror}") from error
 
 
 def write_state(path: Path, data: bytes) -> None:
-    """Keep it, whole or not at all: a loss of power leaves the state before. Raises DeviceError where it cannot be."""
-    fresh = path.with_name(path.name + ".new")
+    """Keep it, whole or not at all. Raises DeviceError where it cannot be."""
     try:
-        with fresh.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        write_whole(path, data)
     except OSError as error:
         raise DeviceError(f"{path} cannot be written: {error.strerror}") from error
