@@ -12,22 +12,32 @@ from rich.text import Text
 
 from ntp_usg.cli.client import Answer, NoAnswerError, ask
 from ntp_usg.core.base.addresses import ServerAddress, parse_server_address
-from ntp_usg.core.base.snapshots import UNSYNCHRONISED_STRATUM, Leap
+from ntp_usg.core.base.snapshots import Leap
+from ntp_usg.core.base.verdicts import Reason
 from ntp_usg.core.wire.reference_id import describe_reference
 from ntp_usg.observe.status import Json
 from ntp_usg.observe.units import format_interval
 
 PAUSE = 1.0
 """Seconds between questions to one server: faster ones are taken for a flood by many."""
-MAX_DISTANCE = 1.5
-"""RFC 5905 MAXDIST in seconds, with the half second that other implementations add."""
 
 GOOD, REFUSED = "good", "refused"
-_KISSES = {
-    "RATE": "asks us to slow down (kiss code RATE): wait a few minutes, then ask less often",
-    "DENY": "refuses this address (kiss code DENY): its operator must allow it",
-    "RSTR": "refuses this address (kiss code RSTR): its operator must allow it",
+_FAULTS = {
+    Reason.KISS_RATE: (REFUSED, "asks us to slow down (kiss code RATE): wait a few minutes, then ask less often"),
+    Reason.KISS_DENY: (REFUSED, "refuses this address (kiss code DENY): its operator must allow it"),
+    Reason.KISS_RSTR: (REFUSED, "refuses this address (kiss code RSTR): its operator must allow it"),
+    Reason.UNSYNCHRONISED_SERVER: ("not set", "says that its own clock is not set ({code}): do not use its time"),
+    Reason.TOO_DISTANT: (
+        "too far",
+        "may be off by {bound}: it has not heard from its reference for long, or over a bad path",
+    ),
+    Reason.TOO_LATE: ("too late", "its answer was on its way for {delay}: it says too little about the time"),
+    Reason.BAD_TIMESTAMPS: (
+        "bad times",
+        "its timestamps are missing or contradict each other: do not use its time, unless a clock was just set",
+    ),
 }
+"""Verdict and explanation of what the daemon would not follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +53,8 @@ class Finding:
 
     @property
     def has_time(self) -> bool:
-        """A refusal is an answer, but the timestamps in it mean nothing."""
-        return self.best is not None and self.verdict != REFUSED
+        """Whether there are figures to show."""
+        return self.best is not None and self.best.has_time
 
 
 def query(
@@ -87,14 +97,11 @@ def judge(answer: Answer) -> tuple[str, str]:
     """Verdict and explanation; the only one without fault is GOOD."""
     header = answer.header
     code = describe_reference(header.reference_id, header.stratum)
-    if header.stratum == 0 and code in _KISSES:
-        return REFUSED, _KISSES[code]
-    if header.leap is Leap.UNSYNCHRONISED or not 0 < header.stratum < UNSYNCHRONISED_STRATUM:
-        return "not set", f"says that its own clock is not set ({code or 'no reason given'}): do not use its time"
-    if answer.root_distance > MAX_DISTANCE:
-        bound = format_interval(answer.root_distance)
-        return "too far", f"may be off by {bound}: it has not heard from its reference for long, or over a bad path"
-    return GOOD, f"follows {code} at stratum {header.stratum}"
+    if answer.fault is None:
+        return GOOD, f"follows {code} at stratum {header.stratum}"
+    verdict, explanation = _FAULTS[answer.fault]
+    bound, delay = format_interval(answer.root_distance), format_interval(answer.delay)
+    return verdict, explanation.format(code=code or "no reason given", bound=bound, delay=delay)
 
 
 async def _examine_all(servers: list[ServerAddress], count: int, deadline: float) -> list[Finding]:
@@ -118,7 +125,8 @@ async def _examine(server: ServerAddress, count: int, deadline: float) -> Findin
     if not answers:
         return Finding(server, ok=False, verdict="no answer", explanation=failure)
     # A refusal carries no time, and what came before it does not count against it.
-    best = answers[-1] if judge(answers[-1])[0] == REFUSED else min(answers, key=lambda answer: answer.delay)
+    refused = judge(answers[-1])[0] == REFUSED
+    best = answers[-1] if refused else min(answers, key=lambda answer: (answer.fault is not None, answer.delay))
     verdict, explanation = judge(best)
     return Finding(server, verdict == GOOD, verdict, explanation, best, len(answers))
 

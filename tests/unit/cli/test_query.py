@@ -121,6 +121,45 @@ def test_a_server_without_good_time_is_told_apart_in_words(
     assert words.partition(" (")[0] in run(f"127.0.0.1:{port}", "--timeout", "5").stdout.replace("\n", " ")
 
 
+NOW = 3_900_000_000 << 32
+"""Any NTP timestamp."""
+
+
+@pytest.mark.fault(
+    group="Servers",
+    kind="A server whose timestamps are zero or contradict each other",
+    noticed="`ntp_usg query` and the daemon hold each answer to the same checks: `bad times`, exit code 1",
+    served="Nothing of it: the daemon rejects such an answer (bad_timestamps)",
+)
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"transmit_timestamp": 0},
+        {"receive_timestamp": 0},
+        {"receive_timestamp": 0, "transmit_timestamp": 0},
+        {"receive_timestamp": NOW + (1 << 39), "transmit_timestamp": NOW},
+        {"receive_timestamp": NOW, "transmit_timestamp": NOW + (1 << 39)},
+        {"reference_timestamp": NOW + (1 << 48), "receive_timestamp": NOW, "transmit_timestamp": NOW},
+    ],
+)
+def test_impossible_timestamps_are_never_called_good(udp_server: UdpServer, fields: dict[str, Any]):
+    port = udp_server(server(**fields))
+    result = run("--json", f"127.0.0.1:{port}", "--timeout", "5")
+    (found,) = json.loads(result.stdout)["servers"]
+    assert (found["ok"], found["verdict"], result.exit_code) == (False, "bad times", 1)
+    assert ("offset" in found) is ("reference_timestamp" in fields), "figures of impossible timestamps mean nothing"
+
+
+def test_a_good_answer_goes_before_one_with_a_shorter_round_trip(
+    udp_server: UdpServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(query, "PAUSE", 0.0)
+    turn = iter([server(receive_timestamp=NOW, transmit_timestamp=NOW + (1 << 39)), server()])
+    port = udp_server(lambda request: next(turn)(request))  # noqa: PLW0108 - each request has its turn
+    (found,) = json.loads(run("--json", "--count", "2", f"127.0.0.1:{port}", "--timeout", "5").stdout)["servers"]
+    assert (found["answers"], found["verdict"]) == (2, "good")
+
+
 def test_of_several_answers_the_one_with_the_shortest_round_trip_counts(
     udp_server: UdpServer, monkeypatch: pytest.MonkeyPatch
 ):
