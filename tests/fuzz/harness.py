@@ -6,11 +6,11 @@ import sys
 from abc import ABC, abstractmethod
 from collections import Counter
 
+from ntp_usg.core.base.dates import is_possible
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs, nanoseconds
 from ntp_usg.core.base.samples import Fix, Measurement, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
-from ntp_usg.core.receivers.readings import EARLIEST_NS, LATEST_NS, OLDEST_NS, judge_reading
-from ntp_usg.core.receivers.rollover import build_floor
+from ntp_usg.core.receivers.readings import OLDEST_NS, judge_reading
 from ntp_usg.refclocks.receiver import Assembler, Event
 
 START = WallNs(1_771_243_200 * NS_PER_SECOND)
@@ -89,7 +89,7 @@ class ReceiverFuzzer(Fuzzer):
     def check(self, event: Event) -> None:
         match event:
             case TimeMessage(second, _, fix, leap):
-                assert second >= build_floor(), "a message from before the program"
+                assert is_possible(second), "a message of an impossible date"
                 self.events[f"message, {fix.quality.label}, leap {leap}"] += 1
             case Fix(quality):
                 self.events[f"fix, {quality.label}"] += 1
@@ -106,7 +106,7 @@ def judge(reading: Measurement, now: HostNs) -> str:
     match judge_reading(reading, now):
         case Measurement(at, offset_ns):
             assert 0 <= now - at <= OLDEST_NS, "a reading that is not of the moment"
-            assert EARLIEST_NS <= at + offset_ns < LATEST_NS, "a reading that cannot be true"
+            assert is_possible(at + offset_ns), "a reading that cannot be true"
             return "used"
         case verdict:
             return str(verdict.reason)

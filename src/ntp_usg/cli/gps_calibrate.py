@@ -29,7 +29,6 @@ from ntp_usg.core.base.snapshots import LatencyOrigin, SourceSnapshot, SystemSna
 from ntp_usg.core.engine.engine import Engine
 from ntp_usg.core.engine.receiver import LATE
 from ntp_usg.core.engine.settings import EngineSettings
-from ntp_usg.core.receivers.rollover import build_floor
 from ntp_usg.daemon.runner import EngineRunner, SourceContext
 from ntp_usg.daemon.runner import log as engine_log
 from ntp_usg.observe.units import format_interval
@@ -89,8 +88,8 @@ class Calibration:
         receiver, pulses = self.setup.drivers()
         await asyncio.gather(
             runner.run(),
-            receiver.run(_ReceiverContext(runner, self._clock, self._names[0], build_floor())),
-            pulses.run(SourceContext(runner, self._clock, self._names[1], build_floor())),
+            receiver.run(_ReceiverContext(runner, self._clock, self._names[0])),
+            pulses.run(SourceContext(runner, self._clock, self._names[1])),
         )
 
     def snapshot(self) -> SystemSnapshot:

@@ -27,7 +27,7 @@ from ntp_usg.core.wire.reference_id import address_reference
 from ntp_usg.daemon.background import Background
 from ntp_usg.daemon.containment import FaultLog, keep_running
 from ntp_usg.daemon.logs import report_held_back
-from ntp_usg.daemon.memory import SAVE_INTERVAL, DriftFile, latest_known, read_leap_file, read_temperature
+from ntp_usg.daemon.memory import SAVE_INTERVAL, DriftFile, read_leap_file, read_temperature
 from ntp_usg.daemon.monitoring import Monitoring
 from ntp_usg.daemon.notify import notify, watchdog_interval
 from ntp_usg.daemon.plan import engine_settings, holdover_model, server_policy
@@ -50,6 +50,7 @@ from ntp_usg.sysapi.timex import clock_precision
 log = logging.getLogger(__name__)
 
 TEMPERATURE_INTERVAL = 60.0
+FILES_INTERVAL = 60.0
 
 
 class Daemon:
@@ -71,7 +72,6 @@ class Daemon:
         leap_table = read_leap_file(settings.clock.leap_file)
         saved = self._drift_file.load()
         plan = engine_settings(settings, clock_precision(), saved, leap_table, self._drift_file.latencies())
-        self._floor = latest_known(saved)
         self._engine = Engine(plan, self._clock, secrets.randbits, holdover_model(saved))
         self.state = DaemonState(self._engine, settings.server.listen_addr, self._configuration.needs_restart)
         servers = {each.address: parse_server_address(each.address) for each in settings.sources}
@@ -110,6 +110,7 @@ class Daemon:
                 "The watchdog": self._keep_alive,
                 "Saving the drift file": self._keep_learned,
                 "Reading the temperature": self._feel,
+                "Looking at files": self._look_at_files,
             }
             running = [keep_running(what, work, self._faults) for what, work in works.items()]
             await run_together([*running, *map(self._observe, self._settings.drivers)])
@@ -155,7 +156,7 @@ class Daemon:
         options = self._settings.driver(table)
         assert isinstance(options, DriverOptions)
         name = options.source().name
-        context = SourceContext(self._runner, self._clock, name, self._floor)
+        context = SourceContext(self._runner, self._clock, name)
         await keep_running(
             f"The driver of {name}",
             lambda: self._drivers[kind(table)](options).run(context),
@@ -176,6 +177,13 @@ class Daemon:
         while path := self._settings.holdover.temperature_file:
             self._engine.temperature(await asyncio.to_thread(read_temperature, path))
             await asyncio.sleep(TEMPERATURE_INTERVAL)
+
+    async def _look_at_files(self) -> None:
+        """Once a minute: hold the saved date against the time that is known."""
+        while True:
+            await asyncio.sleep(FILES_INTERVAL)
+            if self._engine.serving().synchronised:
+                self._drift_file.compare(self._clock.serving().wall(self._clock.read()[0]))
 
     async def _keep_learned(self) -> None:
         while True:

@@ -15,11 +15,11 @@ from ntp_usg.clocks.drift_file import (
     save,
 )
 from ntp_usg.core.algorithms.leap_list import LeapTable, parse_leap_list
+from ntp_usg.core.base.dates import DAY_NS, date_of, is_possible
 from ntp_usg.core.base.errors import ClockError, ConfigError
 from ntp_usg.core.base.instants import WallNs, nanoseconds, seconds
 from ntp_usg.core.base.samples import MessageLatency
 from ntp_usg.core.engine.engine import Learned
-from ntp_usg.core.receivers.rollover import build_floor
 from ntp_usg.sysapi.state_files import open_regular, read_trusted
 
 log = logging.getLogger(__name__)
@@ -51,13 +51,6 @@ def read_temperature(path: str) -> float | None:
         return None
 
 
-def latest_known(saved: SavedState | None) -> WallNs:
-    """The latest instant that is known to have passed: when this program was made, or when it last knew the time."""
-    if saved is None or saved.saved_at is None:
-        return build_floor()
-    return max(build_floor(), WallNs(nanoseconds(saved.saved_at.timestamp())))
-
-
 class DriftFile:
     """The drift file, which may be missing, of no use or not writable: none of that stops a server."""
 
@@ -65,12 +58,15 @@ class DriftFile:
         self._path = Path(path) if path else None
         self._complaint = ""
         self._latencies: dict[str, SavedLatencies] = {}
+        self._saved_at: WallNs | None = None
 
     def load(self) -> SavedState | None:
         state = None
         try:
             state = load(self._path) if self._path else None
             self._latencies = parse_latencies(state) if state else {}
+            if state and state.saved_at:
+                self._saved_at = WallNs(nanoseconds(state.saved_at.timestamp()))
         except ClockError as error:
             log.warning("%s", error)
         return state
@@ -84,9 +80,19 @@ class DriftFile:
             for key, saved in self._latencies.items()
         }
 
+    def compare(self, now: WallNs) -> None:
+        """Say once, when the time is known, that the file was saved at a later one; no date depends on the file's."""
+        if self._saved_at is not None and self._saved_at > now + DAY_NS:
+            log.warning(
+                "The drift file was saved at %s, but the sources say that it is %s: the date of the file is set aside",
+                date_of(self._saved_at),
+                date_of(now),
+            )
+        self._saved_at = None
+
     def save(self, learned: Learned | None, now: WallNs) -> None:
         """Keep what was learned until `now`; the same complaint is made once."""
-        if self._path is None or learned is None:
+        if self._path is None or learned is None or not is_possible(now):
             return
         at = datetime.fromtimestamp(seconds(now), UTC)
         state = SavedState(
@@ -109,6 +115,6 @@ class DriftFile:
         for key, parts in learned.latencies.items():
             if len(key) <= LONGEST_KEY:
                 self._latencies[key] = keep_latencies(parts, at)
-        latest = sorted(self._latencies.items(), key=lambda item: item[1].measured_at, reverse=True)
+        latest = sorted(self._latencies.items(), key=lambda item: min(item[1].measured_at, at), reverse=True)
         self._latencies = dict(latest[:MOST_RECEIVERS])
         return {key: each.model_dump(mode="json") for key, each in self._latencies.items()}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ntp_usg.core.base.actions import Action, HostClockMoved, Leave, Note, Publish, Send, SourceFault, Steer
 from ntp_usg.core.base.errors import ClockError
-from ntp_usg.core.base.instants import HostNs, WallNs, seconds
+from ntp_usg.core.base.instants import HostNs, seconds
 from ntp_usg.core.base.ports import SteeredClock
 from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
@@ -122,11 +122,10 @@ class EngineRunner:
 class SourceContext:
     """What a driver gets: a way to tell the engine what it observes. Implements refclocks.driver.Context."""
 
-    def __init__(self, runner: EngineRunner, clock: SteeredClock, name: str, floor: WallNs) -> None:
+    def __init__(self, runner: EngineRunner, clock: SteeredClock, name: str) -> None:
         self._runner = runner
         self._clock = clock
         self._name = name
-        self._floor = floor
 
     def message(self, message: TimeMessage) -> None:
         self._runner.perform(self._runner.engine.message(self._name, message))
@@ -154,6 +153,3 @@ class SourceContext:
 
     def now(self) -> HostNs:
         return self._clock.read()[0]
-
-    def earliest(self) -> WallNs:
-        return max(self._floor, self._runner.engine.network_time() or self._floor)

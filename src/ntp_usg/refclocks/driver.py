@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 
 from ntp_usg.core.base.aliases import Alias, absent, exponent, precision
 from ntp_usg.core.base.errors import DeviceError
-from ntp_usg.core.base.instants import HostNs, WallNs
+from ntp_usg.core.base.instants import HostNs
 from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.core.engine.settings import SourceSettings
@@ -32,8 +32,6 @@ class Context(Protocol):
     def sample(self, measurement: Measurement) -> None: ...
     def verdict(self, verdict: Verdict) -> None: ...
     def now(self) -> HostNs: ...
-    def earliest(self) -> WallNs:
-        """What time it is at the earliest: dates are unrolled from there (core/receivers/rollover.py)."""
 
 
 def _reference_id(text: str) -> str:

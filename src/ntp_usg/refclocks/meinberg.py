@@ -100,6 +100,5 @@ class MeinbergDriver(ReceiverDriver):
             options.radio,
             options.utc_offset_secs,
             trust_power_up=options.trust_power_up,
-            earliest=self.earliest,
             remark=f"mode {options.mode}: its pulses are those of [pps]" if with_pulses else "",
         )

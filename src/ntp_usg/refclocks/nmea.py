@@ -43,4 +43,4 @@ class NmeaDriver(ReceiverDriver):
         self._sentences = options.sentences
 
     def assemble(self) -> NmeaAssembler:
-        return NmeaAssembler(self._sentences, self.earliest)
+        return NmeaAssembler(self._sentences)

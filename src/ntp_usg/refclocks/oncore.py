@@ -90,7 +90,7 @@ class OncoreDriver(ReceiverDriver):
 
     def assemble(self) -> OncoreAssembler:
         survey, remark = self._resume()
-        self._assembler = OncoreAssembler(self._settings, survey, self.earliest, remark)
+        self._assembler = OncoreAssembler(self._settings, survey, remark)
         return self._assembler
 
     async def run(self, context: Context) -> None:

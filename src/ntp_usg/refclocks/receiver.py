@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, ClassVar, Final, Literal, Protocol
@@ -12,13 +12,12 @@ from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat, PlainSerial
 from ntp_usg.core.base.aliases import Alias, absent
 from ntp_usg.core.base.doubts import Trouble
 from ntp_usg.core.base.errors import DeviceError
-from ntp_usg.core.base.instants import HostNs, MonoNs, WallNs, seconds
+from ntp_usg.core.base.instants import HostNs, MonoNs, seconds
 from ntp_usg.core.base.samples import Fix, FixQuality, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.engine.settings import ReceiverSettings
 from ntp_usg.core.receivers.autobaud import USUAL_RATES, SpeedSearch, usual_rates
 from ntp_usg.core.receivers.commands import Command, Description
-from ntp_usg.core.receivers.rollover import build_floor
 from ntp_usg.core.receivers.spotter import ProtocolSpotter
 from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId, Reporter, keep_open, load_drivers
 from ntp_usg.refclocks.serial_line import CharacterFormat, SerialLine
@@ -173,8 +172,6 @@ class ReceiverDriver:
 
     def __init__(self, options: ReceiverOptions) -> None:
         self._options = options
-        self.earliest: Callable[[], WallNs] = build_floor
-        """What time it is at the earliest: assemblers unroll their receiver's dates from there (class Rollover)."""
         self._found: int | None = None
         self._spotter = ProtocolSpotter()
 
@@ -183,7 +180,6 @@ class ReceiverDriver:
         raise NotImplementedError
 
     async def run(self, context: Context) -> None:
-        self.earliest = context.earliest
         await keep_open(context, partial(self._listen, context))
 
     async def _listen(self, context: Context, report: Reporter) -> None:

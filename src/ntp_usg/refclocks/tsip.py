@@ -45,4 +45,4 @@ class TsipDriver(ReceiverDriver):
         self._configure = options.configure
 
     def assemble(self) -> TsipAssembler:
-        return TsipAssembler(configure=self._configure, earliest=self.earliest)
+        return TsipAssembler(configure=self._configure)

@@ -74,4 +74,4 @@ class UbxDriver(ReceiverDriver):
 
     def assemble(self) -> UbxAssembler:
         setup = UbxSetup(self._placement) if self._placement else None
-        return UbxAssembler(setup, self.earliest, sawtooth_sign=self._sawtooth_sign)
+        return UbxAssembler(setup, sawtooth_sign=self._sawtooth_sign)

@@ -22,10 +22,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from ntp_usg.core.base.errors import DeviceError
-from ntp_usg.core.base.instants import HostNs, WallNs
+from ntp_usg.core.base.instants import HostNs
 from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
-from ntp_usg.core.receivers.rollover import build_floor
 from ntp_usg.daemon import event_loop
 from ntp_usg.refclocks.pps import PpsDriver, PpsOptions
 from ntp_usg.sysapi import pps
@@ -143,9 +142,6 @@ class Listener:
     def fix(self, fix: Fix) -> None: ...
     def now(self) -> HostNs:
         return HostNs(time.time_ns())
-
-    def earliest(self) -> WallNs:
-        return build_floor()
 
     async def listen(self, driver: PpsDriver, seconds: float) -> None:
         """Until there are three pulses, or so long."""

@@ -1,38 +1,16 @@
 """What the daemon keeps over a restart, and what it concludes from it."""
 
+import json
 import logging
 from datetime import UTC, datetime
 
 import pytest
 
-from ntp_usg.clocks.drift_file import MOST_RECEIVERS, SavedState
+from ntp_usg.clocks.drift_file import MOST_RECEIVERS
 from ntp_usg.core.base.instants import WallNs
 from ntp_usg.core.base.samples import MessageLatency
 from ntp_usg.core.engine.engine import Learned
-from ntp_usg.core.receivers.rollover import build_floor
-from ntp_usg.daemon.memory import DriftFile, latest_known
-
-
-def saved(at: datetime | None) -> SavedState:
-    return SavedState(frequency_ppm=1.0, deviation_ppm=0.1, saved_at=at)
-
-
-def test_the_drift_file_is_dated_by_the_time_that_was_served(tmp_path):
-    file = DriftFile(str(tmp_path / "drift"))
-    file.save(Learned(rate=1e-6, deviation=1e-9, holdover={}), WallNs(1_900_000_000 * 10**9))
-    kept = file.load()
-    assert kept is not None
-    assert kept.saved_at == datetime.fromtimestamp(1_900_000_000, UTC)
-
-
-def test_it_is_not_earlier_than_when_the_time_was_last_known():
-    assert latest_known(saved(datetime(2040, 1, 1, tzinfo=UTC))) == 2_208_988_800 * 10**9
-
-
-@pytest.mark.parametrize("state", [None, saved(None), saved(datetime(2001, 1, 1, tzinfo=UTC))])
-def test_without_a_useful_drift_file_it_is_not_earlier_than_this_program(state):
-    assert latest_known(state) == build_floor()
-
+from ntp_usg.daemon.memory import DriftFile
 
 LATENCY = MessageLatency(median=0.08, spread=0.004, uncertainty=0.0005, count=600)
 NOW = WallNs(1_900_000_000 * 10**9)
@@ -46,6 +24,42 @@ def reopened(path) -> DriftFile:
     file = DriftFile(str(path))
     assert file.load() is not None
     return file
+
+
+def test_the_drift_file_is_dated_by_the_time_that_was_served(tmp_path):
+    file = DriftFile(str(tmp_path / "drift"))
+    file.save(Learned(rate=1e-6, deviation=1e-9, holdover={}), WallNs(1_900_000_000 * 10**9))
+    kept = file.load()
+    assert kept is not None
+    assert kept.saved_at == datetime.fromtimestamp(1_900_000_000, UTC)
+
+
+@pytest.mark.fault(
+    group="Time",
+    kind="The drift file was saved while the time was wrong, by years (one bad server was followed).",
+    noticed="The first sources that are followed name an earlier date than the file; the log says so.",
+    served="The time of the sources: no date of a receiver is moved because of what was saved.",
+)
+def test_a_saved_date_that_the_sources_contradict_is_set_aside_and_that_is_said_once(tmp_path, caplog):
+    kept = {"frequency_ppm": 1, "deviation_ppm": 1, "saved_at": "2040-01-01T00:00Z"}
+    (tmp_path / "drift").write_text(json.dumps(kept))
+    file = reopened(tmp_path / "drift")
+    for _ in range(2):
+        file.compare(NOW)
+    [message] = caplog.messages
+    assert message.startswith("The drift file was saved at 2040-01-01, but the sources say that it is 2030-03-17: ")
+
+
+def test_a_saved_date_of_the_past_is_no_news(tmp_path, caplog):
+    DriftFile(str(tmp_path / "drift")).save(learned(), NOW)
+    reopened(tmp_path / "drift").compare(WallNs(NOW + 10**18))
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("now", [WallNs(0), WallNs(2**63), WallNs(10**30), WallNs(-(10**30))])
+def test_nothing_is_saved_with_an_impossible_date(tmp_path, now):
+    DriftFile(str(tmp_path / "drift")).save(learned(), now)
+    assert not (tmp_path / "drift").exists()
 
 
 def test_how_late_messages_come_is_known_after_a_restart_and_how_long_ago_that_was_is_told(tmp_path, caplog):

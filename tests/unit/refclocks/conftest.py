@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 
-from ntp_usg.core.base.instants import HostNs, WallNs
+from ntp_usg.core.base.instants import HostNs
 from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.core.receivers.autobaud import USUAL_RATES
-from ntp_usg.core.receivers.rollover import build_floor
 from ntp_usg.refclocks import driver as driver_module
 from ntp_usg.refclocks.driver import Driver
 
@@ -61,9 +60,6 @@ class Recorder:
 
     def now(self) -> HostNs:
         return HostNs(time.time_ns())
-
-    def earliest(self) -> WallNs:
-        return build_floor()
 
     def _keep(self, kept: list[Any], news: object) -> None:
         kept.append(news)

@@ -138,10 +138,18 @@ class ClientAssociation:
         self._slowed_to = self.settings.min_poll
         self._patience = MAX_DELAY
 
-    def receive(self, data: bytes, at: RawNs, now: MonoNs, pivot: WallNs | None = None) -> Exchange | Reason:
+    def receive(
+        self,
+        data: bytes,
+        at: RawNs,
+        now: MonoNs,
+        pivot: WallNs | None = None,
+        possible: Callable[[int], bool] = lambda _: True,
+    ) -> Exchange | Reason:
         """What an answer that arrived at `at` is worth, or why it is worth nothing.
 
-        `pivot` is any instant within 68 years of the true time, where the raw clock itself may be further off.
+        `pivot` is any instant within 68 years of the true time, where the raw clock itself may be further off;
+        `possible` tells whether the time that the server shows can be true.
         """
         header = parse_answer(data)
         if isinstance(header, Reason):
@@ -162,7 +170,10 @@ class ClientAssociation:
         settings = self.settings
         exchange = measure(header, trip, precision=settings.precision, max_distance=settings.max_distance)
         if isinstance(exchange, Exchange):
-            self._heard()
+            if possible(exchange.sample.at + exchange.sample.offset_ns):
+                self._heard()
+            else:
+                exchange = Reason.IMPLAUSIBLE
         return exchange
 
     def hurry(self) -> None:

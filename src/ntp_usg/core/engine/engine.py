@@ -233,12 +233,6 @@ class Engine:
         leap = self._leap.announced(mapping.wall(host))
         return self._steering.serving(self._leap.smeared(mapping, host), leap, host, now)
 
-    def network_time(self) -> WallNs | None:
-        """What servers have set the served time to; None where none of them leads."""
-        if self._servers.keys().isdisjoint(self._leadership.leaders) or not self.serving().synchronised:
-            return None
-        return self._clock.serving().wall(self._clock.read()[0])
-
     def tai_offset(self) -> int | None:
         """Seconds that TAI is ahead of UTC, where that is known."""
         host, _ = self._clock.read()

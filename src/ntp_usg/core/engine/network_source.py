@@ -9,6 +9,7 @@ from ntp_usg.core.algorithms.poll import PollControl
 from ntp_usg.core.algorithms.selection import Choice
 from ntp_usg.core.associations.client import ClientAssociation
 from ntp_usg.core.base.actions import Action, Leave, Level, Note, Send
+from ntp_usg.core.base.dates import is_possible, nearest_possible
 from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.samples import Exchange, RemoteState
@@ -131,7 +132,7 @@ class NetworkSource(Source):
 
     def receive(self, data: bytes, at: RawNs, now: MonoNs, pivot: WallNs) -> Reason:
         """Make a measurement of an answer, or say why it is none; `pivot` tells the era of its timestamps."""
-        result = self.association.receive(data, at, now, pivot)
+        result = self.association.receive(data, at, now, nearest_possible(pivot), self._can_be)
         if not isinstance(result, Exchange):
             return self.reject(result)
         sample = replace(result.sample, offset_ns=result.sample.offset_ns - nanoseconds(self.settings.offset))
@@ -140,6 +141,10 @@ class NetworkSource(Source):
         reason = self.measure(sample, now)
         self.association.set_poll(self._poll_control.update(self.estimator, reason))
         return reason
+
+    def _can_be(self, shown: int) -> bool:
+        """Whether what the server shows, less what it is known to be ahead by, can be today's date."""
+        return is_possible(shown - nanoseconds(self.settings.offset))
 
     def review(self, now: MonoNs, served: ClockMapping) -> list[Action]:  # noqa: ARG002 - only health changes
         """Notice that the server answers or has stopped to."""

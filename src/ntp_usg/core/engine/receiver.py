@@ -11,6 +11,7 @@ from ntp_usg.core.algorithms.leap import Announcement, Weight
 from ntp_usg.core.algorithms.selection import Choice
 from ntp_usg.core.algorithms.witness import Witness
 from ntp_usg.core.base.actions import Action, Level, Note
+from ntp_usg.core.base.dates import is_possible
 from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
@@ -240,6 +241,8 @@ class Receiver(Source):
 
     def _objection(self, message: TimeMessage, now: MonoNs) -> Reason | None:
         fix, settings = message.fix, self.settings
+        if not is_possible(message.second):
+            return Reason.IMPLAUSIBLE
         if fix.quality in NEVER_A_FIX:
             return Reason.NO_FIX
         if fix.quality.rank < settings.min_quality.rank:
@@ -250,9 +253,8 @@ class Receiver(Source):
             return Reason.SATELLITES_UNKNOWN
         if (fix.satellites_used or 0) < needed:
             return Reason.TOO_FEW_SATELLITES
-        if message.second <= self._last_second and not self.silent(now):
-            return Reason.STALE
-        return None
+        repeats = message.second <= self._last_second and not self.silent(now)
+        return Reason.STALE if repeats else None
 
     def _acquired(self, served: ClockMapping) -> str:
         latest, fix = self.estimator.latest, self._fix

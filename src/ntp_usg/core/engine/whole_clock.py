@@ -3,6 +3,7 @@
 from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
 from ntp_usg.core.algorithms.leap import Announcement, Weight
 from ntp_usg.core.base.actions import Action, Level, Note
+from ntp_usg.core.base.dates import is_possible
 from ntp_usg.core.base.instants import MonoNs, RawNs, nanoseconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.samples import Measurement, Sample
@@ -37,6 +38,8 @@ class WholeClock(ScatteringSource):
         self._leap = Leap(measurement.leap & 3)
         if self._leap is Leap.UNSYNCHRONISED:
             return self.reject(Reason.NO_FIX)
+        if not is_possible(measurement.at + measurement.offset_ns):
+            return self.reject(Reason.IMPLAUSIBLE)
         at = RawNs(measurement.at - correction_ns)
         late_ns = nanoseconds(self.settings.offset)
         offset_ns = measurement.offset_ns + correction_ns + late_ns

@@ -2,8 +2,8 @@
 
 from datetime import date, timedelta
 
+from ntp_usg.core.base.dates import date_of
 from ntp_usg.core.base.instants import WallNs
-from ntp_usg.core.receivers.rollover import day_of
 
 _USUAL_MONTHS = (6, 12)
 
@@ -14,7 +14,7 @@ def leap_of_month(now: WallNs, change: int, day: date | None = None) -> int:
     `day` is the UTC day that ends with them, or the one after; satellites tell of them half a year ahead, so a notice
     without a day is taken for June or December.
     """
-    today = day_of(now)
+    today = date_of(now)
     if day is None:
         is_due = today.month in _USUAL_MONTHS and today < date.max
     else:

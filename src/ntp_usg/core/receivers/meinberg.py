@@ -5,11 +5,12 @@ PZF5xx: ntpd's "NTP PARSE clock data formats". What stands outside STX and ETX, 
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from ntp_usg.core.base.dates import date_of, is_possible
 from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
@@ -18,7 +19,7 @@ from ntp_usg.core.base.snapshots import Leap
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.receivers.commands import Description
 from ntp_usg.core.receivers.framing import Frame, LineFramer
-from ntp_usg.core.receivers.rollover import Rollover, build_floor, day_of
+from ntp_usg.core.receivers.rollover import Rollover
 
 LONGEST_TELEGRAM = 80
 """The longest known has 68 bytes."""
@@ -147,7 +148,7 @@ class MeinbergAssembler:
 
     `standard_ahead` is how many seconds the local standard time is ahead of UTC, for telegrams that do not say it;
     `trust_power_up` believes a clock that says that it has not been synchronised since it was switched on; dates of GPS
-    that have rolled over are put right from `earliest` on. `remark` is what people should read beside its state.
+    that have rolled over are put right. `remark` is what people should read beside its state.
     """
 
     def __init__(
@@ -156,13 +157,12 @@ class MeinbergAssembler:
         standard_ahead: int = 0,
         *,
         trust_power_up: bool = False,
-        earliest: Callable[[], WallNs] = build_floor,
         remark: str = "",
     ) -> None:
         self._radio = radio
         self._standard_ahead = standard_ahead
         self._trust_power_up = trust_power_up
-        self._rollover = Rollover(earliest)
+        self._rollover = Rollover()
         self._remark = remark
         self._framer = telegram_framer()
         self._last_second = WallNs(0)
@@ -200,7 +200,7 @@ class MeinbergAssembler:
         second = telegram.utc(self._standard_ahead)
         if self._radio is Radio.GPS and telegram.synchronised:
             second = self._rollover.unroll(second)
-        if second < build_floor():
+        if not is_possible(second):
             return _rejected(Reason.IMPLAUSIBLE)
         if second == self._last_second:
             return _rejected(Reason.STALE)
@@ -227,7 +227,7 @@ class MeinbergAssembler:
 
 
 def _in_last_hour_of_month(second: WallNs) -> bool:
-    return day_of(WallNs(second + _HOUR * NS_PER_SECOND)).month != day_of(second).month
+    return date_of(WallNs(second + _HOUR * NS_PER_SECOND)).month != date_of(second).month
 
 
 def _rejected(reason: Reason) -> Verdict:

@@ -1,9 +1,10 @@
 """The assembler that makes one time message of all NMEA 0183 sentences that name the same second."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date
 
+from ntp_usg.core.base.dates import DAY_NS, is_possible, midnight
 from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
@@ -12,7 +13,7 @@ from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.receivers.evidence import Evidence
 from ntp_usg.core.receivers.framing import Frame, LineFramer
 from ntp_usg.core.receivers.nmea_sentences import ChecksumError, Sentence, parse_sentence
-from ntp_usg.core.receivers.rollover import DAY_NS, Rollover, build_floor, midnight
+from ntp_usg.core.receivers.rollover import Rollover
 
 Event = TimeMessage | Fix | Verdict | Reception
 
@@ -77,16 +78,16 @@ class NmeaAssembler:
     """Receiver bytes in; time messages, fixes without time, reception and verdicts out. No input raises.
 
     A burst is complete when a sentence names another second, or after a silence: call `flush` at `deadline`. Only
-    `sentences`, such as `{"ZDA"}`, stamp and name a second, where any are given; `earliest` as in Rollover.
+    `sentences`, such as `{"ZDA"}`, stamp and name a second, where any are given.
 
     A sentence is stamped when the read that brings its first byte wakes us. Nothing is taken off for bytes of the same
     read by the line's speed: the first of a burst wakes us alone, and over USB the speed is a fiction.
     """
 
-    def __init__(self, sentences: Collection[str] = (), earliest: Callable[[], WallNs] = build_floor) -> None:
+    def __init__(self, sentences: Collection[str] = ()) -> None:
         self._framer = LineFramer()
         self._sentences = frozenset(sentences)
-        self._rollover = Rollover(earliest)
+        self._rollover = Rollover()
         self._burst: _Burst | None = None
         self._heard_at = MonoNs(0)
         self._torn = False
@@ -133,7 +134,7 @@ class NmeaAssembler:
             return [_rejected(Reason.STALE)]
         if fix.quality.rank:  # before its first fix a receiver counts on from any date it was made with
             instant = self._rollover.unroll(instant)
-        if instant < build_floor():
+        if not is_possible(instant):
             return [_rejected(Reason.IMPLAUSIBLE)]
         second = instant // NS_PER_SECOND
         if second == self._last_second:

@@ -1,7 +1,6 @@
 """The assembler that makes time messages, pulse corrections and a site survey of Oncore messages."""
 
-from collections.abc import Callable
-
+from ntp_usg.core.base.dates import is_possible
 from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
@@ -14,7 +13,7 @@ from ntp_usg.core.receivers.oncore_framing import Kind, OncoreFramer, OncoreMess
 from ntp_usg.core.receivers.oncore_messages import LeapReport, PositionReport, RaimReport, parse_message
 from ntp_usg.core.receivers.oncore_setup import Mode, OncoreSettings, OncoreSetup
 from ntp_usg.core.receivers.oncore_survey import Survey
-from ntp_usg.core.receivers.rollover import Rollover, build_floor
+from ntp_usg.core.receivers.rollover import Rollover
 
 Event = TimeMessage | Fix | Verdict | PulseCorrection | Reception | Command | Description
 
@@ -36,14 +35,13 @@ class OncoreAssembler:
         self,
         settings: OncoreSettings = _USUAL,
         survey: Survey = _NOTHING_SURVEYED,
-        earliest: Callable[[], WallNs] = build_floor,
         remark: str = "",
     ) -> None:
         self.survey = survey
         self._settings = settings
         self._setup = OncoreSetup(settings, remark)
         self._framer = OncoreFramer()
-        self._rollover = Rollover(earliest)
+        self._rollover = Rollover()
         self._heard_at = MonoNs(0)
         self._positions = 0
         self._last = WallNs(0)
@@ -132,7 +130,7 @@ class OncoreAssembler:
             return Reason.NO_DATE
         if fix.quality.rank:
             instant = self._rollover.unroll(instant)
-        if instant < build_floor():
+        if not is_possible(instant):
             return Reason.IMPLAUSIBLE
         return Reason.STALE if instant == self._last else instant
 

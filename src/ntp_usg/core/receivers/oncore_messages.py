@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 
+from ntp_usg.core.base.dates import midnight
 from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, WallNs
 from ntp_usg.core.base.samples import FixQuality, Position
 from ntp_usg.core.base.verdicts import Reason
 from ntp_usg.core.receivers.oncore_framing import Kind, OncoreMessage
-from ntp_usg.core.receivers.rollover import midnight
 
 _TIME_AND_PLACE = struct.Struct(">BBHBBBIiii4x")
 _PLACE = struct.Struct(">iii")

@@ -4,62 +4,43 @@ Firmware completes the ten bits from the time it was made; some 20 years later i
 (IS-GPS-200, 20.3.3.3.1.1 and 20.3.3.5.2.4).
 """
 
-from collections.abc import Callable
 from datetime import date
 
+from ntp_usg.core.base.dates import DAY_NS, EARLIEST, date_of, midnight
 from ntp_usg.core.base.doubts import Doubt, Trouble
-from ntp_usg.core.base.instants import NS_PER_SECOND, WallNs
+from ntp_usg.core.base.instants import WallNs
 
-EARLIEST_DATE = date(2026, 1, 1)
-"""An earlier date cannot be today's: the GPS week number has rolled over, or the receiver's clock was never set."""
-
-DAY_NS = 86_400 * NS_PER_SECOND
 WEEK_NS = 7 * DAY_NS
 _ERA_NS = 1024 * WEEK_NS
-_UNIX_DAY = date(1970, 1, 1).toordinal()
+_GPS_BEGAN = midnight(date(1980, 1, 6))
 
 
-def build_floor() -> WallNs:
-    """When it is at the earliest, as far as this program knows by itself."""
-    return midnight(EARLIEST_DATE)
+def unroll(named: WallNs) -> WallNs:
+    """What a receiver means by an instant: the one nearest to the release of this version, whole eras later.
 
-
-def midnight(day: date) -> WallNs:
-    """The beginning of a day, UTC."""
-    return WallNs((day.toordinal() - _UNIX_DAY) * DAY_NS)
-
-
-def day_of(instant: WallNs) -> date:
-    """The UTC day of any instant: beyond the calendar its first or its last day."""
-    return date.fromordinal(min(max(_UNIX_DAY + instant // DAY_NS, 1), date.max.toordinal()))
-
-
-def unroll(named: WallNs, floor: WallNs) -> WallNs:
-    """What a receiver means by an instant, where it is `floor` at the earliest, or a day before.
-
-    What is half an era behind goes forward by eras of 1024 weeks; what is less far behind is wrong for other reasons.
+    One that is still too early, such as that of a receiver whose clock was never set (1980-01-06, 2000-01-01), is
+    returned as it was named. A later one is what it says: nothing that was saved or heard elsewhere moves it.
     """
-    behind = floor - DAY_NS - named
-    return WallNs(named + -(-behind // _ERA_NS) * _ERA_NS) if behind > _ERA_NS // 2 else named
+    if named >= EARLIEST or named < _GPS_BEGAN:
+        return named
+    eras = (EARLIEST - named + _ERA_NS // 2) // _ERA_NS
+    meant = WallNs(named + eras * _ERA_NS)
+    return meant if meant >= EARLIEST else named
 
 
 class Rollover:
-    """Takes what a receiver names for what it means, and says so.
+    """Takes what a receiver names for what it means, and says so."""
 
-    `earliest` tells what time it is at the earliest: servers may teach that while the receiver is being heard.
-    """
-
-    def __init__(self, earliest: Callable[[], WallNs] = build_floor) -> None:
+    def __init__(self) -> None:
         self.trouble: Trouble | None = None
         """In the words of the first date that was taken for another; they do not change from day to day."""
-        self._earliest = earliest
         self._ahead = 0
 
     def unroll(self, named: WallNs) -> WallNs:
         """What a receiver with a fix means by an instant; `trouble` is up to date afterwards."""
-        meant = unroll(named, self._earliest())
+        meant = unroll(named)
         if meant - named != self._ahead:
             self._ahead = meant - named
-            text = f"names {day_of(named)}, taken for {day_of(meant)}"
+            text = f"names {date_of(named)}, taken for {date_of(meant)}"
             self.trouble = Trouble(Doubt.ROLLOVER, text) if self._ahead else None
         return meant

@@ -1,8 +1,8 @@
 """The assembler that makes one time message of the TSIP packets that follow a pulse."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ntp_usg.core.base.dates import is_possible
 from ntp_usg.core.base.doubts import Trouble
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
@@ -12,7 +12,7 @@ from ntp_usg.core.receivers.commands import Command, Description
 from ntp_usg.core.receivers.evidence import Claim, Evidence
 from ntp_usg.core.receivers.leap_notice import leap_of_month
 from ntp_usg.core.receivers.nmea import BURST_SILENCE_NS
-from ntp_usg.core.receivers.rollover import Rollover, build_floor
+from ntp_usg.core.receivers.rollover import Rollover
 from ntp_usg.core.receivers.tsip_framing import Kind, TsipFramer, TsipPacket, build_packet
 from ntp_usg.core.receivers.tsip_messages import Report, parse_report
 from ntp_usg.core.receivers.tsip_setup import REQUEST_SATELLITES, TsipSetup
@@ -48,10 +48,10 @@ class TsipAssembler:
     `configure` the receiver is asked, and told, to send what is needed; without, nothing is written.
     """
 
-    def __init__(self, *, configure: bool = False, earliest: Callable[[], WallNs] = build_floor) -> None:
+    def __init__(self, *, configure: bool = False) -> None:
         self._framer = TsipFramer()
         self._setup = TsipSetup() if configure else None
-        self._rollover = Rollover(earliest)
+        self._rollover = Rollover()
         self._burst: _Burst | None = None
         self._heard_at = MonoNs(0)
         self._last_second = 0
@@ -97,7 +97,7 @@ class TsipAssembler:
         if named is None or isinstance(named, Reason):
             return named
         meant = self._rollover.unroll(named) if fix.quality.rank else named
-        if meant < build_floor():
+        if not is_possible(meant):
             return Reason.IMPLAUSIBLE
         second = meant // NS_PER_SECOND
         if second == self._last_second:

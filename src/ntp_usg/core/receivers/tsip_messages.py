@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 
+from ntp_usg.core.base.dates import midnight
 from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, WallNs
 from ntp_usg.core.base.samples import FixQuality, Position
 from ntp_usg.core.base.verdicts import Reason
-from ntp_usg.core.receivers.rollover import midnight
 from ntp_usg.core.receivers.tsip_framing import Kind, TsipPacket
 
 _WEEK = 7 * 86_400

@@ -1,8 +1,8 @@
 """The assembler that makes one time message of all UBX messages that belong to the same navigation epoch."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ntp_usg.core.base.dates import date_of, is_possible
 from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
@@ -11,7 +11,7 @@ from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.receivers.commands import Command, Description
 from ntp_usg.core.receivers.evidence import Claim, Evidence
 from ntp_usg.core.receivers.nmea import BURST_SILENCE_NS
-from ntp_usg.core.receivers.rollover import Rollover, build_floor, day_of
+from ntp_usg.core.receivers.rollover import Rollover
 from ntp_usg.core.receivers.ubx_framing import UbxFrame, UbxFramer
 from ntp_usg.core.receivers.ubx_messages import WEEK_MS, LeapEvent, Report, TimePulse, parse_message
 from ntp_usg.core.receivers.ubx_reception import Survey, Troubles
@@ -47,16 +47,14 @@ class UbxAssembler:
 
     No input raises. An epoch is complete when its receiver says so, when a message belongs to another one, or after a
     silence: call `flush` at `deadline`. With a `setup` it also asks for bytes to be written and describes the receiver.
-    Dates that have rolled over are put right from `earliest` on. The pulse error of TIM-TP is multiplied by
+    Dates that have rolled over are put right. The pulse error of TIM-TP is multiplied by
     `sawtooth_sign`: 1 adds it, -1 subtracts it, 0 ignores it.
     """
 
-    def __init__(
-        self, setup: UbxSetup | None = None, earliest: Callable[[], WallNs] = build_floor, *, sawtooth_sign: int = 1
-    ) -> None:
+    def __init__(self, setup: UbxSetup | None = None, *, sawtooth_sign: int = 1) -> None:
         self._setup = setup
         self._sawtooth_sign = sawtooth_sign
-        self._rollover = Rollover(earliest)
+        self._rollover = Rollover()
         self._framer = UbxFramer()
         self._epoch: _Epoch | None = None
         self._heard_at = MonoNs(0)
@@ -134,7 +132,7 @@ class UbxAssembler:
             verdicts: list[Event] = [] if epoch.instant is None else [_rejected(epoch.instant)]
             return [*verdicts, fix] if self._evidence.is_judged else verdicts
         instant = self._rollover.unroll(epoch.instant) if fix.quality.rank else epoch.instant
-        if instant < build_floor():
+        if not is_possible(instant):
             return [_rejected(Reason.IMPLAUSIBLE), fix]
         utc_ms = instant // _NS_PER_MS - _GPS_EPOCH_MS
         self._gps_ahead_ms = round((epoch.time_of_week_ms - utc_ms) % WEEK_MS, -3)
@@ -187,7 +185,7 @@ def _leap_of_month(now: WallNs, event: LeapEvent | None) -> int | None:
 
 
 def _month(instant: WallNs) -> tuple[int, int]:
-    day = day_of(instant)
+    day = date_of(instant)
     return day.year, day.month
 
 

@@ -245,7 +245,7 @@ def test_a_date_that_is_too_early_by_less_than_half_a_roll_over_is_implausible_w
 
 
 def test_a_date_that_rolled_over_is_taken_for_what_it_means_and_that_is_said_once():
-    assembler = NmeaAssembler(earliest=lambda: unix("2026-06-01T00:00:00"))
+    assembler = NmeaAssembler()
     said, message = assemble(RMC.replace("160626", "311006"), GGA, assembler=assembler)
     assert said == Reception((Trouble(Doubt.ROLLOVER, "names 2006-10-31, taken for 2026-06-16"),))
     assert isinstance(message, TimeMessage)
@@ -410,8 +410,8 @@ def test_the_arrivals_of_a_burst_without_end_are_bounded():
     assert len(message_of(RMC, *bodies).arrivals) == MOST_PARTS
 
 
-@pytest.mark.parametrize(("year", "expected"), [("2036", "2036-02-08T12:30:00"), ("2104", "2104-02-08T12:30:00")])
-def test_dates_beyond_the_first_two_ntp_eras_are_named_exactly(year, expected):
+@pytest.mark.parametrize(("year", "expected"), [("2036", "2036-02-08T12:30:00"), ("2075", "2075-02-08T12:30:00")])
+def test_dates_beyond_the_first_ntp_era_are_named_exactly(year, expected):
     (message,) = assemble(f"GPZDA,123000.00,08,02,{year},00,00")
     assert isinstance(message, TimeMessage)
     assert message.second == unix(expected)

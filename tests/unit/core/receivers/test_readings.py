@@ -1,10 +1,11 @@
 import pytest
 
+from ntp_usg.core.base.dates import EARLIEST, LATEST
 from ntp_usg.core.base.instants import HostNs
 from ntp_usg.core.base.samples import Measurement
-from ntp_usg.core.receivers.readings import EARLIEST_NS, IMPLAUSIBLE, LATEST_NS, OLDEST_NS, STALE, judge_reading
+from ntp_usg.core.receivers.readings import IMPLAUSIBLE, OLDEST_NS, STALE, judge_reading
 
-NOW = HostNs(EARLIEST_NS + 10**18)
+NOW = HostNs(EARLIEST + 10**18)
 
 
 @pytest.mark.parametrize(
@@ -14,9 +15,9 @@ NOW = HostNs(EARLIEST_NS + 10**18)
         (OLDEST_NS, 0, 3, None),
         (OLDEST_NS + 1, 0, 0, STALE),
         (-1, 0, 0, STALE),
-        (0, EARLIEST_NS - NOW, 0, None),
-        (0, EARLIEST_NS - NOW - 1, 0, IMPLAUSIBLE),
-        (0, LATEST_NS - NOW, 0, IMPLAUSIBLE),
+        (0, EARLIEST - NOW, 0, None),
+        (0, EARLIEST - NOW - 1, 0, IMPLAUSIBLE),
+        (0, LATEST - NOW, 0, IMPLAUSIBLE),
         (0, 0, 4, IMPLAUSIBLE),
         (0, 0, -1, IMPLAUSIBLE),
     ],
