@@ -1,5 +1,6 @@
 """`ntp_usg query` against Debian's chronyd, as a server that we did not write."""
 
+import contextlib
 import getpass
 import json
 import socket
@@ -46,3 +47,17 @@ def test_chronyd_is_understood(chronyd_port: int):
     assert (found["stratum"], found["leap"], found["reference_id"]) == (3, "none", "127.127.1.1")
     assert 0 < found["delay"] < 0.1
     assert abs(found["offset"]) < found["delay"] / 2 + 1e-3
+
+
+def test_chronyd_answers_symmetric_active_in_symmetric_passive_as_we_do(chronyd_port: int):
+    request = b"\x19" + bytes(39) + bytes.fromhex("ed3d1f0011223344")
+    deadline = time.monotonic() + 10
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(0.2)
+        client.connect(("127.0.0.1", chronyd_port))
+        answer = b""
+        while not answer and time.monotonic() < deadline:
+            with contextlib.suppress(OSError):  # until it listens
+                client.send(request)
+                answer = client.recv(1024)
+    assert (answer[0] & 0x3F, len(answer), answer[24:32]) == (0x1A, 48, request[40:])

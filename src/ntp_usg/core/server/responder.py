@@ -77,12 +77,13 @@ def _fault_of_kind(first: int) -> Reason | None:
     """What is wrong with the first octet of a packet that should be a request.
 
     Version 1 has no mode: its clients send 0, or 3 by anticipation. Both get mode 4 in return, as from chrony and
-    ntpsec: an answer in mode 0 would be a request to the next server.
+    ntpsec: an answer in mode 0 would be a request to the next server. Old Windows and Cisco clients ask in mode 1,
+    symmetric active, though they want no more than the time.
     """
     version, mode = version_of(first), first & 7
     if version not in VERSIONS:
         return Reason.BAD_VERSION
-    if mode in {Mode.CLIENT, Mode.CONTROL} or (version == 1 and mode == Mode.RESERVED):
+    if mode in {Mode.CLIENT, Mode.CONTROL, Mode.SYMMETRIC_ACTIVE} or (version == 1 and mode == Mode.RESERVED):
         return None
     return Reason.BAD_MODE
 
@@ -153,12 +154,15 @@ class Responder:
         timestamp, or 0. So that no value can be both, receive timestamps end in a 1 and transmit timestamps in a 0;
         and no receive timestamp is given twice in a row, or found twice. What was remembered before a step of the clock
         is of another timeline than the rest of the answer, and told to nobody.
+
+        Who asks in symmetric active mode gets the same answer in symmetric passive mode, and nothing is remembered:
+        interleaved symmetric mode would need an association.
         """
         first, poll, origin, receive, transmit = _REQUEST.unpack_from(data)
         verdict, remembered, echoed, transmit_timestamp = _BASIC, None, transmit, 0
-        clients = self.clients
+        clients, symmetric = self.clients, first & 7 == Mode.SYMMETRIC_ACTIVE
         receive_timestamp = to_ntp(receive_time) | _LAST_BIT
-        if self.policy.interleaved and is_usable(state):
+        if self.policy.interleaved and is_usable(state) and not symmetric:
             remembered = clients
             last_received, last_sent = clients.receive_timestamp[place], clients.transmit_timestamp[place]
             if receive_timestamp == last_received:
@@ -168,6 +172,8 @@ class Responder:
                 clients.transmit_timestamp[place] = 0
         packet = bytearray(answer_start(state, now) + _TIMESTAMPS.pack(echoed, receive_timestamp, transmit_timestamp))
         packet[0] |= first & 0o70
+        if symmetric:
+            packet[0] ^= Mode.SERVER ^ Mode.SYMMETRIC_PASSIVE
         packet[2] = poll
         return Reply(
             verdict,
