@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 from pathlib import Path
 
@@ -19,8 +20,8 @@ class DatagramSocket:
             if path.is_socket():
                 self._refuse_if_in_use()
                 path.unlink()  # left behind by a program that was killed
+            os.fchmod(self._socket.fileno(), 0o600)  # whoever may write here sets the clock, from its first moment on
             self._socket.bind(str(path))
-            path.chmod(0o600)  # whoever may write here sets the clock
         except OSError as error:
             self._socket.close()
             raise DeviceError(f"{path} cannot be made a socket for {purpose}: {error}") from error

@@ -2,6 +2,9 @@
 
 import asyncio
 import contextlib
+import ipaddress
+import os
+import time
 from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, ClassVar
@@ -26,6 +29,7 @@ from ntp_usg.core.receivers.gpsd import (
 )
 from ntp_usg.core.receivers.readings import IMPLAUSIBLE, judge_reading
 from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId, Reporter, keep_open
+from ntp_usg.sysapi.users import find_users, user_of_peer
 
 GPSD_PORT = 2947
 _NO_FIX = Verdict(Outcome.REJECTED, Reason.NO_FIX)
@@ -55,6 +59,9 @@ class GpsdOptions(DriverOptions):
     device: Annotated[str, AfterValidator(_endpoint)] = "127.0.0.1:2947"
     receiver: str | None = None
     """The path of gpsd's receiver to follow, like /dev/ttyACM0; where absent, the first one heard."""
+    owner: Annotated[str, Field(min_length=1)] | None = None
+    """The user that gpsd runs as, where it runs on this machine and neither as `gpsd`, nor as root, nor as the server's
+    own user: any user may listen at gpsd's port while gpsd does not run."""
     pulse: bool = False
     """Follow the receiver's pulses, of which gpsd must have a line, instead of its messages."""
     reference_id: ReferenceId = "GPSD"
@@ -97,6 +104,8 @@ class GpsdDriver:
                 with contextlib.closing(writer):
                     writer.write(WATCH)
                     while line := await reader.readline():
+                        if not session.release:
+                            _refuse_strangers(writer, self._options)
                         if session.hear(line):
                             patience.reschedule(asyncio.get_running_loop().time() + timeout)
         except TimeoutError:
@@ -116,42 +125,49 @@ class Session:
         self._context = context
         self._report = report
         self._receiver = options.receiver
-        self._release = ""
+        self.release = ""
+        """Of gpsd, once it has said who it is."""
         self._mode = 0
+        self._mode_until = 0.0
 
     @property
     def complaint(self) -> str:
         """What is missing."""
-        if not self._release:
+        if not self.release:
             return "whoever listens there has not said that it is gpsd"
         if self._mode < HAS_FIX:
-            return f"gpsd {self._release} has had no fix from {self._receiver or 'any receiver'}"
-        return f"gpsd {self._release} has told no {'pulse' if self._options.pulse else 'time'} of {self._receiver}"
+            return f"gpsd {self.release} has had no fix from {self._receiver or 'any receiver'}"
+        return f"gpsd {self.release} has told no {'pulse' if self._options.pulse else 'time'} of {self._receiver}"
+
+    @property
+    def _has_fix(self) -> bool:
+        """Whether the receiver has a fix: gpsd says so with each position, and what it said once does not last."""
+        return self._mode >= HAS_FIX and time.monotonic() < self._mode_until
 
     def hear(self, line: bytes) -> bool:
         """Take a line in; whether it was a time of use."""
         try:
             match parse_report(line):
                 case Version(release):
-                    self._release = release
+                    self.release = release
                 case FixReport(device, mode) if self._is_ours(device):
-                    self._mode = mode
+                    self._mode, self._mode_until = mode, time.monotonic() + self._options.timeout_secs
                 case DeviceReport(device, active=False) if device == self._receiver:
                     self._mode = 0
                     self._report(connected=False, detail=f"gpsd has lost {device}: was the receiver unplugged?")
-                case TimeReport() as time if self._is_ours(time.device) and time.pulse is self._options.pulse:
-                    return self._measure(time)
+                case TimeReport() as told if self._is_ours(told.device) and told.pulse is self._options.pulse:
+                    return self._measure(told)
         except WireError:
             self._context.verdict(IMPLAUSIBLE)
         return False
 
-    def _measure(self, time: TimeReport) -> bool:
-        reading = Measurement(time.host, time.real - time.host, 2.0**time.precision)
-        news = judge_reading(reading, self._context.now()) if self._mode >= HAS_FIX else _NO_FIX
+    def _measure(self, told: TimeReport) -> bool:
+        reading = Measurement(told.host, told.real - told.host, 2.0**told.precision)
+        news = judge_reading(reading, self._context.now()) if self._has_fix else _NO_FIX
         if isinstance(news, Verdict):
             self._context.verdict(news)
             return False
-        self._report(connected=True, detail=f"gpsd {self._release} at {self._options.device}, {time.device}")
+        self._report(connected=True, detail=f"gpsd {self.release} at {self._options.device}, {told.device}")
         self._context.sample(news)
         return True
 
@@ -162,3 +178,20 @@ class Session:
 
 async def _connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     return await asyncio.open_connection(*parse_endpoint(address, GPSD_PORT), limit=LONGEST_LINE)
+
+
+def _refuse_strangers(writer: asyncio.StreamWriter, options: GpsdOptions) -> None:
+    """Raise DeviceError where a user who is not trusted poses as gpsd on this machine."""
+    if not ipaddress.ip_address(writer.get_extra_info("peername")[0].partition("%")[0]).is_loopback:
+        return
+    trusted = {0, os.geteuid(), *find_users(options.owner)}
+    with contextlib.suppress(DeviceError):
+        trusted |= find_users("gpsd")
+    user = user_of_peer(writer.get_extra_info("socket"))
+    if user is None:
+        raise DeviceError(f"{options.device} hung up before it was known which user listens there: was gpsd stopped?")
+    if user not in trusted:
+        raise DeviceError(
+            f"{options.device} belongs to user {user}, who is not trusted: set `owner` to that user's name if gpsd "
+            "runs as this user"
+        )

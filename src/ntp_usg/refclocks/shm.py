@@ -19,6 +19,7 @@ from ntp_usg.core.engine.settings import ClockSettings
 from ntp_usg.core.receivers.readings import IMPLAUSIBLE, judge_reading
 from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId, Reporter, keep_open
 from ntp_usg.sysapi.shared_memory import SharedMemory
+from ntp_usg.sysapi.users import find_users
 
 KEY = 0x4E545030
 """Of unit 0; the other units follow."""
@@ -81,6 +82,9 @@ class ShmOptions(DriverOptions):
     """gpsd writes a receiver's messages to an even unit, and its pulses to the next."""
     reference_id: ReferenceId = "SHM"
     timeout_secs: Annotated[FiniteFloat, Field(gt=0)] = 10.0
+    owner: Annotated[str, Field(min_length=1)] | None = None
+    """The user whose program writes the segment, besides root and the server's own user: whoever writes it sets the
+    clock."""
     accuracy_secs: Annotated[FiniteFloat, Field(gt=0)] = 0.5
     """How far its time may be off, once `offset_secs` is taken off: 0.5 suits gpsd's messages; for pulses 0.00001."""
 
@@ -113,12 +117,14 @@ class ShmDriver:
     async def _watch(self, context: Context, report: Reporter) -> None:
         unit, timeout = self._options.unit, self._options.timeout_secs
         clock = asyncio.get_running_loop().time
-        with contextlib.closing(SharedMemory(KEY + unit, tuple(_LAYOUTS))) as segment:
+        owners = find_users(self._options.owner)
+        with contextlib.closing(SharedMemory(KEY + unit, tuple(_LAYOUTS), owners)) as segment:
+            caution = ", which every user of this machine may write to" if segment.open_to_all else ""
             lost_at = clock() + timeout
             while clock() < lost_at:
                 match self._look(segment, context.now()):
                     case Measurement() as reading:
-                        report(connected=True, detail=f"shared memory {KEY + unit:#x}")
+                        report(connected=True, detail=f"shared memory {KEY + unit:#x}{caution}")
                         context.sample(reading)
                         lost_at = clock() + timeout
                     case Verdict() as verdict:

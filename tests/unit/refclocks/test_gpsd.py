@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Awaitable, Callable
 
@@ -9,11 +10,20 @@ import pytest
 from pydantic import ValidationError
 
 from ntp_usg.core.base.verdicts import Reason
+from ntp_usg.refclocks import gpsd
 from ntp_usg.refclocks.gpsd import GpsdDriver, GpsdOptions
+from ntp_usg.sysapi.users import user_of_peer
 
 VERSION = {"class": "VERSION", "release": "3.22"}
 FIX = {"class": "TPV", "device": "/dev/gps", "mode": 3}
 LOST = {"class": "DEVICE", "path": "/dev/gps", "activated": 0}
+
+
+@pytest.fixture(autouse=True)
+def ours(monkeypatch):
+    """Those gpsds hang up at once, before the kernel could be asked who they are."""
+    monkeypatch.setattr(gpsd, "user_of_peer", lambda _link: os.geteuid())
+
 
 Say = Callable[..., None]
 
@@ -158,3 +168,54 @@ def test_an_address_that_is_none_is_refused():
 def test_pulses_are_believed_more_closely():
     assert GpsdOptions(pulse=True).source().accuracy < GpsdOptions().source().accuracy
     assert GpsdOptions(accuracy_secs=0.5).source().accuracy == 0.5
+
+
+def test_a_fix_of_which_gpsd_says_nothing_more_is_none(recorder):
+    async def conversation(say):
+        say(VERSION, FIX)
+        for _ in range(10):
+            say(told("TOFF", 1))
+            await asyncio.sleep(0.05)
+
+    play(recorder, conversation, timeout_secs=0.2)
+    assert 1 <= len(recorder.samples) < 10
+    assert recorder.verdicts[0].reason is Reason.NO_FIX
+
+
+@pytest.mark.fault(
+    group="Attacks",
+    kind="Another user of the machine listens at gpsd's port and tells a false time.",
+    noticed="The user at the other end must be gpsd, root, the server's user or `owner`.",
+    served="Nothing of what he says; the log names the user.",
+)
+@pytest.mark.parametrize(("owner", "count"), [(None, 0), ("nobody", 1)])
+def test_who_poses_as_gpsd_on_this_machine_is_refused_unless_the_configuration_names_him(
+    recorder, monkeypatch, owner, count
+):
+    async def conversation(say):
+        say(VERSION, FIX, told("TOFF", 1))
+
+    monkeypatch.setattr(gpsd, "user_of_peer", lambda _link: 65_534)
+    play(recorder, conversation, owner=owner)
+    assert len(recorder.samples) == count
+    refused = [status for status in recorder.statuses if "belongs to user 65534, who is not trusted" in status.detail]
+    assert bool(refused) is (owner is None)
+
+
+def test_who_hangs_up_before_he_is_known_is_not_believed(recorder, monkeypatch):
+    async def conversation(say):
+        say(VERSION, FIX, told("TOFF", 1))
+
+    monkeypatch.setattr(gpsd, "user_of_peer", lambda _link: None)
+    play(recorder, conversation)
+    assert not recorder.samples
+
+
+def test_the_user_at_the_other_end_is_looked_up(recorder, monkeypatch):
+    async def conversation(say):
+        say(VERSION, FIX, told("TOFF", 1))
+        await recorder.until(lambda: recorder.samples)
+
+    monkeypatch.setattr(gpsd, "user_of_peer", user_of_peer)
+    play(recorder, conversation)
+    assert len(recorder.samples) == 1

@@ -24,8 +24,8 @@ _CREATE_EXCLUSIVELY, _REMOVE = 0o3000, 0
 class Segment:
     """A segment as its writer has it."""
 
-    def __init__(self, size: int) -> None:
-        self.identifier = check(LIBC.shmget(KEY + UNIT, size, _CREATE_EXCLUSIVELY | 0o600), "shmget")
+    def __init__(self, size: int, mode: int = 0o600) -> None:
+        self.identifier = check(LIBC.shmget(KEY + UNIT, size, _CREATE_EXCLUSIVELY | mode), "shmget")
         self._address = LIBC.shmat(self.identifier, None, 0)
 
     def put(self, data: bytes) -> None:
@@ -147,3 +147,37 @@ def test_a_segment_too_small_for_a_time_is_refused(segment):
 
 def test_the_source_is_named_as_ntpq_prints_it():
     assert ShmOptions(unit=2).source().name == "SHM(2)"
+
+
+STRANGER = 65_534
+
+
+@pytest.mark.fault(
+    group="Attacks",
+    kind="Another user of the machine makes NTP's shared memory segment and writes a false time.",
+    noticed="The owner of the segment, and who made it, must be root, the server's user or `owner`.",
+    served="Nothing from that segment; the log names the user.",
+)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_a_segment_of_a_user_who_is_not_trusted_is_refused_unless_the_configuration_names_him():
+    os.seteuid(STRANGER)
+    try:
+        segment = Segment(96)
+    finally:
+        os.seteuid(0)
+    try:
+        with pytest.raises(DeviceError, match="belongs to user 65534, who is not trusted: set `owner`"):
+            SharedMemory(KEY + UNIT, (96, 80))
+        SharedMemory(KEY + UNIT, (96, 80), {STRANGER}).close()
+    finally:
+        segment.remove()
+
+
+def test_a_segment_that_every_user_may_write_to_is_read_with_a_caution(recorder):
+    segment, now = Segment(96, 0o666), time.time_ns()
+    try:
+        segment.put(record(now, now))
+        watch(recorder, lambda: recorder.samples)
+    finally:
+        segment.remove()
+    assert recorder.statuses[0].detail.endswith(", which every user of this machine may write to")
