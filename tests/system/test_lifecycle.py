@@ -145,3 +145,26 @@ def test_a_stop_during_the_start_is_obeyed_in_order(daemon, delay):
     assert process.wait(20) == 0
     assert "Traceback" not in daemon.log
     assert not (daemon.folder / "control.sock").exists()
+
+
+def test_a_daemon_whose_predecessor_was_killed_takes_the_port_from_its_workers(daemon):
+    daemon.start_and_wait()
+    daemon.wait_until(daemon.is_healthy)
+    daemon.processes[0].kill()
+    daemon.processes[0].wait()
+    for _ in range(3):
+        answer = daemon.ask()
+        assert answer is not None
+        assert answer.stratum == 1, "the last state is still good"
+    daemon.start_and_wait()
+    assert "An earlier daemon died and left workers, which have been ended" in daemon.log
+    assert daemon.ask() is not None
+    assert daemon.processes[0].pid != daemon.processes[1].pid
+
+
+def test_a_second_daemon_leaves_the_first_ones_workers_alone(daemon):
+    daemon.start_and_wait()
+    second = daemon.start()
+    assert second.wait(40) == 69
+    assert f"port {daemon.port} is in use by ntp_usg_server" in daemon.log
+    assert daemon.ask() is not None

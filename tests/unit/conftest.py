@@ -24,9 +24,13 @@ class StillView:
     fast: FastPathSnapshot | None = None
     table: ClientTable = field(default_factory=lambda: ClientTable(64))
     waiting: Sequence[str] = ()
+    unanswered: str = ""
 
     def needs_restart(self) -> Sequence[str]:
         return self.waiting
+
+    def complaint(self) -> str:
+        return self.unanswered
 
     def now(self) -> MonoNs:
         return MonoNs(self.shown.serving.as_of + 1_000_000_000)

@@ -16,7 +16,7 @@ from ntp_usg import __version__
 from ntp_usg.clocks.choice import choose_clock
 from ntp_usg.config.models import Settings, kind
 from ntp_usg.core.base.actions import Leave, Send
-from ntp_usg.core.base.addresses import parse_server_address
+from ntp_usg.core.base.addresses import parse_listen_address, parse_server_address
 from ntp_usg.core.base.errors import NtpUsgError
 from ntp_usg.core.base.instants import HostNs
 from ntp_usg.core.base.ports import SteeredClock
@@ -39,6 +39,7 @@ from ntp_usg.daemon.tasks import run_together, run_until
 from ntp_usg.net.answering import AnsweringService, start_service
 from ntp_usg.net.client import ClientEndpoints
 from ntp_usg.net.udp import open_socket_sets
+from ntp_usg.net.workers.orphans import end_orphans
 from ntp_usg.net.xdp.endpoints import listeners
 from ntp_usg.net.xdp.service import start_xdp
 from ntp_usg.observe.server import serve_tcp, serve_unix
@@ -118,6 +119,8 @@ class Daemon:
     async def _start_service(self) -> AnsweringService:
         server = self._settings.server
         in_process = only_select() or not server.workers
+        if ended := end_orphans({parse_listen_address(each).port for each in server.listen_addr}):
+            log.warning("An earlier daemon died and left workers, which have been ended: processes %s", ended)
         sockets = open_socket_sets(server.listen_addr, 1 if in_process else server.workers, dscp=server.dscp)
         policy, listening = server_policy(self._settings), listeners(sockets[0])
         service = await start_service(

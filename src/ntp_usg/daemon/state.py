@@ -58,6 +58,9 @@ class DaemonState:
         """Count a request that the control process decided on."""
         self._decided_here[f"{verdict.outcome}/{verdict.reason}"] += 1
 
+    def complaint(self) -> str:
+        return "" if self._service is None else self._service.complaint()
+
     def verdicts(self) -> Mapping[str, int]:
         answered = Counter({} if self._service is None else self._service.counters())
         return answered + self._decided_here

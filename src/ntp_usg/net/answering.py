@@ -31,6 +31,9 @@ class AnsweringService(Protocol):
         Raises ValueError at an impossible one, which changes nothing.
         """
 
+    def complaint(self) -> str:
+        """Why requests wait for an answer at this moment; empty where they do not."""
+
     def counters(self) -> Mapping[str, int]:
         """Packets by `outcome/reason` since the start, across replaced workers; the sum is all that came in."""
 
@@ -87,6 +90,9 @@ class LocalService:
 
     def adopt(self, policy: ServerPolicy) -> None:
         self._service.responder.adopt(policy)
+
+    def complaint(self) -> str:
+        return ""
 
     def counters(self) -> Mapping[str, int]:
         return self._counters.as_dict()

@@ -15,11 +15,14 @@ class Health:
     text: str
 
 
-def judge_health(snapshot: SystemSnapshot, now: MonoNs) -> Health:
+def judge_health(snapshot: SystemSnapshot, now: MonoNs, complaint: str = "") -> Health:
+    """`complaint`: why requests wait for an answer at this moment, if they do."""
     serving = snapshot.serving
     if now > serving.expires_at:
         silence = seconds(now - serving.as_of)
         return Health(ok=False, text=f"stalled: the engine has published nothing for {silence:.0f} s")
+    if complaint:
+        return Health(ok=False, text=f"not answering: {complaint}")
     if not serving.synchronised:
         return Health(ok=False, text=f"{snapshot.phase}: {_complaints(snapshot)}")
     bound = format_interval(serving.root_delay / 2 + serving.root_dispersion_at(now))

@@ -25,7 +25,7 @@ def describe_status(view: DaemonView) -> dict[str, Json]:
         "uptime": seconds(now - view.started_at),
         "listen": list(view.listen),
         "needs_restart": list(view.needs_restart()),
-        "health": plain(judge_health(snapshot, now)),
+        "health": plain(judge_health(snapshot, now, view.complaint())),
         "system": _system(snapshot, now),
         "sources": [_source(source) for source in snapshot.sources],
         "queries": {

@@ -33,6 +33,9 @@ class DaemonView(Protocol):
     def snapshot(self) -> SystemSnapshot:
         """The latest that the engine has published."""
 
+    def complaint(self) -> str:
+        """Why requests wait for an answer at this moment; empty where they do not."""
+
     def verdicts(self) -> Mapping[str, int]:
         """How the requests ended, counted since the start by `outcome/reason`."""
 
@@ -55,12 +58,15 @@ class Moment:
     def __init__(self, view: DaemonView) -> None:
         self.version, self.listen, self.started_at = view.version, view.listen, view.started_at
         self.list_clients = view.list_clients
-        self._needs_restart = view.needs_restart()
+        self._needs_restart, self._complaint = view.needs_restart(), view.complaint()
         self._now, self._snapshot, self._verdicts = view.now(), view.snapshot(), view.verdicts()
         self._clients, self._rate, self._fast_path = view.clients(), view.queries_per_second(), view.fast_path()
 
     def needs_restart(self) -> Sequence[str]:
         return self._needs_restart
+
+    def complaint(self) -> str:
+        return self._complaint
 
     def now(self) -> MonoNs:
         return self._now

@@ -42,7 +42,7 @@ def build_app(
         return await do(lambda: Response(render_metrics(now), media_type=CONTENT_TYPE_LATEST))
 
     async def healthz(_: Request) -> Response:
-        health = judge_health(view.snapshot(), view.now())
+        health = judge_health(view.snapshot(), view.now(), view.complaint())
         return PlainTextResponse(health.text + "\n", status_code=200 if health.ok else 503)
 
     async def status(_: Request) -> Response:

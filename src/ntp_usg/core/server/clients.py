@@ -121,10 +121,14 @@ class ClientTable(Clients):
         start = self._seeds[0] * _MULTIPLIERS[0] & _MASK
         self._ipv4_start = np.array(start ^ start >> _FOLD ^ self._seeds[1] ^ MAPPED_PREFIX, np.uint64)
         self._bucket_count = np.array(self._buckets, np.uint64)
-        self._length = int(np.count_nonzero(self._fingerprints))
+        self.recount()
 
     def __len__(self) -> int:
         return self._length
+
+    def recount(self) -> None:
+        """Count the clients again, where another process has written the table since we first looked at it."""
+        self._length = int(np.count_nonzero(self._fingerprints))
 
     def visit(self, address: bytes, now: MonoNs) -> int:
         """The place of a client that has just sent something; `address` has 4 or 16 bytes."""

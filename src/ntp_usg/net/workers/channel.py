@@ -27,7 +27,7 @@ class Kind(IntEnum):
     """The first byte of a message."""
 
     READY = 1
-    """Worker: the policy is in force, and it waits for the word to serve."""
+    """Worker: it has its first policy, and waits for the word to serve."""
     REQUEST = 2
     """Worker: a packet that is not for it; a route and the packet."""
     ANSWER = 3
@@ -38,6 +38,8 @@ class Kind(IntEnum):
     """... with this kind for the last."""
     SERVE = 6
     """Control: serve the sockets from now on."""
+    STOP = 7
+    """Control: end. Where the channel closes without this, control has died, and its last state may still be served."""
 
 
 def parse_message(message: bytes) -> tuple[Kind, bytes]:

@@ -1,26 +1,35 @@
-"""One running worker process as control sees it: the channel to it, and how it ended."""
+"""One worker process as control sees it: the channel to it, its heartbeat, and how it ended."""
 
 import asyncio
 import contextlib
-import fcntl
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from ntp_usg.net.workers.channel import MAX_MESSAGE
+from ntp_usg.net.workers.channel import MAX_MESSAGE, Kind
+from ntp_usg.net.workers.shared import Heartbeat, create_heartbeat_memory
+from ntp_usg.sysapi.sealed_memory import create_memory
 
+ASIDE_SECONDS = 20.0
+"""How long a worker that does not respond may live on."""
 _MESSAGES_AT_ONCE = 64
+_STDERR_BYTES = 65536
 _LAST_WORDS = 2000
-STDERR_BYTES = 65536
-_DYING_SECONDS = 1.0
-"""How long a worker may take from closing its channel to its end; it needs some milliseconds, and control waits."""
+_DYING_SECONDS, _DYING_LOOK = 1.0, 0.01
+"""How long a worker may take from closing its channel to its end, and how often we look; it needs some milliseconds."""
+_HELD_BACK = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 
 class WorkerLink:
-    """Starts a worker; `ready` is for its owner, `ended` will say how it ended. Raises OSError where none can start."""
+    """Starts a worker; raises OSError where none can start.
+
+    Futures: `ready` is for the owner to set; `lost` is set when the worker can no longer be relied on; `gone` when its
+    process has ended, and says how.
+    """
 
     def __init__(
         self,
@@ -32,33 +41,65 @@ class WorkerLink:
         self._loop = asyncio.get_running_loop()
         self._on_message = on_message
         self._outbox: deque[bytes] = deque()
+        self._beats = self.missed = 0
+        """The last beat that was seen, and how many looks in a row have seen no other."""
+        self.serves = False
+        self._verdict = ""
         self.ready: asyncio.Future[None] = self._loop.create_future()
-        self.ended: asyncio.Future[str] = self._loop.create_future()
+        self.lost: asyncio.Future[None] = self._loop.create_future()
+        self.gone: asyncio.Future[str] = self._loop.create_future()
         with contextlib.ExitStack() as undo:
             self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             undo.callback(self._channel.close)
-            self._stderr = bounded_memory()
+            # Memory, not a pipe: it needs no reading, keeps what was said until the end, and cannot be made larger.
+            self._stderr = create_memory("ntp_usg worker stderr", _STDERR_BYTES)
             undo.callback(os.close, self._stderr)
-            with theirs:
-                inherited = [*memories, theirs.fileno(), *(endpoint.fileno() for endpoint in endpoints)]
+            heartbeat = create_heartbeat_memory()
+            self._heartbeat = Heartbeat(heartbeat)
+            try:
+                inherited = [*memories, heartbeat, theirs.fileno(), *(each.fileno() for each in endpoints)]
                 self._process = self._start([*account, *inherited], inherited)
+            finally:
+                theirs.close()
+                os.close(heartbeat)
             undo.pop_all()
         self._channel.settimeout(0)
         self._loop.add_reader(self._channel, self._read)
 
     def _start(self, arguments: Sequence[int], inherited: Sequence[int]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # noqa: S603 - our own interpreter, and numbers
-            # -P: the directory that the daemon happens to be started in is no place to find modules.
-            [sys.executable, "-P", "-m", "ntp_usg.net.workers.process", *map(str, arguments)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=self._stderr,
-            pass_fds=inherited,
-        )
+        # The worker begins with these signals blocked: none ends it before it has said what to do about them.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
+        try:
+            return subprocess.Popen(  # noqa: S603 - our own interpreter, and numbers
+                # -P: the directory that the daemon happens to be started in is no place to find modules.
+                [sys.executable, "-P", "-m", "ntp_usg.net.workers.process", *map(str, arguments)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._stderr,
+                pass_fds=inherited,
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def usable(self) -> bool:
+        """Whether it serves, or could."""
+        return self.ready.done() and not self.lost.done()
+
+    @property
+    def busy(self) -> bool:
+        """Whether the worker says that its next beat will take long."""
+        return self._heartbeat.busy
+
+    def look(self, *, punctual: bool) -> None:
+        """See whether the worker's heart has beaten since the last look; looks that come late tell nothing."""
+        beats = self._heartbeat.count
+        self.missed = self.missed + 1 if punctual and beats == self._beats and self.ready.done() else 0
+        self._beats = beats
 
     @property
     def congested(self) -> bool:
@@ -70,13 +111,25 @@ class WorkerLink:
         self._outbox.extend(messages)
         self._flush()
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Ask the worker to end."""
-        with contextlib.suppress(OSError):
-            self._channel.shutdown(socket.SHUT_WR)
+        self.send(bytes([Kind.STOP]))
 
-    def kill(self) -> None:
+    def set_aside(self) -> None:
+        """Rely on it no longer, and give it time to end: it may only be late, or somebody may want to look at it."""
+        self.stop()
+        self._loop.call_later(ASIDE_SECONDS, self._process.kill)
+        self._lose()
+
+    def kill(self, verdict: str = "") -> None:
+        """End it at once, and rely on it no longer; `verdict` says why."""
+        self._verdict = verdict
         self._process.kill()
+        self._lose()
+
+    def _lose(self) -> None:
+        if not self.lost.done():
+            self.lost.set_result(None)
 
     def _flush(self) -> None:
         try:
@@ -86,9 +139,9 @@ class WorkerLink:
         except BlockingIOError:
             self._loop.add_writer(self._channel, self._flush)
             return
-        except OSError:  # it is gone, as `_read` will hear
+        except OSError:  # it is going, as `_read` will hear, or gone
             self._outbox.clear()
-        if not self.ended.done():
+        if self._channel.fileno() >= 0:
             self._loop.remove_writer(self._channel)
 
     def _read(self) -> None:
@@ -100,29 +153,24 @@ class WorkerLink:
             except ConnectionResetError:
                 message = b""
             if not message:
-                self._end()
+                self._loop.remove_reader(self._channel)
+                self._loop.remove_writer(self._channel)
+                self._channel.close()
+                self._lose()
+                self._reap(self._loop.time() + _DYING_SECONDS)
                 return
             self._on_message(self, message)
 
-    def _end(self) -> None:
-        self._loop.remove_reader(self._channel)
-        self._loop.remove_writer(self._channel)
-        self._channel.close()
-        try:
-            status = self._process.wait(_DYING_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            status = self._process.wait()
-        said = os.pread(self._stderr, STDERR_BYTES, 0).rstrip(b"\0")
+    def _reap(self, deadline: float) -> None:
+        """Wait for the end of a worker that has closed its channel, without keeping the loop from its work."""
+        status = self._process.poll()
+        if status is None:
+            if self._loop.time() > deadline:
+                self._process.kill()
+            self._loop.call_later(_DYING_LOOK, self._reap, deadline)
+            return
+        said = os.pread(self._stderr, _STDERR_BYTES, 0).rstrip(b"\0")
         last_words = said[-_LAST_WORDS:].decode(errors="replace").strip()
         os.close(self._stderr)
-        how = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
-        self.ended.set_result(f"{how}\n{last_words}" if last_words else how)
-
-
-def bounded_memory() -> int:
-    """Memory for what a worker says: it needs no reading, keeps what was said at the end, and can't be made larger."""
-    memory = os.memfd_create("ntp_usg worker stderr", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(memory, STDERR_BYTES)
-    fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
-    return memory
+        how = self._verdict or (f"killed by signal {-status}" if status < 0 else f"exit status {status}")
+        self.gone.set_result(f"{how}\n{last_words}" if last_words else how)

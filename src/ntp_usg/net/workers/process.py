@@ -1,4 +1,7 @@
-"""The answering worker: a process of its own, without any right, that lives as long as its channel to control."""
+"""The answering worker: a process of its own, without any right, that lives as long as control wants it.
+
+If control dies, its last state is still good for a while: the worker serves that until it expires, and then ends.
+"""
 
 import gc
 import select
@@ -12,10 +15,12 @@ from ntp_usg.core.server.responder import Responder
 from ntp_usg.net.service import Route, Service
 from ntp_usg.net.workers.channel import MAX_MESSAGE, Kind, build_packet, parse_message, parse_packet, parse_policy
 from ntp_usg.net.workers.rhythm import Rhythm
-from ntp_usg.net.workers.shared import StateReader, map_clients, map_counters
+from ntp_usg.net.workers.shared import Heartbeat, StateReader, map_clients, map_counters
 from ntp_usg.sysapi.privileges import drop_privileges, set_process_name, set_timer_slack
 
 PROCESS_NAME = "ntp_usg_server"
+HELD_BACK = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""A terminal or systemd sends these to all processes of the daemon; a worker starts with them blocked."""
 _TIMER_SLACK_NS = 1_000  # the usual 50 us would be as long as the pauses themselves
 
 
@@ -23,26 +28,30 @@ class Worker:
     """Serves the sockets once it has a policy and is told to, and does what the channel says until it closes."""
 
     def __init__(
-        self, memories: tuple[int, int, int], channel: socket.socket, endpoints: Sequence[socket.socket]
+        self, memories: tuple[int, int, int, int], channel: socket.socket, endpoints: Sequence[socket.socket]
     ) -> None:
-        state, counters, clients = memories
+        state, counters, clients, heartbeat = memories
         self._state = StateReader(state)
         self._counters = map_counters(counters)
         self._clients = map_clients(clients)
+        self._heartbeat = Heartbeat(heartbeat)
         self._channel = channel
         self._endpoints = endpoints
         self._service: Service | None = None
         self._policy_parts: list[bytes] = []
         self._serving = self._told = False
         """Whether control wants us to serve, and whether epoll tells us of requests."""
+        self._stopped = self._orphaned = self._unwanted = False
+        """Whether control has told us to end, whether it has died, and whether a signal has told us to end."""
         self._poller = select.epoll()
         self._poller.register(channel, select.EPOLLIN)
 
     def run(self) -> None:
-        """Serve until control closes the channel."""
+        """Serve until control says that it is enough or, without control, until its last state expires."""
         indexes = {endpoint.fileno(): index for index, endpoint in enumerate(self._endpoints)}
         rhythm = Rhythm(time.monotonic_ns())
-        while True:
+        while not self._stopped:
+            self._heartbeat.beat()
             served = 0
             if self._serving and self._told == rhythm.busy:
                 self._be_told(not rhythm.busy)
@@ -51,11 +60,20 @@ class Worker:
             for descriptor, _ in self._poller.poll(rhythm.patience) if rhythm.listens else ():
                 if descriptor in indexes and self._service:
                     served += self._service.drain(indexes[descriptor])
-                elif not self._listen_to_control():
-                    return
+                else:
+                    self._listen_to_control()
+            if self._orphaned:
+                self._stopped = self._unwanted or not self._serving or self._is_expired()
             pause = rhythm.beat(served, time.monotonic_ns())
             if pause:
                 time.sleep(pause)
+
+    def end_without_control(self, *_: object) -> None:
+        """Handle a signal that ends all processes of the daemon: control decides when we stop, as long as it lives."""
+        self._unwanted = True
+
+    def _is_expired(self) -> bool:
+        return time.monotonic_ns() > self._state.read().expires_at
 
     def _be_told(self, told: bool) -> None:  # noqa: FBT001
         """Have epoll tell us of requests, or not: that costs a little for each of them."""
@@ -66,25 +84,31 @@ class Worker:
                 self._poller.unregister(endpoint)
         self._told = told
 
-    def _listen_to_control(self) -> bool:
+    def _listen_to_control(self) -> None:
         try:
             message = self._channel.recv(MAX_MESSAGE)
         except ConnectionResetError:  # closed with words of ours unread
-            return False
+            message = b""
         if not message:
-            return False
+            self._poller.unregister(self._channel)
+            self._orphaned = True
+            return
         kind, body = parse_message(message)
         match kind:
             case Kind.SERVE:
+                self._clients.recount()  # others have written the table since
                 self._serving = True
+            case Kind.STOP:
+                self._stopped = True
             case Kind.ANSWER if self._service:
                 self._service.send(*parse_packet(body))
             case Kind.POLICY_PART:
                 self._policy_parts.append(body)
             case Kind.POLICY_END:
+                self._heartbeat.busy = True
                 self._adopt(b"".join([*self._policy_parts, body]))
                 self._policy_parts.clear()
-        return True
+                self._heartbeat.busy = False
 
     def _adopt(self, text: bytes) -> None:
         policy = parse_policy(text)
@@ -105,15 +129,17 @@ class Worker:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Arguments: user and group to become, then the descriptors of state, counters, clients, channel and sockets."""
-    uid, gid, state, counters, clients, channel, *endpoints = map(int, arguments)
-    for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(stop, signal.SIG_IGN)  # a terminal or systemd sends them to all: control decides when to stop
+    """Arguments: user and group to become, then the descriptors of the four memories, channel and sockets."""
+    uid, gid, state, counters, clients, heartbeat, channel, *endpoints = map(int, arguments)
     set_process_name(PROCESS_NAME)
     set_timer_slack(_TIMER_SLACK_NS)
     drop_privileges(uid=uid, gid=gid)
     sockets = [socket.socket(fileno=descriptor) for descriptor in endpoints]
-    worker = Worker((state, counters, clients), socket.socket(fileno=channel), sockets)
+    worker = Worker((state, counters, clients, heartbeat), socket.socket(fileno=channel), sockets)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, worker.end_without_control)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
     gc.freeze()  # what is there now stays: no collection need look at it again
     worker.run()
 

@@ -12,6 +12,8 @@ LONGEST_REST = 1e-3
 """Seconds: what an answer may wait at most on top of everything else."""
 ALL_ROUND = 8
 """After so many looks at the sockets alone, control is listened to again."""
+LONGEST_WAIT = 0.04
+"""Seconds: a worker that nobody asks anything still has to show that it lives."""
 GATHERED = 128
 """Requests that are enough for one waking."""
 _SMOOTHING_NS = 2_000_000
@@ -29,8 +31,8 @@ class Rhythm:
 
     @property
     def patience(self) -> float:
-        """How long to wait for news in seconds, as epoll takes it: -1 = until some come."""
-        return 0.0 if self.busy else -1
+        """How long to wait for news at most, in seconds."""
+        return 0.0 if self.busy else LONGEST_WAIT
 
     @property
     def listens(self) -> bool:

@@ -1,5 +1,8 @@
 """What control and workers share as memory: the state to serve on the way down, counters and clients on the way up.
 
+Nobody can change the size of it, and only control can write the state; what workers write, control believes no more
+than a packet.
+
 The state lies there twice. The writer fills the slot that nobody reads, with a number and a checksum, and then
 announces the number. So neither side ever waits for the other, a writer stopped or killed half-way does no harm, and
 no reordering of memory accesses (ARM promises no order) lets a torn state pass: it fails its checksum, the reader keeps
@@ -16,6 +19,7 @@ from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.snapshots import Leap, ServingState
 from ntp_usg.core.server.clients import BYTES_PER_CLIENT, ClientTable, table_bytes
 from ntp_usg.net.counters import WORDS, VerdictCounters
+from ntp_usg.sysapi.sealed_memory import create_memory, forbid_writing
 
 _NUMBER = struct.Struct("=Q")
 _CHECKSUM = struct.Struct("=I")
@@ -30,12 +34,12 @@ _CLIENTS_AT = 64
 
 def create_state_memory() -> int:
     """A descriptor of anonymous memory for a StateWriter and any number of StateReaders."""
-    return _create_memory("ntp_usg state", _STATE_BYTES)
+    return create_memory("ntp_usg state", _STATE_BYTES)
 
 
 def create_counter_memory() -> int:
     """A descriptor of anonymous memory for `map_counters`, on both sides."""
-    return _create_memory("ntp_usg counters", _COUNTER_BYTES)
+    return create_memory("ntp_usg counters", _COUNTER_BYTES)
 
 
 def map_counters(descriptor: int) -> VerdictCounters:
@@ -45,7 +49,7 @@ def map_counters(descriptor: int) -> VerdictCounters:
 
 def create_client_memory(max_clients: int) -> int:
     """A descriptor of anonymous memory for `map_clients`, on both sides; clients stay known to the next worker."""
-    descriptor = _create_memory("ntp_usg clients", _CLIENTS_AT + table_bytes(max_clients))
+    descriptor = create_memory("ntp_usg clients", _CLIENTS_AT + table_bytes(max_clients))
     os.pwrite(descriptor, os.urandom(_SEED_BYTES), 0)
     return descriptor
 
@@ -91,10 +95,11 @@ def parse_state(data: bytes) -> ServingState:
 
 
 class StateWriter:
-    """The only writer, in the control process."""
+    """The only writer, in the control process: from now on nobody else can be one."""
 
     def __init__(self, descriptor: int) -> None:
         self._memory = mmap.mmap(descriptor, _STATE_BYTES)
+        forbid_writing(descriptor)
         self._number = 0
 
     def write(self, state: ServingState) -> None:
@@ -129,7 +134,29 @@ class StateReader:
             self._number, self._state = number, parse_state(body[_NUMBER.size :])
 
 
-def _create_memory(name: str, size: int) -> int:
-    descriptor = os.memfd_create(name)
-    os.ftruncate(descriptor, size)
-    return descriptor
+def create_heartbeat_memory() -> int:
+    """A descriptor of anonymous memory for a Heartbeat on both sides."""
+    return create_memory("ntp_usg heartbeat", 16)
+
+
+class Heartbeat:
+    """How a worker shows that it does not hang: a number that changes many times a second."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._words = memoryview(mmap.mmap(descriptor, 16)).cast("Q")
+
+    def beat(self) -> None:
+        self._words[0] = self._words[0] + 1 & 0xFFFFFFFF
+
+    @property
+    def count(self) -> int:
+        return self._words[0]
+
+    @property
+    def busy(self) -> bool:
+        """Whether the worker says that its next beat will take long."""
+        return bool(self._words[1])
+
+    @busy.setter
+    def busy(self, value: bool) -> None:
+        self._words[1] = value

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from ntp_usg.core.base.errors import NtpUsgError, WireError
 from ntp_usg.core.base.snapshots import ServingState
@@ -27,12 +26,22 @@ from ntp_usg.net.workers.shared import (
     map_counters,
 )
 
+SPARES = 2
+"""Workers that wait, ready to take over: a new one takes a second, and the next death may come before that."""
 START_SECONDS = 10.0
-"""How long a worker may take to become ready."""
+"""How long a worker may take to become ready, or to adopt a policy."""
 STOP_SECONDS = 1.0
 """How long it may take to end when asked to."""
+FIRST_TRIES = 3
+"""So many workers in a row may fail to become ready before the first one is."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
-"""Seconds before the next spare is started: doubled with each death, until one has lived longer than the longest."""
+"""Seconds before the next try to start one; doubled with each that fails."""
+LOOK_SECONDS, MISSED = 0.04, 3
+"""How often we look whether workers live, and after so many looks without a sign one is replaced."""
+MOST_ASIDE = 2
+"""So many workers that do not respond are given time to end by themselves."""
+MISSED_ALONE = round(START_SECONDS / LOOK_SECONDS)
+"""The same where nobody could take over, or where the worker has said that it is busy."""
 
 _log = logging.getLogger(__name__)
 
@@ -63,11 +72,14 @@ class Workers:
         for worker in self._workers:
             worker.adopt(policy)
 
+    def complaint(self) -> str:
+        return next(filter(None, (worker.complaint() for worker in self._workers)), "")
+
     def counters(self) -> Mapping[str, int]:
         return sum((Counter(worker.counters.as_dict()) for worker in self._workers), Counter())
 
     def clients(self) -> int:
-        return sum(worker.counters.clients for worker in self._workers)
+        return sum(min(worker.counters.clients, worker.places) for worker in self._workers)
 
     def client_tables(self) -> Sequence[Clients]:
         return [worker.clients for worker in self._workers]
@@ -77,13 +89,8 @@ class Workers:
         os.close(self._memory)
 
 
-async def _either(*futures: asyncio.Future[Any]) -> None:
-    """Wait for one of them; unlike `await`, leaves them alone when we are cancelled."""
-    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
-
-
 class SupervisedWorker:
-    """One worker, and a second one that is ready to take over: it finds sockets, counters and clients as they were."""
+    """One worker, and spare ones that are ready to take over: they find sockets, counters and clients as they were."""
 
     def __init__(
         self,
@@ -100,77 +107,144 @@ class SupervisedWorker:
         self._memories = create_counter_memory(), create_client_memory(policy.max_clients)
         self._state = state
         self.counters, self.clients = map_counters(self._memories[0]), map_clients(self._memories[1])
+        self.places = len(self.clients.columns["hits"])
         self._loop = asyncio.get_running_loop()
         self._serves: asyncio.Future[None] = self._loop.create_future()
         self._link: WorkerLink | None = None
-        self._spare: WorkerLink | None = None
-        self._keeper = self._loop.create_task(self._keep_alive())
+        self._spares: list[WorkerLink] = []
+        """Those that are ready, and at most one that starts."""
+        self._links: set[WorkerLink] = set()
+        """All whose process has not ended."""
+        self._aside: list[WorkerLink] = []
+        """Those that did not respond and have not ended yet."""
+        self._failures, self._pause = 0, 0.0
+        self._stopping = False
+        self._looked_at = self._loop.time()
+        self._next_look: asyncio.Handle = self._loop.call_soon(self._look)
+        self._loop.call_soon(self._tend)
 
     async def ready(self) -> None:
-        """Wait until the worker serves. Raises NtpUsgError with its last words if it ends before."""
-        await asyncio.wait({self._serves, self._keeper}, return_when=asyncio.FIRST_COMPLETED)
-        if self._keeper.done():
-            self._keeper.result()
+        """Wait until a worker serves. Raises NtpUsgError with the last words of one where none can be started."""
+        await asyncio.shield(self._serves)
 
     def adopt(self, policy: ServerPolicy) -> None:
         """Follow this policy, which is known to be possible, as soon as the worker has read it."""
         self._policy = policy
-        for link in (self._link, self._spare):
-            if link:
-                link.send(*build_policy(policy))
+        for link in self._links:
+            link.send(*build_policy(policy))
+
+    def complaint(self) -> str:
+        """Why requests wait for an answer at this moment; empty where they do not."""
+        if self._link is None or not self._link.usable:
+            return "no answering worker is ready"
+        silent = self._link.missed >= MISSED and not self._link.busy
+        return f"the answering worker (process {self._link.pid}) does not respond" if silent else ""
 
     async def stop(self) -> None:
-        self._keeper.cancel()  # from now on nobody is started
-        await asyncio.wait({self._keeper})
-        links = [link for link in (self._link, self._spare) if link and not link.ended.done()]
-        for link in links:
-            link.close()
-        if links:
-            await asyncio.wait({link.ended for link in links}, timeout=STOP_SECONDS)
-            for link in links:
-                link.kill()
-            await asyncio.wait({link.ended for link in links})
+        self._stopping = True  # from now on nobody is started
+        self._next_look.cancel()
+        for patience, end in ((STOP_SECONDS, WorkerLink.stop), (STOP_SECONDS, WorkerLink.kill)):
+            for link in self._links:
+                end(link)
+            if self._links:
+                await asyncio.wait({link.gone for link in self._links}, timeout=patience)
+                self._links = {link for link in self._links if not link.gone.done()}
         for endpoint in self._endpoints:
             endpoint.close()
         for memory in self._memories:
             os.close(memory)
 
-    async def _keep_alive(self) -> None:
-        pause, spare = FIRST_PAUSE, await self._prepare(0.0)
-        while True:
-            self._link, self._spare, started = spare, None, self._loop.time()
-            spare.send(bytes([Kind.SERVE]))
-            _log.info("Answering in process %d", spare.pid)
-            if not self._serves.done():
-                self._serves.set_result(None)
-            async with asyncio.TaskGroup() as tasks:
-                preparing = tasks.create_task(self._prepare(pause))
-                await _either(spare.ended)
-                _log.error("The answering worker has ended, and another takes over: %s", spare.ended.result())
-            pause = FIRST_PAUSE if self._loop.time() - started > LONGEST_PAUSE else min(2 * pause, LONGEST_PAUSE)
-            spare = preparing.result()
+    def _tend(self, *_: object) -> None:
+        """Have one worker serve, and spare ones get ready; called whenever something has changed."""
+        if self._stopping:
+            return
+        self._spares = [spare for spare in self._spares if not spare.lost.done()]
+        if self._link is None or self._link.lost.done():
+            self._link = min((each for each in self._spares if each.usable), key=lambda each: each.missed, default=None)
+            if self._link:
+                self._spares.remove(self._link)
+                self._have_serve(self._link)
+        if len(self._spares) < SPARES and all(spare.usable for spare in self._spares) and not self._pause:
+            self._start()
 
-    async def _prepare(self, pause: float) -> WorkerLink:
-        """A worker that waits for the word to serve. Raises NtpUsgError where not even a first one can be had."""
-        while True:
-            await asyncio.sleep(pause)
-            try:
-                link = WorkerLink(self._account, [self._state, *self._memories], self._endpoints, self._hear)
-            except OSError as error:
-                how = f"no process to be had: {error}"
+    def _have_serve(self, link: WorkerLink) -> None:
+        link.serves = True
+        link.send(bytes([Kind.SERVE]))
+        _log.info("Answering in process %d", link.pid)
+        if not self._serves.done():
+            self._serves.set_result(None)
+
+    def _start(self) -> None:
+        try:
+            link = WorkerLink(self._account, [self._state, *self._memories], self._endpoints, self._hear)
+        except OSError as error:
+            self._fail(f"no process can be started: {error}")
+            return
+        self._spares.append(link)
+        self._links.add(link)
+        link.send(*build_policy(self._policy))
+        late = self._loop.call_later(START_SECONDS, link.kill, f"not ready within {START_SECONDS:.0f} s")
+        for future in (link.ready, link.lost):
+            future.add_done_callback(lambda _: late.cancel())
+            future.add_done_callback(self._tend)
+        link.gone.add_done_callback(partial(self._gone, link))
+
+    def _gone(self, link: WorkerLink, how: "asyncio.Future[str]") -> None:
+        self._links.discard(link)
+        if not self._stopping:
+            if not link.ready.done():
+                self._fail(how.result())
+            elif link in self._aside:
+                _log.info("The worker that did not respond (process %d) has ended: %s", link.pid, how.result())
+            elif link.serves:
+                _log.error("The answering worker has ended, and another takes over: %s", how.result())
             else:
-                self._spare = link
-                link.send(*build_policy(self._policy))
-                deadline = self._loop.call_later(START_SECONDS, link.kill)
-                await _either(link.ready, link.ended)
-                deadline.cancel()
-                if not link.ended.done():
-                    return link
-                how = link.ended.result()
-            if not self._serves.done():
-                raise NtpUsgError(f"the answering worker was not ready within {START_SECONDS:.0f} s: {how}")
-            pause = min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
-            _log.error("No worker could be made ready; another try in %.1f s: %s", pause, how)
+                _log.error("A spare worker has ended, and another is started: %s", how.result())
+
+    def _fail(self, how: str) -> None:
+        """Try again later to start a worker; give up where there has not been any yet."""
+        self._failures += 1
+        if not self._serves.done() and self._failures >= FIRST_TRIES:
+            self._stopping = True
+            text = f"no answering worker could be started in {FIRST_TRIES} tries: {how}"
+            self._serves.set_exception(NtpUsgError(text))
+            return
+        self._pause = min(FIRST_PAUSE * 2 ** min(self._failures - 1, 10), LONGEST_PAUSE)
+        _log.error("A worker could not be started; next try in %.1f s: %s", self._pause, how)
+        self._loop.call_later(self._pause, self._try_again)
+
+    def _try_again(self) -> None:
+        self._pause = 0.0
+        self._tend()
+
+    def _look(self) -> None:
+        """Replace a worker that hangs: a stopped process closes no channel."""
+        now, links = self._loop.time(), [link for link in (self._link, *self._spares) if link]
+        punctual = now - self._looked_at < 1.5 * LOOK_SECONDS  # else it is the machine that is busy
+        self._looked_at = now
+        for link in links:
+            link.look(punctual=punctual)
+        for link in links:
+            replaceable = any(other.usable and not other.missed for other in self._spares if other is not link)
+            if link.missed >= (MISSED if replaceable and not link.busy else MISSED_ALONE):
+                self._set_aside(link)
+        self._next_look = self._loop.call_later(LOOK_SECONDS, self._look)
+
+    def _set_aside(self, link: WorkerLink) -> None:
+        silence = link.missed * LOOK_SECONDS
+        if link.serves:
+            _log.error(
+                "The answering worker (process %d) has not responded for %.2f s, and another takes over",
+                link.pid,
+                silence,
+            )
+        else:
+            _log.error("A spare worker (process %d) has not responded for %.2f s and is replaced", link.pid, silence)
+        link.set_aside()
+        self._aside = [each for each in self._aside if not each.gone.done()]
+        for each in self._aside[:-MOST_ASIDE]:
+            each.kill()
+        self._aside.append(link)
 
     def _hear(self, link: WorkerLink, message: bytes) -> None:
         try:
@@ -183,6 +257,7 @@ class SupervisedWorker:
         match kind:
             case Kind.READY:
                 if not link.ready.done():
+                    self._failures = 0
                     link.ready.set_result(None)
             case Kind.REQUEST:
                 route, packet = parse_packet(body)

@@ -108,6 +108,9 @@ class XdpService:
             self._interfaces = dict.fromkeys(self._interfaces, "the new policy could not be loaded")
             self._keeper.cancel()
 
+    def complaint(self) -> str:
+        return self._behind.complaint()
+
     def counters(self) -> Mapping[str, int]:
         here = {f"{each.outcome}/{each.reason}": number for each, number in self._path.counters().items()}
         return Counter(self._behind.counters()) + Counter(here)

@@ -1,4 +1,4 @@
-from ntp_usg.net.workers.rhythm import ALL_ROUND, BUSY_RATE, CALM_RATE, GATHERED, LONGEST_REST, Rhythm
+from ntp_usg.net.workers.rhythm import ALL_ROUND, BUSY_RATE, CALM_RATE, GATHERED, LONGEST_REST, LONGEST_WAIT, Rhythm
 
 
 def run(rhythm: Rhythm, rate: float, duration: float, start: int) -> tuple[int, float]:
@@ -16,7 +16,7 @@ def run(rhythm: Rhythm, rate: float, duration: float, start: int) -> tuple[int, 
 def test_while_few_ask_every_request_wakes_the_worker():
     rhythm = Rhythm(0)
     _, rest = run(rhythm, 1_000, 0.1, 0)
-    assert (rest, rhythm.patience) == (0.0, -1)
+    assert (rest, rhythm.patience) == (0.0, LONGEST_WAIT)
 
 
 def test_while_many_ask_they_are_let_gather_for_a_bounded_time():
@@ -34,7 +34,7 @@ def test_after_a_flood_the_worker_waits_to_be_woken_again():
             break
         rhythm.beat(0, now + (step + 1) * 200_000)
     assert step < 100
-    assert rhythm.patience == -1
+    assert rhythm.patience == LONGEST_WAIT
 
 
 def test_with_a_full_queue_there_is_no_rest():

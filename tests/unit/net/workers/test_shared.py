@@ -1,5 +1,6 @@
 import mmap
 import os
+import random
 import signal
 import time
 from dataclasses import fields
@@ -12,6 +13,8 @@ from ntp_usg.core.base.instants import MonoNs, WallNs
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.snapshots import Leap, ServingState
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
+from ntp_usg.core.server.listing import Order, Question, list_clients, merge_clients
+from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.net.workers import shared
 from ntp_usg.net.workers.shared import StateReader, StateWriter, build_state, map_counters, parse_state
 
@@ -87,10 +90,10 @@ def test_every_reader_sees_the_newest_state(memory):
 
 
 def test_a_writer_that_died_half_way_leaves_the_previous_state_in_force(memory):
-    writer, reader = StateWriter(memory), StateReader(memory)
-    writer.write(state_of(1))
-    assert reader.read() == state_of(1)
     with mmap.mmap(memory, 0) as raw:
+        writer, reader = StateWriter(memory), StateReader(memory)
+        writer.write(state_of(1))
+        assert reader.read() == state_of(1)
         shared._NUMBER.pack_into(raw, 0, 2)  # announced, but its slot is still empty
         assert reader.read() == state_of(1)
         raw[320:330] = bytes(range(10))  # half-written
@@ -100,9 +103,8 @@ def test_a_writer_that_died_half_way_leaves_the_previous_state_in_force(memory):
 
 
 def test_a_changed_bit_anywhere_in_a_slot_makes_it_unreadable(memory):
-    writer = StateWriter(memory)
-    writer.write(state_of(1))
     with mmap.mmap(memory, 0) as raw:
+        StateWriter(memory).write(state_of(1))
         for at in range(320, 320 + shared._SLOT_BYTES):
             raw[at] ^= 1
             assert StateReader(memory).read() == ServingState()
@@ -130,6 +132,53 @@ def test_no_reader_ever_sees_a_mixture_of_two_states(memory):
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+@pytest.mark.fault(
+    group="Attacks",
+    kind="An answering worker was taken over and attacks the other processes through their common memory.",
+    noticed="The kernel refuses to change the memory's size or, where it is not the worker's to write, its contents.",
+    served="By the other workers the true time.",
+)
+def test_no_worker_can_change_the_state_that_all_serve(memory):
+    writer = StateWriter(memory)
+    writer.write(state_of(1))
+    with pytest.raises(PermissionError):
+        mmap.mmap(memory, 0)
+    with pytest.raises(PermissionError):
+        os.pwrite(memory, b"forged", 320)
+    for again in (f"/proc/self/fd/{memory}", f"/dev/fd/{memory}"):
+        descriptor = os.open(again, os.O_RDWR)
+        with pytest.raises(PermissionError):
+            mmap.mmap(descriptor, 0)
+        os.close(descriptor)
+    writer.write(state_of(2))
+    assert StateReader(memory).read() == state_of(2)
+
+
+def test_what_a_worker_writes_of_its_clients_is_listed_without_an_error_whatever_it_is():
+    memory = shared.create_client_memory(64)
+    table = shared.map_clients(memory)
+    size = os.fstat(memory).st_size - 64
+    forged = shared.map_clients(memory)
+    for seed in range(20):
+        os.pwrite(memory, random.Random(seed).randbytes(size) if seed else b"\xff" * size, 64)
+        fingerprints = forged._fingerprint_many(forged.columns["address_high"], forged.columns["address_low"])
+        forged.columns["fingerprint"][:] = fingerprints  # all rows are to look whole
+        for order in Order:
+            list_clients([table], ServerPolicy(), Question(order, 5), MonoNs(10**9))
+        merge_clients([table, forged])
+    os.close(memory)
+
+
+def test_a_heartbeat_is_seen_on_the_other_side():
+    memory = shared.create_heartbeat_memory()
+    worker, control = shared.Heartbeat(memory), shared.Heartbeat(memory)
+    os.close(memory)
+    assert (control.count, control.busy) == (0, False)
+    worker.beat()
+    worker.busy = True
+    assert (control.count, control.busy) == (1, True)
 
 
 def test_counters_are_common_to_both_sides_and_outlast_the_worker():
