@@ -1,7 +1,9 @@
 """The contract between a reference clock driver and the daemon, and what all drivers share."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from importlib.metadata import entry_points
 from typing import Annotated, Any, ClassVar, NoReturn, Protocol
 
@@ -137,17 +139,45 @@ class Driver(Protocol):
 
 
 class Reporter:
-    """Tells a context of a device's state when it changes, and only then."""
+    """Tells a context of a device's state when it changes, and only then.
 
-    def __init__(self, context: Context) -> None:
+    A state that flaps is news a few times, and then once in a while: its latest change is told in the end.
+    """
+
+    BURST = 6
+    """So many changes are news at once."""
+    INTERVAL = 60.0
+    """Then one in so many seconds."""
+
+    def __init__(self, context: Context, clock: Callable[[], float] = time.monotonic) -> None:
         self._context = context
+        self._clock = clock
         self._last: DeviceStatus | None = None
+        self._credit, self._at = float(self.BURST), clock()
+        self._withheld = 0
 
     def __call__(self, *, connected: bool, detail: str, identity: str = "") -> None:
         status = DeviceStatus(connected, detail, identity)
-        if status != self._last:
-            self._context.status(status)
-        self._last = status
+        has_changed = status != self._last
+        if not has_changed and not self._withheld:
+            return
+        is_news = self._may_tell()
+        if has_changed or is_news:
+            self._last = status
+            # The last of those held back is the one that is told.
+            changes = self._withheld + has_changed
+            remark = f" (changed {changes} times meanwhile)" if is_news and self._withheld else ""
+            self._withheld = 0 if is_news else changes
+            self._context.status(replace(status, detail=status.detail + remark, is_news=is_news))
+
+    def _may_tell(self) -> bool:
+        now = self._clock()
+        self._credit = min(self._credit + (now - self._at) / self.INTERVAL, self.BURST)
+        self._at = now
+        if self._credit < 1:
+            return False
+        self._credit -= 1
+        return True
 
 
 async def keep_open(context: Context, session: Callable[[Reporter], Awaitable[None]]) -> NoReturn:

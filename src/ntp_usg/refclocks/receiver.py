@@ -212,7 +212,7 @@ class ReceiverDriver:
         while True:
             for event in events:
                 if isinstance(event, Command):
-                    await line.write(event.data)
+                    line.write(event.data)
                 deliver(event, context)
                 device.learn(event)
             if any(event != _NOISE and not isinstance(event, Command | Description) for event in events):

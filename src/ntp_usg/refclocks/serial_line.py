@@ -16,6 +16,8 @@ from ntp_usg.core.base.errors import DeviceError
 from ntp_usg.core.base.instants import HostNs
 
 _CHUNK = 4096
+MOST_UNSENT = 16_384
+"""Bytes that wait for a line that is slow, or takes none at all."""
 _PTY_MAJORS = range(136, 144)
 """Of the far ends of pseudo-terminals (Linux, admin-guide/devices.rst)."""
 
@@ -41,6 +43,7 @@ class SerialLine:
     ) -> None:
         self._device = device
         self._now = now
+        self._unsent = b""
         try:
             if os.major(Path(device).stat().st_rdev) in _PTY_MAJORS:
                 form = CharacterFormat()  # a pty carries bytes, not bits: it refuses any other
@@ -59,6 +62,8 @@ class SerialLine:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._unsent:
+            asyncio.get_running_loop().remove_writer(self._descriptor)
         self._serial.close()
 
     def set_speed(self, baud_rate: int) -> None:
@@ -83,24 +88,34 @@ class SerialLine:
                 raise DeviceError(f"{self._device} {_UNPLUGGED}")
             return data, received_at
 
-    async def write(self, data: bytes) -> None:
-        """Say something to the receiver; waits where the line is slow."""
-        while data:
-            try:
-                data = data[os.write(self._descriptor, data) :]
-            except BlockingIOError:
-                await self._writable()
-            except OSError as error:
-                raise DeviceError(_advice(self._device, error)) from error
+    def write(self, data: bytes) -> None:
+        """Say something to the receiver as soon as the line has room; raises DeviceError for a line that is gone.
 
-    async def _writable(self) -> None:
-        loop = asyncio.get_running_loop()
-        woken = asyncio.Event()
-        loop.add_writer(self._descriptor, woken.set)
+        Nobody waits for it, so that a receiver that takes nothing can still be heard. What a full queue has no room for
+        is dropped: who gets no answer asks again.
+        """
+        if len(self._unsent) + len(data) <= MOST_UNSENT:
+            self._unsent += data
         try:
-            await woken.wait()
-        finally:
+            self._send()
+        except OSError as error:
+            raise DeviceError(_advice(self._device, error)) from error
+
+    def _send(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._unsent = self._unsent[os.write(self._descriptor, self._unsent) :]
+        loop = asyncio.get_running_loop()
+        if self._unsent:
+            loop.add_writer(self._descriptor, self._send_more)
+        else:
             loop.remove_writer(self._descriptor)
+
+    def _send_more(self) -> None:
+        try:
+            self._send()
+        except OSError:  # whoever reads from the line notices it, too
+            self._unsent = b""
+            asyncio.get_running_loop().remove_writer(self._descriptor)
 
     async def _readable(self) -> HostNs:
         loop = asyncio.get_running_loop()

@@ -54,3 +54,33 @@ def test_a_status_is_told_when_it_changes(recorder):
         DeviceStatus(connected=True, detail="c"),
         DeviceStatus(connected=False, detail="b"),
     ]
+
+
+@pytest.mark.fault(
+    group="Receivers",
+    kind="A receiver says every moment something else of its antenna.",
+    noticed="After a few changes only the latest one is told, once a minute, with their number.",
+    served="Time as usual; the log stays short.",
+)
+def test_a_state_that_flaps_is_told_at_a_bounded_rate_and_its_last_change_in_the_end(recorder):
+    now = 0.0
+    report = Reporter(recorder, lambda: now)
+    for number in range(1000):
+        report(connected=True, detail="antenna open" if number % 2 else "antenna shorted")
+        now += 0.01
+    assert [status.is_news for status in recorder.statuses] == 6 * [True] + 994 * [False]
+    for _ in range(120):
+        report(connected=True, detail="antenna open")
+        now += 1.0
+    (told,) = recorder.statuses[1000:]
+    assert told.is_news
+    assert told.detail == "antenna open (changed 994 times meanwhile)"
+
+
+def test_after_a_quiet_time_every_change_is_news_again(recorder):
+    now = 0.0
+    report = Reporter(recorder, lambda: now)
+    for number in range(20):
+        report(connected=True, detail=str(number))
+        now += 60.0
+    assert all(status.is_news for status in recorder.statuses)

@@ -133,7 +133,7 @@ def test_what_is_written_reaches_the_receiver_whole(line):
     async def converse():
         with SerialLine(str(line.link), 9600, host_now) as serial:
             heard = asyncio.create_task(line.hear(len(text)))
-            await serial.write(text)
+            serial.write(text)
             return await heard
 
     assert asyncio.run(converse()) == text
@@ -143,7 +143,26 @@ def test_writing_to_a_line_that_hung_up_is_a_device_error(line):
     async def converse():
         with SerialLine(str(line.link), 9600, host_now) as serial:
             line.unplug()
-            await serial.write(b"hello")
+            serial.write(b"hello")
 
     with pytest.raises(DeviceError, match="unplugged"):
         asyncio.run(converse())
+
+
+@pytest.mark.fault(
+    group="Receivers",
+    kind="A receiver takes none of the bytes that are sent to it.",
+    noticed="They wait in a queue of bounded size; what it has no room for is dropped and asked again.",
+    served="Time as usual, as long as the receiver itself is heard.",
+)
+def test_a_line_that_takes_nothing_is_heard_all_the_same_and_fills_no_memory(line):
+    async def converse():
+        with SerialLine(str(line.link), 9600, host_now) as serial:
+            for _ in range(100):
+                serial.write(bytes(1024))  # nobody reads at the far end
+            assert len(serial._unsent) <= serial_line.MOST_UNSENT
+            line.say(b"here I am")
+            async with asyncio.timeout(5):
+                return await serial.read()
+
+    assert asyncio.run(converse())[0] == b"here I am"

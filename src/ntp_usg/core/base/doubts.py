@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ntp_usg.core.base.text import shown
+
 
 class Doubt(StrEnum):
     """The word in metrics and JSON; `explanation` is the sentence for people: the cause, and what to do."""
@@ -34,6 +36,9 @@ class Trouble:
     text: str
     severe: bool = False
     """Whether it makes the time itself doubtful, and not only its margin."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", shown(self.text))
 
 
 _EXPLANATIONS: dict[Doubt, str] = {

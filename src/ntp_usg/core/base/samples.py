@@ -9,6 +9,7 @@ from enum import IntEnum
 
 from ntp_usg.core.base.doubts import Trouble
 from ntp_usg.core.base.instants import HostNs, RawNs, WallNs
+from ntp_usg.core.base.text import shown
 
 _EARTH_RADIUS_M = 6_371_000.0
 
@@ -152,6 +153,11 @@ class DeviceStatus:
     identity: str = field(default="", compare=False)
     """What tells it from another device under the same name, and from itself at another speed, where that is known; by
     itself it is no news, because the detail says it too."""
+    is_news: bool = field(default=True, compare=False)
+    """Whether people should read of it: a device whose state flaps has been told of often enough."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "detail", shown(self.detail))
 
 
 @dataclass(frozen=True, slots=True)

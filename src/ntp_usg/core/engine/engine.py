@@ -183,7 +183,8 @@ class Engine:
         """Take in that a device was opened or is gone; also of a source that is out, since it is told only once."""
         with self.containment.of(name):
             self._sources[name].device(status)
-        return [Note(Level.INFO if status.connected else Level.WARNING, f"{name}: {status.detail}")]
+        level = Level.INFO if status.connected else Level.WARNING
+        return [Note(level, f"{name}: {status.detail}")] if status.is_news else []
 
     @contained
     def verdict(self, name: str, verdict: Verdict) -> None:

@@ -373,6 +373,13 @@ def test_the_peers_table_marks_the_pulse_line_and_the_receiver_that_numbers_it()
     assert bench.source("GPS_NMEA(0)").message_latency == pytest.approx(0.12, abs=0.005)
 
 
+def test_a_device_status_that_is_no_news_changes_the_state_and_makes_no_line():
+    bench = Bench()
+    status = DeviceStatus(connected=False, detail="unplugged", is_news=False)
+    assert bench.engine.device("GPS_NMEA(0)", status) == []
+    assert bench.source("GPS_NMEA(0)").reason == "unplugged"
+
+
 def test_a_device_that_is_gone_says_so_in_its_source():
     bench = Bench()
     bench.run(20)
