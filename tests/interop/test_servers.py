@@ -46,3 +46,18 @@ def test_a_server_that_does_not_exist_is_told_in_words(start_daemon):
     with start_daemon('[[source]]\naddress = "127.0.0.1:11299"\n') as station:
         station.wait_for_log("127.0.0.1:11299: cannot be reached: Connection refused")
         assert station.status()["system"]["synchronised"] is False
+
+
+def test_when_an_address_comes_the_servers_behind_it_are_asked_at_once(host, start_daemon, require_peer, tmp_path):
+    source = '[[source]]\naddress = "10.99.0.1:11204"\nmin_poll = 10\niburst = false\n'
+    with (
+        chronyd(host, require_peer, tmp_path, port=11204),
+        start_daemon(source) as station,
+    ):
+        station.wait_for_log("10.99.0.1:11204: cannot be reached")
+        host.run("ip", "address", "add", "10.99.0.1/32", "dev", "lo")
+        try:
+            station.wait_until(lambda: station.status()["sources"][0]["reach"], "an answer long before the next poll")
+        finally:
+            host.run("ip", "address", "del", "10.99.0.1/32", "dev", "lo")
+        assert "The network has changed: asking 10.99.0.1:11204 again" in station.log

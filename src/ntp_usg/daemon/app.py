@@ -38,6 +38,7 @@ from ntp_usg.daemon.state import DaemonState
 from ntp_usg.daemon.tasks import run_together, run_until
 from ntp_usg.net.answering import AnsweringService, start_service
 from ntp_usg.net.client import ClientEndpoints
+from ntp_usg.net.network_watch import watch_network
 from ntp_usg.net.udp import open_socket_sets
 from ntp_usg.net.workers.orphans import end_orphans
 from ntp_usg.net.xdp.endpoints import listeners
@@ -112,6 +113,7 @@ class Daemon:
                 "Saving the drift file": self._keep_learned,
                 "Reading the temperature": self._feel,
                 "Looking at files": self._look_at_files,
+                "Listening for network changes": self._watch_network,
             }
             running = [keep_running(what, work, self._faults) for what, work in works.items()]
             await run_together([*running, *map(self._observe, self._settings.drivers)])
@@ -211,6 +213,15 @@ class Daemon:
         self._endpoints.send(name, action.data)
         trouble = self._endpoints.trouble(name)
         self._engine.device(name, DeviceStatus(trouble is None, trouble or "reachable"))  # the endpoints log it
+
+    async def _watch_network(self) -> None:
+        """Ask servers at once when the network has come (back); a simulator's network never goes."""
+        if not only_select():
+            await watch_network(self._network_returned)
+
+    def _network_returned(self) -> None:
+        self._endpoints.network_returned()
+        self._runner.perform(self._engine.network_returned())
 
     def _departed(self, name: str, at: HostNs) -> None:
         address = self._endpoints.address(name)

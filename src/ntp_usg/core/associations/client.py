@@ -181,14 +181,15 @@ class ClientAssociation:
         self._unanswered = 0
         self._burst()
 
-    def network_returned(self, now: MonoNs) -> None:
+    def network_returned(self, now: MonoNs) -> bool:
         """Ask at once where the latest request has no usable answer; a server that complained keeps its pace."""
         if self._asked_at is None or not self._unanswered or self._slowed_to != self.settings.min_poll:
-            return
+            return False
         earliest = max(now, self._asked_at + nanoseconds(BURST_SPACING))
         self._first_at = MonoNs(earliest + self._random_bits(FIRST_DELAY_BITS))
         self._asked_at = self._nonce = None
         self._unanswered = self._tries = 0
+        return True
 
     def _heard(self) -> None:
         if not self.reach and self.settings.iburst:

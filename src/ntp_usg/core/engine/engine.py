@@ -168,12 +168,15 @@ class Engine:
             refused.append(Leave(name, reason.explanation, for_ever=True))
         return refused + self._advance(server, reason)
 
-    def network_returned(self) -> None:
+    def network_returned(self) -> list[Action]:
         """Take in that an interface, an address or a route has come (back): ask who could not be reached."""
         _, now = self._clock.read()
-        for name in self._servers:
+        lost = []
+        for name, server in self._servers.items():
             with self.containment.of(name):
-                self._servers[name].association.network_returned(now)
+                if server.association.network_returned(now) and not server.reach:
+                    lost.append(name)
+        return [Note(Level.INFO, f"The network has changed: asking {', '.join(lost)} again")] if lost else []
 
     def temperature(self, celsius: float | None) -> None:
         """Take in how warm it is where the oscillator is; None where nobody knows any more."""
