@@ -177,7 +177,7 @@ class RateLimitSettings(Table):
     enabled: bool = True
     """Whether clients are limited at all."""
     packets_per_second: float = Field(default=100.0, gt=0, le=1_000_000)
-    """How fast a client's bucket fills."""
+    """How fast a client's bucket fills. One refused request in four is answered still: others may ask in its name."""
     burst_size: int = Field(default=200, ge=1, le=1_000_000)
     """Requests that a client may send at once after a silence."""
 

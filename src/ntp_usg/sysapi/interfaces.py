@@ -5,6 +5,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, port
 _LINK = struct.Struct("=BxHiII")  # struct ifinfomsg: family, type, index, flags, change
@@ -16,7 +17,7 @@ _NESTED = 0x8000
 
 _LINK_MAC, _LINK_NAME, _LINK_PARENT, _LINK_INFO, _LINK_OTHER_NAMESPACE = 1, 3, 5, 18, 37
 _INFO_KIND, _INFO_DATA, _VLAN_ID, _VLAN_PROTOCOL = 1, 2, 1, 5
-_ANY_ADDRESS, _LOCAL_ADDRESS, _ADDRESS_FLAGS = 1, 2, 8
+_ANY_ADDRESS, _LOCAL_ADDRESS, _BROADCAST_ADDRESS, _ADDRESS_FLAGS = 1, 2, 4, 8
 _NOT_YET_OURS = 0x40 | 0x08  # IFA_F_TENTATIVE, IFA_F_DADFAILED (RFC 4862)
 _LONGEST = 1 << 17
 
@@ -33,28 +34,47 @@ class Interface:
     parent: int = 0
     vlan: int | None = None
     vlan_protocol: int = 0
+    broadcasts: tuple[bytes, ...] = ()
+    """The packed addresses by which all of its networks are meant."""
 
 
 def read_interfaces() -> dict[int, Interface]:
     """All of this network namespace, by index. Raises OSError where the kernel does not tell."""
     addresses: dict[int, list[bytes]] = {}
+    broadcasts: dict[int, list[bytes]] = {}
     for message in _dump(_GET_ADDRESS, _ADDRESS.pack(0, 0, 0, 0, 0)):
-        _, _, flags, _, index = _ADDRESS.unpack_from(message)
+        _, prefix, flags, _, index = _ADDRESS.unpack_from(message)
         found = dict(_attributes(message[_ADDRESS.size :]))
         flags = int.from_bytes(found.get(_ADDRESS_FLAGS, bytes([flags])), "little")
         address = found.get(_LOCAL_ADDRESS) or found.get(_ANY_ADDRESS)
         if address and not flags & _NOT_YET_OURS:
             addresses.setdefault(index, []).append(address)
+            broadcasts.setdefault(index, []).extend(_broadcasts(address, prefix, found))
     interfaces = {}
     for message in _dump(_GET_LINK, _LINK.pack(0, 0, 0, 0, 0)):
         index = _LINK.unpack_from(message)[2]
         found = dict(_attributes(message[_LINK.size :]))
         name = found[_LINK_NAME].rstrip(b"\0").decode(errors="replace")
-        vlan = _vlan(found)
+        parent, vlan, protocol = _vlan(found) or (0, None, 0)
         interfaces[index] = Interface(
-            index, name, found.get(_LINK_MAC, b""), tuple(addresses.get(index, ())), *(vlan or ())
+            index,
+            name,
+            found.get(_LINK_MAC, b""),
+            tuple(addresses.get(index, ())),
+            parent,
+            vlan,
+            protocol,
+            tuple(broadcasts.get(index, ())),
         )
     return interfaces
+
+
+def _broadcasts(address: bytes, prefix: int, found: dict[int, bytes]) -> Iterator[bytes]:
+    """The last address of an IPv4 network of more than two (RFC 3021), and what somebody has set in its place."""
+    if len(address) == 4 and prefix < 31:
+        yield ip_network((address, prefix), strict=False).broadcast_address.packed
+        if set_address := found.get(_BROADCAST_ADDRESS):
+            yield set_address
 
 
 def _vlan(link: dict[int, bytes]) -> tuple[int, int, int] | None:

@@ -18,7 +18,7 @@ from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.snapshots import Leap, ServingState
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.server.policy import ServerPolicy
-from ntp_usg.core.server.ratelimit import KISS_INTERVAL_NS, RateLimit
+from ntp_usg.core.server.ratelimit import KISS_INTERVAL_NS, RateLimit, leaks
 from ntp_usg.core.server.responder import Responder
 from ntp_usg.core.wire.header import parse_header
 from ntp_usg.core.wire.timestamps import from_ntp
@@ -214,7 +214,7 @@ def state_of(step: dict[str, Any], receive_time: int) -> ServingState:
 def is_for_the_program(step: dict[str, Any], policy: ServerPolicy) -> bool:
     """Whether the program must decide about it: the opposite of what its first comment says."""
     asked, state = bytes.fromhex(step["request"]), step.get("state", "gps")
-    good = state not in ("unsynchronised", "writer died", "half synchronised") and step["reason"] != "bad_source"
+    good = state not in ("unsynchronised", "writer died", "half synchronised")
     plain = len(asked) == 48 and asked[0] & 0x3F in (0x23, 0x1B)
     loopback = ip_address(step.get("client", "192.0.2.1")).is_loopback
     return good and plain and not loopback and not (policy.interleaved and asked[31] & 1 and asked[32:40] != asked[40:])
@@ -403,6 +403,43 @@ def test_a_new_policy_takes_over_and_an_impossible_one_changes_nothing(trial):
     assert (one.put(request().build()), one.verdict)[1] == Verdict(Outcome.ANSWERED, Reason.BASIC)
 
 
+@pytest.mark.fault(
+    group="Attacks",
+    kind="Requests claim to come from a broadcast address, from one of ours, or from an address that nobody can have",
+    noticed="ntp_usg_queries_total counts them as dropped/bad_source, with XDP as without",
+    served="No answer to them; time as before to all others",
+)
+def test_sources_that_no_frame_can_come_from_are_dropped_and_what_the_lists_say_returns(trial):
+    one, dropped = (
+        trial(ServerPolicy(deny=("192.0.2.7",), rate_limit=False)),
+        Verdict(Outcome.DROPPED, Reason.BAD_SOURCE),
+    )
+    refused = ("192.0.2.255", "192.0.2.7", "2001:db8::9")
+    one.path.refuse_sources({ip_address(source).packed for source in refused})
+    for source in (*refused, "240.0.0.1", "255.255.255.255", "224.0.0.1", "0.1.2.3", "ff02::1"):
+        assert one.ask(request(source)) is None
+        assert one.verdict == dropped, source
+    assert one.ask(request("192.0.2.254")) is not None
+    one.path.adopt(ServerPolicy(deny=("192.0.2.7",), rate_limit=False))
+    assert (one.ask(request("192.0.2.255")), one.verdict) == (None, dropped)
+    one.path.refuse_sources(frozenset())
+    assert one.ask(request("192.0.2.255")) is not None
+    assert one.ask(request("2001:db8::9")) is not None
+    assert (one.ask(request("192.0.2.7")), one.verdict) == (None, Verdict(Outcome.DROPPED, Reason.ACCESS_DENIED))
+
+
+def test_refused_requests_leak_as_the_key_says(trial):
+    policy, key = ServerPolicy(packets_per_second=0.001, burst_size=1), 0x0123_4567_89AB_CDEF
+    one = trial(policy, leak_key=key)
+    verdicts = []
+    for _ in range(200):
+        one.ask(request())
+        verdicts.append(one.verdict)
+    basic = Verdict(Outcome.ANSWERED, Reason.BASIC)
+    assert verdicts[1] == Verdict(Outcome.ANSWERED, Reason.RATE_KISS)
+    assert [each == basic for each in verdicts[2:]] == [leaks(number, key) for number in range(3, 201)]
+
+
 def test_who_has_asked_is_known(trial):
     one, (_, before) = trial(), read_clocks()
     for source, times in (("192.0.2.1", 3), ("2001:db8::1", 1)):
@@ -417,6 +454,8 @@ def test_who_has_asked_is_known(trial):
 def test_more_clients_than_it_remembers_are_answered_all_the_same(trial):
     one = trial(ServerPolicy(max_clients=1))
     for number in range(5000):
+        if number % 500 == 0:  # a state is good for four seconds
+            one.path.publish(good_state())
         assert one.ask(request(f"10.9.{number >> 8}.{number & 255}")) is not None
     assert 0 < len(one.path.rules.clients) <= 1024
 
@@ -475,7 +514,7 @@ def test_no_frame_at_all_is_answered_otherwise_than_the_responder_would(trial):
         assert asked.source_port
         reply = oracle.respond(asked.payload, ip_address(asked.source).packed, WallNs(0), state, state.as_of)
         if action is XdpAction.DROP:
-            assert reply.verdict.reason in (Reason.ACCESS_DENIED, Reason.NOT_ALLOWED)
+            assert reply.verdict.reason in (Reason.ACCESS_DENIED, Reason.NOT_ALLOWED, Reason.BAD_SOURCE)
             continue
         answer = parse_frame(after)
         assert answer == asked.answered(answer.payload)

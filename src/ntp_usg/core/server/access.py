@@ -63,27 +63,30 @@ class NetworkSet:
         return None
 
 
-IMPOSSIBLE = ("0.0.0.0/8", "224.0.0.0/4", "255.255.255.255", "::", "ff00::/8")
-"""No host may send from these (RFC 1122 section 3.2.1.3, RFC 4291 section 2.7): an answer would hit many or none."""
+IMPOSSIBLE = ("0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::", "ff00::/8")
+"""No host sends from these (RFC 1122 section 3.2.1.3, RFC 1112 section 4, RFC 4291 section 2.7): an answer would hit
+many or none."""
 
 
 class Access:
     """The lists of a policy, ready for look-ups. Raises ValueError at a network that can't be parsed."""
 
     def __init__(self, policy: ServerPolicy) -> None:
-        self._deny = NetworkSet((*policy.deny, *IMPOSSIBLE))
+        self._impossible, self._deny = NetworkSet(IMPOSSIBLE), NetworkSet(policy.deny)
         self._allow = None if policy.allow is None else NetworkSet(policy.allow)
         self._monitor = NetworkSet(policy.monitor)
 
     def borders(self, size: int) -> list[int]:
         """Where in the space of addresses of `size` bytes the verdict on requests for the time may change."""
-        return sorted(self._deny.borders(size) | (self._allow.borders(size) if self._allow else set()))
+        borders = self._impossible.borders(size) | self._deny.borders(size)
+        return sorted(borders | (self._allow.borders(size) if self._allow else set()))
 
     def refusal(self, address: bytes, *, monitoring: bool) -> Reason | None:
         """Why the client with this packed, unmapped address gets no answer; None if it gets one."""
-        denied = self._deny.match(address)
-        if denied is not None:
-            return Reason.BAD_SOURCE if denied in IMPOSSIBLE else Reason.ACCESS_DENIED
+        if self._impossible.match(address) is not None:
+            return Reason.BAD_SOURCE
+        if self._deny.match(address) is not None:
+            return Reason.ACCESS_DENIED
         if self._allow is not None and self._allow.match(address) is None:
             return Reason.NOT_ALLOWED
         if monitoring and self._monitor.match(address) is None:

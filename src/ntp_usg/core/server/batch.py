@@ -11,6 +11,7 @@ from ntp_usg.core.base.snapshots import ServingState
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.server.access_map import ADMITTED, REASONS, UNDECIDED, AccessMap
 from ntp_usg.core.server.policy import ServerPolicy
+from ntp_usg.core.server.ratelimit import leaks_many
 from ntp_usg.core.server.responder import Responder, answer_start, is_usable, unusable
 from ntp_usg.core.wire.header import HEADER_LENGTH, VERSIONS, Mode, version_of
 from ntp_usg.core.wire.timestamps import to_ntp
@@ -111,22 +112,23 @@ class BatchResponder:
         if np.count_nonzero(codes):
             rows = (codes == ADMITTED).nonzero()[0]
             high, low = None if high is None else high[rows], low[rows]
-        places, earlier = clients.visit_many(high, low, now)
+        places, earlier, hits = clients.visit_many(high, low, now)
         remembers = responder.policy.interleaved and is_usable(state)
         if remembers and earlier is not None:
             # The answers to one client build on each other: that is for the responder.
             several = np.isin(places, places[earlier > 0])
             codes[rows[several]] = UNDECIDED
             clients.unvisit_many(places[several])
-            rows, places, earlier = rows[~several], places[~several], None
+            rows, places, hits, earlier = rows[~several], places[~several], hits[~several], None
         if responder.policy.rate_limit:
             admitted, due = responder.limit.admit_many(clients.columns["due"][places], now, earlier)
             if np.count_nonzero(admitted) < len(rows):
-                silent = clients.columns["next_kiss"][places[~admitted]] > now
-                codes[rows[~admitted]] = np.where(silent, np.uint8(_RATE_LIMITED), _UNDECIDED)
-                clients.unvisit_many(places[~admitted][~silent])
-                rows, places, due = rows[admitted], places[admitted], due[admitted]
-            clients.columns["due"][places] = due
+                clients.columns["due"][places[admitted]] = due[admitted]
+                answered = admitted
+                answered[~admitted] = self._leak(codes, rows[~admitted], places[~admitted], hits[~admitted], now)
+                rows, places = rows[answered], places[answered]
+            else:
+                clients.columns["due"][places] = due
         if now > state.expires_at:
             state, remembers = unusable(state, b"INIT"), False
         timestamps = to_ntp_many(received if len(rows) == len(codes) else received[rows])
@@ -163,6 +165,15 @@ class BatchResponder:
         if self._policy is not self._responder.policy:
             self._policy = self._responder.policy
             self._access = AccessMap(self._responder.access)
+
+    def _leak(self, codes: Octets, rows: Integers, places: Integers, hits: Integers, now: MonoNs) -> NDArray[np.bool_]:
+        """Which of the refused requests are answered all the same; the others get their codes here."""
+        clients = self._responder.clients
+        silent = clients.columns["next_kiss"][places] > now  # to the others the responder sends kisses
+        leaking = silent & leaks_many(hits, clients.leak_key)
+        codes[rows[~leaking]] = np.where(silent[~leaking], np.uint8(_RATE_LIMITED), _UNDECIDED)
+        clients.unvisit_many(places[~silent])
+        return leaking
 
     def _answer(self, answers: Answers, state: ServingState, now: MonoNs) -> Answers:
         words, selected = answers.words, answers.selected

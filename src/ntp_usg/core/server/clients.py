@@ -6,6 +6,7 @@ bucket's client that has been silent longest: constant work, whatever anybody se
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,7 @@ class ClientTable(Clients):
     receive_timestamp, transmit_timestamp: when its last request came and our answer left, for interleaved mode, as
     64-bit NTP timestamps, 0 = nothing to interleave with; epoch: that of the clock to which both belong.
     first_seen: since when it has its place; 0 = not known.
-    `seed` should be secret: who knows it can crowd a bucket.
+    `seed` (128 bits) should be secret: who knows it can crowd a bucket. `leak_key` (see `ratelimit`) comes from it.
     """
 
     due: "memoryview[int]"
@@ -118,6 +119,7 @@ class ClientTable(Clients):
         self._last_seen = self.columns["last_seen"].reshape(-1, WAYS)
         self._bucket_view = memoryview(self.columns["fingerprint"].data)
         self._seeds = (seed & _MASK, seed >> 64 & _MASK)
+        self.leak_key = int.from_bytes(sha256(seed.to_bytes(16)).digest()[:8]) if seed else 0
         start = self._seeds[0] * _MULTIPLIERS[0] & _MASK
         self._ipv4_start = np.array(start ^ start >> _FOLD ^ self._seeds[1] ^ MAPPED_PREFIX, np.uint64)
         self._bucket_count = np.array(self._buckets, np.uint64)
@@ -146,11 +148,11 @@ class ClientTable(Clients):
         self.last_seen[place] = now
         return place
 
-    def visit_many(self, high: Words | None, low: Words, now: MonoNs) -> tuple[Places, Places | None]:
-        """The places of the clients of a batch, and how many of its requests came from the same one before each.
+    def visit_many(self, high: Words | None, low: Words, now: MonoNs) -> tuple[Places, Places | None, Places]:
+        """The places of the clients of a batch, how many of its requests came from the same one before each, and hits.
 
         `high` and `low` are the halves of IPv6 addresses; without `high`, `low` are IPv4 ones. The second is None where
-        no client occurs twice.
+        no client occurs twice. The third counts the requests of each client up to this one, as `hits` does.
         """
         fingerprints = self._fingerprint_many(high, low)
         buckets = (fingerprints >> _HALF) * self._bucket_count
@@ -161,10 +163,11 @@ class ClientTable(Clients):
         if np.count_nonzero(found) < len(found):
             self._welcome(places, fingerprints, high, low, now)
         earlier = _occurrences(places)
-        # Of the same place written twice the last one stays: the one with all of them.
-        self.columns["hits"][places] += _ONCE if earlier is None else earlier + 1
+        hits = self.columns["hits"][places]
+        hits += _ONCE if earlier is None else earlier + 1
+        self.columns["hits"][places] = hits  # of the same place written twice the last one stays: the one with all
         self.columns["last_seen"][places] = now
-        return places, earlier
+        return places, earlier, hits
 
     def _welcome(self, places: Places, fingerprints: Words, high: Words | None, low: Words, now: MonoNs) -> None:
         """Settle those clients of a batch that are not at the places written down for them, and write down where."""

@@ -10,7 +10,7 @@ from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.server.access import Access, unmapped
 from ntp_usg.core.server.clients import ClientTable, table_bytes
 from ntp_usg.core.server.policy import ServerPolicy
-from ntp_usg.core.server.ratelimit import KISS_INTERVAL_NS, RateLimit, may_kiss
+from ntp_usg.core.server.ratelimit import KISS_INTERVAL_NS, RateLimit, leaks, may_kiss
 from ntp_usg.core.wire.header import HEADER_LENGTH, VERSIONS, Mode, version_of
 from ntp_usg.core.wire.timestamps import to_ntp, to_short
 from ntp_usg.core.wire.trailer import mac_start
@@ -126,10 +126,11 @@ class Responder:
             return _DROPPED[refusal]
         place = self.clients.visit(address, now)
         if self.policy.rate_limit and not self._admits(place, now):
-            if _is_control(data) or not may_kiss(self.clients.next_kiss[place], now):
+            if not _is_control(data) and may_kiss(self.clients.next_kiss[place], now):
+                self.clients.next_kiss[place] = now + KISS_INTERVAL_NS
+                return Reply(_RATE_KISS, self._answer(data, place, receive_time, unusable(state, b"RATE"), now).packet)
+            if _is_control(data) or not leaks(self.clients.hits[place], self.clients.leak_key):
                 return _DROPPED[Reason.RATE_LIMITED]
-            self.clients.next_kiss[place] = now + KISS_INTERVAL_NS
-            return Reply(_RATE_KISS, self._answer(data, place, receive_time, unusable(state, b"RATE"), now).packet)
         if _is_control(data):
             return _HANDED_UP
         if len(data) > HEADER_LENGTH and mac_start(data) < len(data):

@@ -2,13 +2,13 @@
 
 import struct
 from enum import IntEnum
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from ntp_usg.core.server.access import IMPOSSIBLE, parse_network
 from ntp_usg.core.server.policy import ServerPolicy
 
-_LEFT_ALONE = (*IMPOSSIBLE, "127.0.0.0/8", "::1")
-"""Sources that the kernel's own checks are for (martians)."""
+_LEFT_ALONE = ("127.0.0.0/8", "::1")
+"""The kernel knows whether they may come in by this interface."""
 _MAPPED = bytes(10) + b"\xff\xff"
 _MAPPED_BITS = 96
 _KEY = struct.Struct("=I16s")
@@ -24,22 +24,36 @@ class Admission(IntEnum):
     ADMITTED = 1
     DENIED = 2
     NOT_ALLOWED = 3
+    IMPOSSIBLE = 4
 
 
-def build_access_list(policy: ServerPolicy) -> list[tuple[bytes, bytes]]:
-    """Keys and values of the map `access`, where IPv4 lies within IPv6 (::ffff:0:0/96). ValueError at a bad network."""
-    deny, left_alone = _prefixes(policy.deny), _prefixes(_LEFT_ALONE)
-    everybody = _prefixes(("0.0.0.0/0", "::/0"))
-    allow = everybody if policy.allow is None else _prefixes(policy.allow)
+class AccessList:
+    """The map `access` of a policy, where IPv4 lies within IPv6 (::ffff:0:0/96). Raises ValueError at a bad network."""
 
-    def decide(prefix: Prefix) -> Admission:
-        if _within(prefix, left_alone):
+    def __init__(self, policy: ServerPolicy) -> None:
+        self._deny, self._impossible = _prefixes(policy.deny), _prefixes(IMPOSSIBLE)
+        self._left_alone = _prefixes(_LEFT_ALONE)
+        self._everybody = _prefixes(("0.0.0.0/0", "::/0"))
+        self._allow = self._everybody if policy.allow is None else _prefixes(policy.allow)
+        self._all = self._deny | self._impossible | self._left_alone | self._everybody | self._allow
+
+    def entries(self) -> list[tuple[bytes, bytes]]:
+        """Keys and values."""
+        return [(_key(prefix), bytes([self._decide(prefix)])) for prefix in sorted(self._all)]
+
+    def entry(self, address: bytes) -> tuple[bytes, bytes | None]:
+        """Key and value of one packed address; None where the lists have no entry for just that one."""
+        prefix = _prefix(ip_network(address))
+        return _key(prefix), bytes([self._decide(prefix)]) if prefix in self._all else None
+
+    def _decide(self, prefix: Prefix) -> Admission:
+        if _within(prefix, self._impossible):
+            return Admission.IMPOSSIBLE
+        if _within(prefix, self._left_alone):
             return Admission.UNDECIDED
-        if _within(prefix, deny):
+        if _within(prefix, self._deny):
             return Admission.DENIED
-        return Admission.ADMITTED if _within(prefix, allow) else Admission.NOT_ALLOWED
-
-    return [_entry(prefix, decide(prefix)) for prefix in sorted(deny | left_alone | everybody | allow)]
+        return Admission.ADMITTED if _within(prefix, self._allow) else Admission.NOT_ALLOWED
 
 
 def _prefixes(networks: tuple[str, ...]) -> set[Prefix]:
@@ -64,6 +78,6 @@ def _within(prefix: Prefix, networks: set[Prefix]) -> bool:
     return any((number >> shift, length - shift) in networks for shift in range(longest_step + 1))
 
 
-def _entry(prefix: Prefix, admission: Admission) -> tuple[bytes, bytes]:
+def _key(prefix: Prefix) -> bytes:
     number, length = prefix
-    return _KEY.pack(length, (number << 128 - length).to_bytes(16, "big")), bytes([admission])
+    return _KEY.pack(length, (number << 128 - length).to_bytes(16, "big"))

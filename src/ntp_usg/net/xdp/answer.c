@@ -54,9 +54,9 @@ struct endpoint {
     u32 interface, tags, address[4], port;
 };
 
-enum admission { UNDECIDED, ADMITTED, DENIED, NOT_ALLOWED };
+enum admission { UNDECIDED, ADMITTED, DENIED, NOT_ALLOWED, IMPOSSIBLE };
 
-enum verdict { BASIC, RATE_KISS, ACCESS_DENIED, NOT_ON_LIST, RATE_LIMITED, STAMPED_BY_CARD };
+enum verdict { BASIC, RATE_KISS, ACCESS_DENIED, NOT_ON_LIST, RATE_LIMITED, BAD_SOURCE, STAMPED_BY_CARD };
 
 struct client {
     u64 due, next_kiss, last_seen, hits, first_seen; /* as in core/server/clients.py */
@@ -68,7 +68,7 @@ struct prefix {
 
 /* Known when the program is loaded: the verifier takes out what a policy does not need. */
 const volatile struct {
-    u64 interval_ns, tolerance_ns, kiss_interval_ns;
+    u64 interval_ns, tolerance_ns, kiss_interval_ns, leak_key;
     u8 rate_limit, interleaved, traffic_class;
 } policy SECTION(".rodata") = {0};
 
@@ -109,6 +109,7 @@ union card {
 const char source_digest[] SECTION("source") = SOURCE_DIGEST;
 
 #define MULTIPLIER 0x9E3779B97F4A7C15ull
+#define LEAK_MULTIPLIER 0xBF58476D1CE4E5B9ull
 #define CLOCK_MOVED_NS 100000ull
 /* From reading the clock to the departure, in 2**-32 s: a quarter of a microsecond, the program's and the driver's. */
 #define TURNAROUND 1074
@@ -341,7 +342,14 @@ INLINE u64 waited_ns(const struct context *context, u64 tai)
     return waited <= LONGEST_WAIT_NS ? waited : 0;
 }
 
-/* A client's token bucket by its virtual schedule; as core/server/ratelimit.py, kisses included. */
+/* Whether a refused request is answered all the same, so that spoofed ones can't starve a client; see ratelimit.py. */
+INLINE int leaks(u64 number)
+{
+    u64 value = (number + policy.leak_key) * MULTIPLIER;
+    return (value ^ value >> 32) * LEAK_MULTIPLIER >> 62 == 1;
+}
+
+/* A client's token bucket by its virtual schedule; as core/server/ratelimit.py, kisses and leak included. */
 INLINE int admit(struct client *client, u64 now, enum verdict *verdict)
 {
     client->hits++;
@@ -354,9 +362,11 @@ INLINE int admit(struct client *client, u64 now, enum verdict *verdict)
         client->due = due + policy.interval_ns;
         return 1;
     }
-    *verdict = RATE_LIMITED;
-    if (now < client->next_kiss)
-        return 0;
+    if (now < client->next_kiss) {
+        int leaking = leaks(client->hits);
+        *verdict = leaking ? BASIC : RATE_LIMITED;
+        return leaking;
+    }
     client->next_kiss = now + policy.kiss_interval_ns;
     *verdict = RATE_KISS;
     return 1;
@@ -453,7 +463,7 @@ SECTION("xdp") int answer(const struct context *context)
     if (!admission || *admission == UNDECIDED)
         return XDP_PASS;
     if (*admission != ADMITTED) {
-        count(*admission == DENIED ? ACCESS_DENIED : NOT_ON_LIST);
+        count(*admission == DENIED ? ACCESS_DENIED : *admission == NOT_ALLOWED ? NOT_ON_LIST : BAD_SOURCE);
         return XDP_DROP;
     }
     /* Receive timestamps of ours end in a 1: who shows one as its origin may ask for interleaved mode (RFC 9769). */

@@ -34,10 +34,10 @@ _REFUSALS = {
 _log = logging.getLogger(__name__)
 
 
-def open_fast_path(policy: ServerPolicy, *, traffic_class: int = 0, card: int = 0) -> FastPath:
+def open_fast_path(policy: ServerPolicy, *, traffic_class: int = 0, card: int = 0, leak_key: int = 0) -> FastPath:
     """Load the program; raises NtpUsgError with the reason where this kernel or our rights do not allow it."""
     try:
-        return FastPath(policy, traffic_class=traffic_class, card=card)
+        return FastPath(policy, traffic_class=traffic_class, card=card, leak_key=leak_key)
     except OSError as error:
         raise NtpUsgError(f"no XDP: {_why_not_loaded(error, on_card=card != 0)}") from error
 

@@ -50,6 +50,14 @@ def build_endpoints(
     return entries
 
 
+def never_sources(interfaces: Iterable[Interface]) -> set[bytes]:
+    """Addresses that no frame from outside can come from, although a network has them: ours, and broadcast ones.
+
+    The kernel's network stack, which the program is in front of, knows them as martians.
+    """
+    return {address for each in interfaces for address in (*each.addresses, *each.broadcasts)}
+
+
 def _ours(interface: Interface, listening: Sequence[Listener]) -> Iterator[tuple[bytes, int]]:
     for listener in listening:
         if listener.interface in ("", interface.name):

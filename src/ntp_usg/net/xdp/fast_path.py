@@ -3,7 +3,7 @@
 import errno
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -27,6 +27,7 @@ VERDICTS = (
     Verdict(Outcome.DROPPED, Reason.ACCESS_DENIED),
     Verdict(Outcome.DROPPED, Reason.NOT_ALLOWED),
     Verdict(Outcome.DROPPED, Reason.RATE_LIMITED),
+    Verdict(Outcome.DROPPED, Reason.BAD_SOURCE),
 )
 """`enum verdict` of answer.c."""
 _STAMPED_BY_CARD = len(VERDICTS)
@@ -50,13 +51,16 @@ class FastPath:
     """Answers under a policy, from the newest state, on all interfaces that it is attached to; usable without a daemon.
 
     Unsynchronised until a state is published, and deaf until it is told its endpoints. `traffic_class` is that of the
-    answers; `card` the index of the interface whose card shall run the program itself. Raises OSError where the kernel
+    answers; `card` the index of the interface whose card shall run the program itself; `leak_key` a secret of 64 bits
+    (see `ratelimit`). Raises OSError where the kernel
     refuses a part, VerifierError where that is the program, ValueError at an impossible policy.
     """
 
-    def __init__(self, policy: ServerPolicy, *, traffic_class: int = 0, card: int = 0, code: Path = OBJECT) -> None:
+    def __init__(
+        self, policy: ServerPolicy, *, traffic_class: int = 0, card: int = 0, leak_key: int = 0, code: Path = OBJECT
+    ) -> None:
         self._code = parse_object(code.read_bytes(), "xdp")
-        self._options = {"traffic_class": traffic_class, "card": card}
+        self._options = {"traffic_class": traffic_class, "card": card, "leak_key": leak_key}
         self._links: dict[str, Link] = {}
         self._bound: set[str] = set()
         self._number = 0
@@ -97,6 +101,7 @@ class FastPath:
         An interface that has gone meanwhile is left.
         """
         rules, former = Rules(self._code, policy, self._shared, **self._options), self.rules
+        rules.refuse_sources(former.refused_sources)
         for name, link in list(self._links.items()):
             try:
                 if name in self._bound:
@@ -116,6 +121,10 @@ class FastPath:
         for key, mac in endpoints.items():
             if present.get(key) != mac:
                 self._endpoints[key] = mac
+
+    def refuse_sources(self, addresses: Set[bytes]) -> None:
+        """Drop what claims to come from these packed addresses, and from no others that were refused before."""
+        self.rules.refuse_sources(addresses)
 
     def attach(self, name: str, interface: int, mode: XdpFlag) -> None:
         """Work on the interface of this name and index; raises OSError where that is not possible in this mode."""

@@ -2,7 +2,7 @@
 
 import errno
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from contextlib import ExitStack, closing
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from ntp_usg.core.server.clients import Clients
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.core.server.ratelimit import KISS_INTERVAL_NS, RateLimit
-from ntp_usg.net.xdp.access_list import build_access_list
+from ntp_usg.net.xdp.access_list import AccessList, Admission
 from ntp_usg.sysapi.bpf import Map, MapFlag, MapKind, Program, ProgramFlag
 from ntp_usg.sysapi.bpf_object import NO_CALL, BpfObject, kernel_call
 from ntp_usg.sysapi.btf import find_kernel_function
@@ -18,9 +18,11 @@ from ntp_usg.sysapi.btf import find_kernel_function
 CLIENT = struct.Struct("=QQQQQ")
 """`struct client` of answer.c: due, next_kiss, last_seen, hits, first_seen."""
 
-_POLICY = struct.Struct("=QQQBBB5x")
+_POLICY = struct.Struct("=QQQQBBB5x")
 _ADDRESS_BYTES, _PREFIX_BYTES = 16, 20
 _LEAST_CLIENTS = 1024  # the kernel keeps some places free for each CPU
+MOST_REFUSED = 4096
+"""Sources that are refused because of the addresses that this machine has."""
 _FIRST = bytes(4)
 _LICENCE = "Apache-2.0"
 _LICENCE_FOR_CALLS = "GPL"
@@ -35,25 +37,48 @@ class Rules:
     """
 
     def __init__(
-        self, code: BpfObject, policy: ServerPolicy, shared: Mapping[str, Map], *, traffic_class: int, card: int
+        self,
+        code: BpfObject,
+        policy: ServerPolicy,
+        shared: Mapping[str, Map],
+        *,
+        traffic_class: int,
+        card: int,
+        leak_key: int,
     ) -> None:
-        access_list, constants = build_access_list(policy), _constants(policy, traffic_class)
+        self._list, constants = AccessList(policy), _constants(policy, traffic_class, leak_key)
+        entries = self._list.entries()
+        self.refused_sources: Set[bytes] = frozenset()
         with ExitStack() as parts:
             self.clients = parts.enter_context(
                 closing(Map(MapKind.LRU_HASH, "clients", (_ADDRESS_BYTES, CLIENT.size), _places(policy)))
             )
-            access = parts.enter_context(
-                closing(Map(MapKind.LPM_TRIE, "access", (_PREFIX_BYTES, 1), len(access_list), MapFlag.NO_PREALLOCATION))
+            most = len(entries) + MOST_REFUSED
+            self._access = parts.enter_context(
+                closing(Map(MapKind.LPM_TRIE, "access", (_PREFIX_BYTES, 1), most, MapFlag.NO_PREALLOCATION))
             )
-            access.update_many(access_list)
+            self._access.update_many(entries)
             fixed = parts.enter_context(
                 closing(Map(MapKind.ARRAY, "policy", (4, _POLICY.size), 1, MapFlag.READ_ONLY_FOR_PROGRAM))
             )
             fixed[_FIRST] = constants
             fixed.freeze()
-            self._code, self._maps = code, {**shared, "clients": self.clients, "access": access, "policy": fixed}
+            self._code, self._maps = code, {**shared, "clients": self.clients, "access": self._access, "policy": fixed}
             self.program = parts.enter_context(closing(self._load(NO_CALL, _LICENCE, card)))
             self.close = parts.pop_all().close
+
+    def refuse_sources(self, addresses: Set[bytes]) -> None:
+        """Drop what claims to come from these packed addresses, MOST_REFUSED at most; as the lists say for others."""
+        wanted = frozenset(sorted(addresses)[:MOST_REFUSED])
+        for address in self.refused_sources - wanted:
+            key, value = self._list.entry(address)
+            if value is None:
+                del self._access[key]
+            else:
+                self._access[key] = value
+        for address in wanted - self.refused_sources:
+            self._access[self._list.entry(address)[0]] = bytes([Admission.IMPOSSIBLE])
+        self.refused_sources = wanted
 
     def bound_program(self, interface: int) -> Program:
         """The same for one interface only, whose card stamps what it receives; to be closed by who asks for it.
@@ -82,8 +107,8 @@ def _places(policy: ServerPolicy) -> int:
     return max(policy.max_clients, _LEAST_CLIENTS)
 
 
-def _constants(policy: ServerPolicy, traffic_class: int) -> bytes:
+def _constants(policy: ServerPolicy, traffic_class: int, leak_key: int) -> bytes:
     """`policy` of answer.c."""
     limit = RateLimit(policy.packets_per_second, policy.burst_size)
     switches = policy.rate_limit, policy.interleaved, traffic_class
-    return _POLICY.pack(limit.interval_ns, limit.tolerance_ns, KISS_INTERVAL_NS, *switches)
+    return _POLICY.pack(limit.interval_ns, limit.tolerance_ns, KISS_INTERVAL_NS, leak_key, *switches)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.net.answering import AnsweringService
 from ntp_usg.net.xdp.attachment import Mode, attach, mode_of, open_fast_path, use_card
 from ntp_usg.net.xdp.card_clock import CardClock
-from ntp_usg.net.xdp.endpoints import Listener, build_endpoints
+from ntp_usg.net.xdp.endpoints import Listener, build_endpoints, never_sources
 from ntp_usg.net.xdp.fast_path import FastPath, tai_minus_host_ns
 from ntp_usg.sysapi.interfaces import read_interfaces
 
@@ -48,7 +49,7 @@ async def start_xdp(
     """
     try:
         card = _index(names[0]) if mode == "offload" else 0
-        path = open_fast_path(policy, traffic_class=dscp << 2, card=card)
+        path = open_fast_path(policy, traffic_class=dscp << 2, card=card, leak_key=secrets.randbits(64))
         helped = XdpService(service, path, names, mode, listening, stamping=stamping)
     except NtpUsgError as error:
         if mode != "auto":
@@ -172,6 +173,7 @@ class XdpService:
                 _log.log(level, "Fast path on %s: %s", name, says)
                 self._interfaces[name] = says
         self._path.answer_at(build_endpoints(interfaces, list(self._interfaces), self._listening))
+        self._path.refuse_sources(never_sources(interfaces.values()))
 
     def _be_on(self, name: str, index: int | None) -> None:
         link = self._path.links.get(name)

@@ -66,12 +66,12 @@ def test_a_batch_finds_the_clients_that_were_met_alone_and_the_other_way_round(m
     alone, together = ClientTable(max_clients, seed=5), ClientTable(max_clients, seed=5)
     for now in range(1, 60):
         numbers = [random.randrange(40) for _ in range(random.choice([1, 3, 50]))]
-        places, earlier = together.visit_many(None, ipv4(*numbers), MonoNs(now))
-        for number in numbers:
-            alone.visit(address(number), MonoNs(now))
+        places, earlier, hits = together.visit_many(None, ipv4(*numbers), MonoNs(now))
+        counted = [alone.hits[alone.visit(address(number), MonoNs(now))] for number in numbers]
         if max_clients > 40 * WAYS:
             expected = [numbers[:row].count(number) for row, number in enumerate(numbers)]
             assert (expected if any(expected) else None) == (None if earlier is None else earlier.tolist())
+            assert hits.tolist() == counted
             assert [together.visit(address(number), MonoNs(now)) for number in numbers] == places.tolist()
             for number in numbers:
                 alone.visit(address(number), MonoNs(now))
@@ -85,14 +85,14 @@ def test_ipv6_addresses_are_found_alike_alone_and_in_a_batch():
     table = ClientTable(1000, seed=random.getrandbits(128))
     addresses = [random.randbytes(16) for _ in range(100)]
     halves = np.frombuffer(b"".join(addresses), ">u8").astype(np.uint64).reshape(-1, 2)
-    places, _ = table.visit_many(halves[:, 0], halves[:, 1], MonoNs(1))
+    places, *_ = table.visit_many(halves[:, 0], halves[:, 1], MonoNs(1))
     assert [table.visit(each, MonoNs(2)) for each in addresses] == places.tolist()
     assert {record.address for record in table.records()} == set(addresses)
 
 
 def test_more_newcomers_than_a_bucket_holds_end_in_it_all_the_same():
     table = ClientTable(WAYS)
-    places, _ = table.visit_many(None, ipv4(*range(100)), MonoNs(7))
+    places, *_ = table.visit_many(None, ipv4(*range(100)), MonoNs(7))
     assert len(table) == WAYS
     assert set(places.tolist()) <= set(range(WAYS))
 

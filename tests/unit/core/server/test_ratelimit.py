@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ntp_usg.core.base.instants import NS_PER_SECOND, MonoNs
-from ntp_usg.core.server.ratelimit import KISS_INTERVAL_NS, RateLimit, may_kiss
+from ntp_usg.core.server.ratelimit import KISS_INTERVAL_NS, RateLimit, leaks, leaks_many, may_kiss
 
 
 class Client:
@@ -78,3 +78,21 @@ def test_many_at_once_are_admitted_as_they_would_be_one_after_the_other(rate: fl
     for client, end in due.items():
         rows = [row for row in range(len(asking)) if asking[row] == client and admitted_[row]]
         assert not rows or after_[rows[-1]] == end
+
+
+@pytest.mark.fault(
+    group="Attacks",
+    kind="Somebody sends thousands of requests a second in the name of one client",
+    noticed="ntp_usg_queries_total counts dropped/rate_limited, and `ntp_usg clients` shows who it is",
+    served="One refused request in four is answered, so the true client gets time after a few tries",
+)
+@pytest.mark.parametrize("key", [0, 1, 2**64 - 1, 0x0123_4567_89AB_CDEF])
+def test_a_quarter_of_the_refused_leaks_however_many_spoofed_ones_come_between(key: int) -> None:
+    for step in (1, 2, 3, 4, 1000, 320_000):
+        numbers = range(step, 4000 * step, step)
+        assert 0.22 < sum(leaks(number, key) for number in numbers) / len(numbers) < 0.28
+        assert leaks_many(np.array(numbers), key).tolist() == [leaks(number, key) for number in numbers]
+
+
+def test_who_does_not_know_the_key_does_not_know_what_leaks() -> None:
+    assert len({tuple(leaks(number, key) for number in range(1, 40)) for key in range(1000)}) == 1000
