@@ -1,4 +1,4 @@
-"""Pulses, one a second: from the kernel, a modem line of a serial port, or a simulated receiver's socket."""
+"""Pulses, mostly one a second: from the kernel, a modem line of a serial port, or a simulated receiver's socket."""
 
 import asyncio
 import contextlib
@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat, model_valid
 
 from ntp_usg.core.base.aliases import Alias, flag, precision
 from ntp_usg.core.base.errors import DeviceError
+from ntp_usg.core.base.instants import NS_PER_SECOND
 from ntp_usg.core.base.samples import Pulse
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.core.engine.settings import PulseSettings
@@ -22,6 +23,9 @@ from ntp_usg.sysapi.modem_lines import LineName
 
 _AWAKE_US = 10
 """A processor that wakes within so many microseconds counts as kept awake."""
+
+_REST = 1 / 64
+"""Share of the time between pulses in which no other edge is looked at: noise must not keep the event loop busy."""
 
 _CALIBRATED = 1e-6
 """What a line is off by whose offset somebody has measured, unless they say otherwise."""
@@ -41,6 +45,7 @@ class PpsOptions(DriverOptions):
         **DriverOptions.ALIASES,
         "accuracy": Alias("dispersion"),
         "precision": precision("dispersion"),
+        "rate": Alias("rate_hz"),
         "flag2": flag("capture_mode", "Assert", "Clear"),
         "flag3": flag("kernel_consumer", off=False, on=True),
     }
@@ -59,6 +64,8 @@ class PpsOptions(DriverOptions):
     """How late edges are stamped, steadily. Where absent, what is usual for such a line, told in its status."""
     dispersion: Annotated[FiniteFloat, Field(gt=0)] | None = None
     """How far one pulse may be off, in seconds. Where absent, what is usual; with `offset_secs`, a microsecond."""
+    rate_hz: Annotated[int, Field(ge=1, le=100)] = 1
+    """Pulses in a second, one of which begins it: 1, 2, 4, 5, 8, 10, 16, 20, 25, 32, 40, 50, 64, 80 or 100."""
     cpu_dma_latency_us: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     """Keep the processor from sleeping more deeply than it can wake from within so many microseconds."""
     kernel_consumer: bool = False
@@ -72,6 +79,11 @@ class PpsOptions(DriverOptions):
             raise ValueError('the kernel stamps only dcd: set `capture` to "poll" or "wait"')
         if (self.capture, self.line) == ("wait", "ri") and self.capture_mode is not CaptureMode.CLEAR:
             raise ValueError('of ri only the end of a pulse can be waited for: set `capture` to "poll"')
+        if NS_PER_SECOND % self.rate_hz:
+            rates = ", ".join(str(rate) for rate in range(1, 101) if NS_PER_SECOND % rate == 0)
+            raise ValueError(f"`rate_hz` must divide a second evenly: it is one of {rates}")
+        if self.rate_hz > 1 and self.capture == "poll":
+            raise ValueError('`poll` looks at one pulse a second: with `rate_hz` set `capture` to "kernel" or "wait"')
         if self.kernel_consumer and self.capture != "kernel":
             raise ValueError('`kernel_consumer` is for edges that the kernel stamps: capture = "kernel"')
         return self
@@ -106,12 +118,13 @@ class PpsOptions(DriverOptions):
             driver=driver,
             accuracy=latency.uncertainty,
             offset=latency.mean,
+            rate_hz=self.rate_hz,
             **self.shared(),
         )
 
 
 class PpsDriver:
-    """Reports one pulse a second, from a line that may fall silent or go at any time."""
+    """Reports pulses, from a line that may fall silent or go at any time."""
 
     Options: ClassVar[type[BaseModel]] = PpsOptions
 
@@ -135,6 +148,7 @@ class PpsDriver:
                         pulse = await self._next_pulse(source, picker, context)
                     report(connected=True, detail=", ".join(notes))
                     context.pulse(pulse)
+                    await asyncio.sleep(_REST / self._options.rate_hz)
             except TimeoutError:
                 raise DeviceError(f"{device}: no pulse for {timeout:g} s; has the receiver a fix?") from None
 

@@ -157,7 +157,12 @@ class KernelPulses:
         if self._thread is None:
             await asyncio.sleep(_POLL_SECONDS)
             return self._device.fetch(0)
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._device.fetch, _WAIT_SECONDS)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._fetch_news)
+
+    def _fetch_news(self) -> PpsInfo:
+        """The kernel waits for edges that are still to come: one that has come meanwhile must be asked for."""
+        info = self._device.fetch(0)
+        return info if info != self._last else self._device.fetch(_WAIT_SECONDS)
 
 
 class WaitedPulses:

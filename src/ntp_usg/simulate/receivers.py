@@ -39,6 +39,10 @@ class PulseNoise:
     """Share of the edges that never come."""
     width: NonNegativeFloat = 0.0
     """From an edge to the other end of its pulse, where the kernel captures both; 0 = it does not."""
+    interval: PositiveFloat = 1.0
+    """From one pulse to the next, the first one with a second."""
+    noise: NonNegativeFloat = 0.0
+    """So many edges a second at random, beside the pulses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +85,17 @@ HONEST = Deceit()
 
 
 class SimulatedPulses:
-    """The PPS side of a receiver. `present` and `phase` may be changed at any time."""
+    """The PPS side of a receiver. Its state may be changed at any time."""
 
     def __init__(self, name: str, noise: PulseNoise, world: World, host: Listener, random: Random) -> None:
         self.present = True
         self.phase = 0.0
         """Seconds that every edge comes too late."""
         self.deceit = HONEST
+        self.interval = noise.interval
+        self.noise = noise.noise
+        self.silent = False
+        """No pulses come, only noise."""
         self._name = name
         self._noise = noise
         self._world = world
@@ -95,15 +103,23 @@ class SimulatedPulses:
         self._random = random
         self._count = 0
         world.at(next_second(world.now), self._second)
+        world.at(next_second(world.now), self._stray)
+
+    def _stray(self) -> None:
+        """Edges at random; where there are none now, there may be later."""
+        self._world.after(self._random.expovariate(self.noise) if self.noise else 1.0, self._stray)
+        if self.noise and self.present:
+            self._edge(self._world.now)
 
     def _second(self) -> None:
         second, noise, random = self._world.now, self._noise, self._random
-        self._world.at(next_second(second), self._second)
+        next_pulse = next_second(second) if self.interval == 1 else WallNs(second + nanoseconds(self.interval))
+        self._world.at(next_pulse, self._second)
         if not self.present:
             return
         if noise.glitches and random.random() < noise.glitches:
             self._edge(WallNs(second + random.randrange(NS_PER_SECOND)))
-        if not noise.missing or random.random() >= noise.missing:
+        if not self.silent and (not noise.missing or random.random() >= noise.missing):
             beat = 2 * (second / NS_PER_SECOND / noise.sawtooth_period % 1) - 1
             _, early_ns = split_second(self.deceit.ahead_ns(second))
             late = (

@@ -58,6 +58,7 @@ class PpsTable(PulseNoise):
     accuracy: float = 1e-6
     offset: float = 0.0
     timeout: float = 2.0
+    rate_hz: int = 1
 
     def settings(self) -> PulseSettings:
         return PulseSettings(
@@ -68,6 +69,7 @@ class PpsTable(PulseNoise):
             timeout=self.timeout,
             accuracy=self.accuracy,
             offset=self.offset,
+            rate_hz=self.rate_hz,
         )
 
 

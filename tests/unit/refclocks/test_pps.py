@@ -177,6 +177,10 @@ def test_a_file_of_the_sockets_name_is_not_removed(recorder, path):
         ({"line": "ri", "capture": "wait"}, "only the end of a pulse"),
         ({"line": "cts", "capture": "poll", "kernel_consumer": True}, "`kernel_consumer` is for edges that the kernel"),
         ({"line": "dtr"}, "line"),
+        ({"rate_hz": 3}, "must divide a second evenly: it is one of 1, 2, 4, 5, 8, 10,"),
+        ({"rate_hz": 0}, "rate_hz"),
+        ({"rate_hz": 200}, "rate_hz"),
+        ({"rate_hz": 5, "line": "cts", "capture": "poll"}, "`poll` looks at one pulse a second"),
         ({"cpu_dma_latency_us": -1}, "cpu_dma_latency_us"),
     ],
 )
@@ -191,9 +195,29 @@ def test_options_that_do_not_fit_together_are_refused(wrong, said):
     {"line": "ri", "capture": "poll"},
     {"line": "ri", "capture": "wait", "capture_mode": "Clear"},
     {"line": "dcd", "kernel_consumer": True},
+    {"line": "cts", "capture": "wait", "rate_hz": 10},
 ])  # fmt: skip
 def test_each_way_to_stamp_a_modem_line_has_its_lines(right):
     PpsOptions.model_validate({"device": "/dev/ttyS0", **right})
+
+
+def test_the_engine_is_told_the_rate():
+    assert PpsOptions(rate_hz=5).source().rate_hz == 5
+    assert PpsOptions().source().rate_hz == 1
+
+
+def test_edges_that_come_too_fast_are_left_out(recorder, path, monkeypatch):
+    """Each record that is read costs the loop that keeps time; a kernel has only the latest one."""
+    monkeypatch.setattr(pps, "_REST", 30.0)
+
+    async def scenario():
+        async with recorder.watching(PpsDriver(PpsOptions(device=str(path)))):
+            await send(path, START, *(record(number, 0) for number in range(1, 8)))
+            await recorder.until(lambda: recorder.pulses)
+            await asyncio.sleep(0.05)
+
+    asyncio.run(scenario())
+    assert len(recorder.pulses) == 1
 
 
 def test_a_receiver_may_speak_on_the_port_that_its_pulse_is_on():

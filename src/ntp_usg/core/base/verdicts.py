@@ -68,6 +68,8 @@ class Reason(StrEnum):
     NUMBERING_DISPUTED = "numbering_disputed"
     REPEATED = "repeated"
     DOUBLED = "doubled"
+    IRREGULAR = "irregular"
+    WITHIN_SECOND = "within_second"
     OLD_EPOCH = "old_epoch"
     PROGRAM_FAULT = "program_fault"
 
@@ -130,7 +132,9 @@ _EXPLANATIONS: dict[Reason, str] = {
     Reason.NOT_NUMBERED: "A pulse says when a second begins, not which: no healthy source numbers it.",
     Reason.NUMBERING_DISPUTED: "The messages name another second than the one the pulses have counted to.",
     Reason.REPEATED: "The same pulse was delivered twice.",
-    Reason.DOUBLED: "The pulse came soon after another one: a glitch, or both edges of each pulse are captured.",
+    Reason.DOUBLED: "The edge came soon after a pulse: a glitch, or the other end of the pulse.",
+    Reason.IRREGULAR: "The edge continues no pulse train of the configured rate: a first edge, noise, or another rate.",
+    Reason.WITHIN_SECOND: "The pulse comes between two seconds: only the one that begins the second is measured.",
     Reason.OLD_EPOCH: "The sample was taken before the clock was stepped.",
     Reason.PROGRAM_FAULT: "This program failed while it worked for this source, and tries again later: please report "
     "the traceback in the log.",

@@ -40,8 +40,9 @@ HOST_STEP_NS = 1_000_000
 """The host's wall and monotonic clocks are slewed alike: that they part by more is a step, made by somebody else."""
 SYSTEM_RATE = 600e-6
 """How fast raw time may leave the monotonic clock, which the kernel corrects together with the system's clock."""
-PREDICTABLE = 0.25
-"""Up to this error bound in seconds the served clock may number the second of a pulse."""
+PREDICTABLE = 0.18
+"""Up to an error bound of this share of their period the clock or servers may number pulses: of less than the 0.2 s of
+messages whose latency nobody knows, because a clock that follows those may be at another pulse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ class Engine:
         line = self._lines[name]
         line.stamped_within(pulse.uncertainty)
         edge_at = self._clock.raw(pulse.edge_at)
-        return self._advance(line, line.pulse(edge_at, now, self._predicted(edge_at, now)))
+        return self._advance(line, line.pulse(edge_at, now, self._predicted(line, edge_at, now)))
 
     @contained
     def correction(self, name: str, correction: PulseCorrection) -> None:
@@ -315,8 +316,8 @@ class Engine:
         self, line: PulseLine, receiver: Receiver, second: WallNs, received_at: RawNs, now: MonoNs
     ) -> list[Action]:
         name, trust = receiver.settings.name, receiver.trust
-        latency = receiver.settings.latency
-        pairing = line.numbering.message(name, second, received_at, latency=latency, trusted=not trust.lost)
+        latency, trusted = receiver.settings.latency, line.settings.rate_hz == 1 and not trust.lost
+        pairing = line.numbering.message(name, second, received_at, latency=latency, trusted=trusted)
         match pairing.agreement:
             case Agreement.AGREED:
                 receiver.paired(pairing.latency)
@@ -360,13 +361,14 @@ class Engine:
             actions.append(Steer(replace(served, offset_ns=served.offset_ns + shift_ns), step=True))
         return actions
 
-    def _predicted(self, edge_at: RawNs, now: MonoNs) -> int | None:
-        """True minus raw time at a pulse, where clock or servers are good enough to tell one second from the next."""
+    def _predicted(self, line: PulseLine, edge_at: RawNs, now: MonoNs) -> int | None:
+        """True minus raw time at a pulse, where clock or servers are good enough to tell one pulse from the next."""
         correction_ns = self._clock.current().correction_ns(edge_at)
-        if self._steering.error_bound(now) <= PREDICTABLE:
+        predictable = PREDICTABLE / line.settings.rate_hz
+        if self._steering.error_bound(now) <= predictable:
             return correction_ns
         majority = self._leadership.majority
-        if majority is None or majority.half_width > PREDICTABLE:
+        if majority is None or majority.half_width > predictable:
             return None
         return correction_ns + nanoseconds(majority.middle)
 

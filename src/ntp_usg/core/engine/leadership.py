@@ -180,7 +180,7 @@ class Leadership:
         if not leaders:
             return ""
         awaited = []
-        if all(self._sources[name].only_names_seconds for name in leaders):
+        if self._led_by not in leaders and all(self._sources[name].only_names_seconds for name in leaders):
             awaited = [name for name, source in self._sources.items() if source.awaited(now)]
         if not self._steering.locked:
             self._first_ready_at = self._first_ready_at or now

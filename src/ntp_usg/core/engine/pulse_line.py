@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import replace
 
 from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
+from ntp_usg.core.algorithms.pulse_train import PulseTrain
 from ntp_usg.core.algorithms.selection import Candidate, Choice
 from ntp_usg.core.base.actions import Action, Level, Note
 from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds, nearest_second, seconds
@@ -16,15 +17,22 @@ from ntp_usg.core.engine.scattering_source import ScatteringSource
 from ntp_usg.core.engine.settings import PulseSettings
 
 PULSE_NOISE = NoiseModel(expected=1e-6, floor=10e-9, gate=10e-6)
-DOUBLE = 0.5
-"""Seconds: of two edges that are nearer to each other, the first begins the second."""
+NEEDS_THE_CLOCK = (
+    "no source knows the time closely enough to say which of them begins the second: "
+    "state offset_secs and accuracy_secs of the receiver, or add servers."
+)
 
 
 class PulseLine(ScatteringSource):
     """One pulse input."""
 
     GRACE = 10.0
-    """Seconds after the start in which the line is waited for before messages alone may set the clock."""
+    """Seconds in which a line may become usable: after the start, before messages alone set the clock; with edges that
+    come, before people hear that they are useless."""
+    PATIENCE = 60.0
+    """Seconds in which pulses of the right rate are waited for that have no number yet."""
+    STEADY_FOR = 4.0
+    """Seconds after a pulse in which the line counts as one that has pulses."""
     RATE_WINDOW = 11
     CONFIRMED_FOR = 60.0
     """Seconds that pulses are believed to be numbered rightly after a message last said so."""
@@ -34,6 +42,10 @@ class PulseLine(ScatteringSource):
     def __init__(self, settings: PulseSettings, estimator: Estimator, now: MonoNs) -> None:
         super().__init__(settings, estimator, now, PULSE_NOISE)
         self.numbering = Numbering()
+        self._train = PulseTrain(1 / settings.rate_hz)
+        self._pulsed_at: MonoNs | None = None
+        self._edges_since = self._steady_since = now
+        self._useless = False
         self._edges: deque[RawNs] = deque(maxlen=self.RATE_WINDOW)
         self._edge_seen_at: MonoNs | None = None
         self._present = False
@@ -53,21 +65,33 @@ class PulseLine(ScatteringSource):
         """
         if self._edges and edge_at <= self._edges[-1]:
             return self.reject(Reason.REPEATED)
-        doubled = bool(self._edges) and seconds(edge_at - self._edges[-1]) < DOUBLE
         self._edges.append(edge_at)
+        if self._edge_seen_at is None or seconds(now - self._edge_seen_at) > self.GRACE:
+            self._edges_since = now
         self._edge_seen_at = now
-        edge_at = RawNs(edge_at - nanoseconds(self.settings.offset))
+        objection = self._train.add(edge_at)
+        if objection is not None:
+            return self.reject(objection)
+        self._keep_steady(now)
+        return self._measure(RawNs(edge_at - nanoseconds(self.settings.offset)), now, predicted_ns)
+
+    def _measure(self, edge_at: RawNs, now: MonoNs, predicted_ns: int | None) -> Reason:
+        """Take in a pulse of the train."""
         estimate = self.estimate(edge_at)
-        if estimate is None and doubled:
-            return self.reject(Reason.DOUBLED)
         expected_ns = predicted_ns if estimate is None else estimate.offset_ns
-        if predicted_ns is not None and expected_ns is not None and _is_another_second(expected_ns - predicted_ns):
+        if predicted_ns is not None and expected_ns is not None and self._is_another(expected_ns - predicted_ns):
             expected_ns = predicted_ns
+        if self.settings.rate_hz > 1:
+            if expected_ns is None:
+                return self.reject(Reason.NOT_NUMBERED)
+            told = edge_at + expected_ns
+            if self._is_another(nearest_second(told) - told):
+                return self.reject(Reason.WITHIN_SECOND)
         offset_ns = self.numbering.edge(edge_at, expected_ns)
         if offset_ns is None:
             return self.reject(Reason.NOT_NUMBERED)
         latest = self.estimator.latest
-        if latest is not None and _is_another_second(offset_ns - latest.offset_ns):
+        if latest is not None and self._is_another(offset_ns - latest.offset_ns):
             self.restart()
         offset_ns -= self._sawtooth_ns(WallNs(edge_at + offset_ns))
         return self.measure(Sample(edge_at, offset_ns, self.accuracy), now)
@@ -90,6 +114,7 @@ class PulseLine(ScatteringSource):
         self.numbering = Numbering()
         self._confirmed_at = None
         self._edges.clear()
+        self._train.clear()
 
     def shift(self, offset_ns: int) -> None:
         super().shift(offset_ns)
@@ -110,16 +135,30 @@ class PulseLine(ScatteringSource):
         self._confirmed_at = now
 
     def awaited(self, now: MonoNs) -> bool:
-        """Whether pulses are there, or may still be coming, so that nobody should settle for messages alone."""
-        return self._pulsing(now) or seconds(now - self._started_at) < self.GRACE
+        """Whether usable pulses are there, or may still be coming, so that messages alone should not set the clock."""
+        if seconds(now - self._started_at) < self.GRACE:
+            return True
+        # Messages number no pulses of a higher rate: it is the clock that must be set first.
+        usable = self.healthy or (self.settings.rate_hz == 1 and seconds(now - self._steady_since) < self.PATIENCE)
+        return self._pulsing(now) and self._is_steady(now) and usable
+
+    def reason(self, now: MonoNs) -> str:
+        """Besides what the latest verdict shows: the rate of a useless line, and who could number a higher rate."""
+        if self._useless:
+            return self._complaint
+        if not self.healthy and self._latest is Reason.NOT_NUMBERED and self.settings.rate_hz > 1:
+            return f"{self.settings.rate_hz} pulses a second: {NEEDS_THE_CLOCK}"
+        return super().reason(now)
 
     def review(self, now: MonoNs, served: ClockMapping) -> list[Action]:
-        """Notice that pulses came or stopped."""
+        """Notice that pulses came or stopped, or that edges are useless."""
         self.healthy = self.estimator.ready and not self.silent(now)
-        pulsing = self._pulsing(now)
+        pulsing, actions = self._pulsing(now), self._judge_rate(now)
         if pulsing == self._present:
-            return []
+            return actions
         self._present = pulsing
+        if self._useless:
+            return actions
         if pulsing:
             return [Note(Level.INFO, f"PPS pulse detected! Offset: {self._distance(served):.9f}s")]
         assert self._edge_seen_at is not None
@@ -128,6 +167,41 @@ class PulseLine(ScatteringSource):
 
     def snapshot(self, now: MonoNs, served: ClockMapping, choice: Choice) -> SourceSnapshot:
         return replace(super().snapshot(now, served, choice), pulse_rate_hz=self._rate(now))
+
+    @property
+    def _complaint(self) -> str:
+        """What is wrong with the rate of a useless line, and what to do."""
+        rate = self.settings.rate_hz
+        expected = "1 pulse a second" if rate == 1 else f"{rate} pulses a second"
+        text = f"{self.settings.device} shows {self._train.describe()}, where {expected} must come:"
+        return f"{text} check the receiver's pulse settings, the wiring and rate_hz."
+
+    def _judge_rate(self, now: MonoNs) -> list[Action]:
+        """Notice that edges do not keep the rate of the line, and that they do so again."""
+        since = max(self._edges_since, self._pulsed_at or self._edges_since)
+        heard = self._edge_seen_at is not None and seconds(now - self._edge_seen_at) < self.GRACE
+        useless = heard and not self._is_steady(now) and seconds(now - since) > self.GRACE
+        if useless == self._useless:
+            return []
+        self._useless, name = useless, self.settings.name
+        if useless:
+            return [Note(Level.WARNING, f"{name} is not used: {self._complaint}")]
+        if heard:
+            return [Note(Level.INFO, f"{name}: the pulses of {self.settings.device} keep their rate now")]
+        return []
+
+    def _keep_steady(self, now: MonoNs) -> None:
+        if not self._is_steady(now):
+            self._steady_since = now
+        self._pulsed_at = now
+
+    def _is_steady(self, now: MonoNs) -> bool:
+        """Whether a pulse of the right rate has come lately."""
+        return self._pulsed_at is not None and seconds(now - self._pulsed_at) < self.STEADY_FOR
+
+    def _is_another(self, difference_ns: int) -> bool:
+        """Whether two times are not those of the same pulse."""
+        return abs(seconds(difference_ns)) > 0.5 / self.settings.rate_hz
 
     def _sawtooth_ns(self, second: WallNs) -> int:
         """What has to be added to the stamp of the pulse of a second, where the receiver has said it."""
@@ -146,10 +220,6 @@ class PulseLine(ScatteringSource):
         """From the latest pulse to the whole second nearest by the served clock."""
         wall = served.wall(RawNs(self._edges[-1] - nanoseconds(self.settings.offset)))
         return seconds(nearest_second(wall) - wall)
-
-
-def _is_another_second(difference_ns: int) -> bool:
-    return abs(seconds(difference_ns)) > DOUBLE
 
 
 def _unit(name: str) -> str:

@@ -60,6 +60,8 @@ class PulseSettings(SourceSettings):
 
     offset: float = 0.0
     """How long after the true second the edge is stamped (cable, interrupt)."""
+    rate_hz: int = 1
+    """Pulses in a second, one of which begins it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
