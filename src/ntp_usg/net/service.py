@@ -28,11 +28,12 @@ whether one was taken."""
 BATCH = 256
 """Datagrams answered before other sockets, and the control process, get their turn."""
 
-SOON = 64
-"""So many answers are stamped one by one, each just before it is sent; for more that would take too long."""
+PIECE = 64
+"""Up to so many answers are stamped one by one, each just before it is sent; that takes too long for more: of those
+so many at a time are stamped at once, and then sent."""
 
 HURRIED_NS = 12_000
-"""With less time than this for an answer, all of a batch are stamped at once, however few they are."""
+"""With less time than this for an answer, none is stamped one by one, however few they are."""
 
 FEW = 8
 """Fewer are answered sooner one by one: preparing arrays costs as much as so many answers."""
@@ -41,9 +42,13 @@ _CLOCK_MOVED_NS = 100_000
 """CLOCK_REALTIME and CLOCK_MONOTONIC are slewed alike: that they part by more than reading them takes is a step."""
 _OLDEST_STAMP_NS = 1_000_000_000
 _OLDEST = np.array(_OLDEST_STAMP_NS, np.uint64)
-"""A stamp older than this, or from the future, was taken before the clock was stepped, or is of no use any more."""
+"""A request whose stamp is older than this, or from the future, gets no answer: either the clock was stepped since, so
+that the stamp is wrong, or the client has given up."""
+
+_FORGET = 1.01
 
 _BAD_SOURCE = Verdict(Outcome.DROPPED, Reason.BAD_SOURCE)
+_UNTIMELY = Verdict(Outcome.DROPPED, Reason.UNTIMELY)
 _QUEUE_FULL = Verdict(Outcome.DROPPED, Reason.QUEUE_FULL)
 _SEND_FAILED = Verdict(Outcome.DROPPED, Reason.SEND_FAILED)
 
@@ -84,7 +89,7 @@ class Service:
             for endpoint, sole in zip(endpoints, self._soles, strict=True)
         ]
         self._many = BatchResponder(responder)
-        self._alone, self._soon, self._together = Pace(), Pace(), BatchPace()
+        self._pace = Pace()
         self._newest_state = newest_state
         self._hand_up = hand_up
         self._looked_at = MonoNs(0)
@@ -122,7 +127,9 @@ class Service:
         datagram = batch.read(row)
         if datagram.port in (0, self._ports[endpoint]) and _comes_from_ourselves_or_nowhere(datagram):
             return _BAD_SOURCE
-        stamp = datagram.stamp if 0 <= host - datagram.stamp <= _OLDEST_STAMP_NS else host
+        stamp = datagram.stamp or host
+        if not 0 <= host - stamp <= _OLDEST_STAMP_NS:
+            return _UNTIMELY
         wall = state.mapping.wall
         reply = self.responder.respond(datagram.data, datagram.packed_source, wall(HostNs(stamp)), state, now)
         if reply.packet is None:
@@ -130,9 +137,7 @@ class Service:
                 route = Route(endpoint, datagram.asked, batch.source(row))
                 return reply.verdict if self._hand_up(route, datagram.data) else _QUEUE_FULL
             return reply.verdict
-        departure = self._alone.read() + self._alone.usual_ns
-        sent = batch.answer(row, reply.depart(wall(HostNs(departure))))
-        self._alone.left()
+        sent = batch.answer(row, reply.depart(wall(HostNs(time.time_ns()))))
         return reply.verdict if sent else _SEND_FAILED
 
     def _serve_many(  # noqa: PLR0917 - what came, and when
@@ -140,15 +145,16 @@ class Service:
     ) -> Iterable[int]:
         """Answer the plain requests of a batch; the rows of the others."""
         stamps, ports = batch.stamps[:count], batch.ports[:count]
+        lengths = batch.lengths[:count]
         untimely = (np.array(host) - stamps).view(np.uint64) > _OLDEST  # one from the future is negative, thus huge
         if np.count_nonzero(untimely):
             stamps[untimely] = host
-        lengths = batch.lengths[:count]
+            lengths = np.where(untimely, np.uint32(0), lengths)  # of no length for a request: looked at alone
         ours = ports == np.array(socket.htons(port), np.uint16)
         if np.count_nonzero(ours) or np.count_nonzero(ports) < count:
             same = batch.asked[:count] == batch.sources[:count]
             suspect = (ports == 0) | (ours & (same if same.ndim == 1 else same.all(1)))
-            lengths = np.where(suspect, np.uint32(0), lengths)  # of no length for a request: looked at alone
+            lengths = np.where(suspect, np.uint32(0), lengths)
         sources = batch.sources[:count].astype(np.uint64)
         requests = Requests(
             heads=batch.heads[:count],
@@ -172,31 +178,37 @@ class Service:
         return np.flatnonzero(answers.codes == UNDECIDED).tolist() if ends[UNDECIDED] else ()
 
     def _send(self, batch: DatagramBatch, answers: Answers, state: ServingState) -> Sequence[int]:
-        """Stamp and send the answers; the rows of those that the kernel did not take."""
-        rows = answers.rows
-        if not len(rows):
-            return ()
-        if len(rows) > SOON or self._hurried:
-            first, step = self._together.first(), (self._together.step_ns << 32) // NS_PER_SECOND
-            self._many.depart(answers, to_ntp(state.mapping.wall(first)), step)
-            self._together.begins()
-            refused: list[int] = batch.answer_many(rows).tolist()
-            self._together.ended(len(rows))
-            return refused
+        """Stamp and send the answers; the rows of those that the kernel did not take.
+
+        A stamp is never later than the departure, or the client would see a server that is ahead.
+        """
+        if len(answers.rows) > PIECE or self._hurried:
+            return [row for piece in answers.pieces(PIECE) for row in self._send_piece(batch, piece, state)]
+        return self._send_each(batch, answers, state)
+
+    def _send_piece(self, batch: DatagramBatch, answers: Answers, state: ServingState) -> list[int]:
+        """Stamp all, then send all: the first leaves after this moment, and each other after the one before."""
+        began = time.time_ns()
+        self._many.depart(answers, to_ntp(state.mapping.wall(HostNs(began))), self._pace.least)
+        stamped = time.time_ns()
+        refused: list[int] = batch.answer_many(answers.rows).tolist()
+        self._pace.took(time.time_ns() - stamped, len(answers.rows))
+        return refused
+
+    def _send_each(self, batch: DatagramBatch, answers: Answers, state: ServingState) -> list[int]:
+        """Stamp each just before it is sent."""
         unstamped = set(answers.unstamped.tolist()) if answers.remembered else None
         timestamps, failed = [], []
         clock, stamp, send = time.time_ns, batch.stamp, batch.answer_row
-        started = clock()
-        timestamp, begin = to_ntp(state.mapping.wall(HostNs(started))), started - self._soon.usual_ns
-        for row in rows.tolist():
-            departure = timestamp + (self._soon.read() - begin << 32) // NS_PER_SECOND & ~1
+        began = clock()
+        timestamp = to_ntp(state.mapping.wall(HostNs(began)))
+        for row in answers.rows.tolist():
+            departure = timestamp + (clock() - began << 32) // NS_PER_SECOND & ~1
             if unstamped is None or row in unstamped:
                 stamp(row, departure)
             if not send(row):
                 failed.append(row)
             timestamps.append(departure)
-        # A quarter of it is what stamping one by one costs, which batches spare.
-        self._together.took(self._soon.left() * 3 // 4, 1)
         if answers.remembered:
             self._many.remember(answers, np.array(timestamps, np.uint64))
         return failed
@@ -221,65 +233,16 @@ def _comes_from_ourselves_or_nowhere(datagram: Datagram) -> bool:
 
 
 class Pace:
-    """When an answer will leave: after the clock is read there is still work to do, and its usual length is known."""
+    """How much later than its predecessor each answer of a batch leaves, at least: none may leave before its stamp."""
 
     def __init__(self) -> None:
-        self._usual = 3_000.0
-        self._read_at = 0
+        self._least_ns = 0.0
 
     @property
-    def usual_ns(self) -> int:
-        """From reading the clock to leaving."""
-        return round(self._usual)
-
-    def read(self) -> int:
-        """The host's clock, just before an answer is stamped and sent."""
-        self._read_at = time.time_ns()
-        return self._read_at
-
-    def left(self) -> int:
-        """The answer is on its way: half of what has passed since was before its leaving, as far as we can know.
-
-        Gives the whole of it, in nanoseconds.
-        """
-        duration_ns = time.time_ns() - self._read_at
-        self._usual = _learn(self._usual, duration_ns / 2)
-        return duration_ns
-
-
-class BatchPace:
-    """The same for a batch, whose answers leave one after the other."""
-
-    def __init__(self) -> None:
-        self._preparing = 10_000.0
-        self._sending = 2_500.0
-        self._read_at = self._begun_at = 0
-
-    @property
-    def step_ns(self) -> int:
-        """From one answer to the next."""
-        return round(self._sending)
-
-    def first(self) -> HostNs:
-        """When the first one will leave, by the host's clock; to be asked just before the answers are stamped."""
-        self._read_at = time.time_ns()
-        return HostNs(self._read_at + round(self._preparing))
-
-    def begins(self) -> None:
-        """The answers are stamped, and the kernel gets them now."""
-        self._begun_at = time.time_ns()
-        self._preparing = _learn(self._preparing, self._begun_at - self._read_at)
-
-    def ended(self, count: int) -> None:
-        """All of them are on their way."""
-        self.took(time.time_ns() - self._begun_at, count)
+    def least(self) -> int:
+        """In units of NTP timestamps."""
+        return int(self._least_ns * (1 << 32)) // NS_PER_SECOND
 
     def took(self, duration_ns: int, count: int) -> None:
-        """How long so many answers took; those sent one by one tell as well how warm the processor's caches are."""
-        # In small steps: at the end of a batch the error of one is multiplied by all its answers.
-        self._sending = _learn(self._sending, duration_ns / count, 0.01)
-
-
-def _learn(usual: float, latest: float, step: float = 0.03) -> float:
-    """Follows the median, of which interruptions, however long, are not a part."""
-    return usual * (1 + step if latest > usual else 1 - step)
+        """So long it took to send so many. The least is forgotten slowly, lest one odd reading stay for ever."""
+        self._least_ns = min(max(self._least_ns, 1.0) * _FORGET, duration_ns / count)

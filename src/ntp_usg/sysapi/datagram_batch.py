@@ -214,13 +214,16 @@ class DatagramBatch:
     def answer_many(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Send the heads of these rows, which rise, as their answers; those that the kernel did not take."""
         total, done = len(rows), 0
-        messages_at, sent = self._answers_at, 0
-        if total and int(rows[-1]) != total - 1:  # not simply the first ones
+        if not total:
+            return rows
+        first, sent = int(rows[0]), 0
+        messages_at = self._answers_at + first * _STEP
+        if int(rows[-1]) != first + total - 1:  # there are gaps
             self._picked[:total] = self._answers[rows]
             messages_at = self._picked_at
         failed = []
         while done < total:
-            sent = _sendmmsg(self._descriptor, messages_at + done * _MMSGHDR.itemsize, total - done, _MSG_DONTWAIT)
+            sent = _sendmmsg(self._descriptor, messages_at + done * _STEP, total - done, _MSG_DONTWAIT)
             if sent < 0:
                 failed.append(rows[done])
             done += max(sent, 1)

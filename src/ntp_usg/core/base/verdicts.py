@@ -38,6 +38,7 @@ class Reason(StrEnum):
     NOT_ALLOWED = "not_allowed"
     MONITOR_DENIED = "monitor_denied"
     RATE_LIMITED = "rate_limited"
+    UNTIMELY = "untimely"
     QUEUE_FULL = "queue_full"
     SEND_FAILED = "send_failed"
     # Answers of other servers that are not used
@@ -104,6 +105,7 @@ _EXPLANATIONS: dict[Reason, str] = {
     Reason.NOT_ALLOWED: "access.allow is set and the address matches none of its entries.",
     Reason.MONITOR_DENIED: "Mode 6 requests are only answered to addresses in access.monitor.",
     Reason.RATE_LIMITED: "The client asks more often than rate_limit allows; it gets silence.",
+    Reason.UNTIMELY: "The request waited for over a second, or the clock was set meanwhile: nobody knows when it came.",
     Reason.QUEUE_FULL: "The control process was busy and the queue towards it full.",
     Reason.SEND_FAILED: "The kernel refused to send the answer.",
     Reason.NOT_AN_ANSWER: "The packet is no answer: its mode is not that of a server.",

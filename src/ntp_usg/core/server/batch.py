@@ -1,5 +1,6 @@
 """Answers a whole batch of plain requests at once, as the responder would one by one; the rest is left to it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,10 +85,20 @@ class Answers:
         """Those of `rows` whose transmit fields are to be filled when they leave: all but the interleaved ones."""
         return self.rows[self.codes[self.rows] == _BASIC] if self.remembered else self.rows
 
+    def pieces(self, size: int) -> "Iterator[Answers]":
+        """The same in parts of so many rows."""
+        for begin in range(0, len(self.rows), size):
+            part = slice(begin, begin + size)
+            fields = self.rows[part], self.places[part], self.receive_timestamps[part]
+            yield Answers(self.words, self.codes, *fields, self.remembered, self.epoch)
+
     @property
     def selected(self) -> Integers | slice:
-        """`rows` as an index; of all of them, as one that copies nothing."""
-        return slice(None) if len(self.rows) == len(self.words) else self.rows
+        """`rows` as an index; where no row is left out, as one that copies nothing."""
+        rows = self.rows
+        if not len(rows) or rows[-1] - rows[0] >= len(rows):
+            return rows
+        return slice(int(rows[0]), int(rows[-1]) + 1)
 
 
 class BatchResponder:
