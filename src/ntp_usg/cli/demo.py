@@ -103,15 +103,19 @@ def demo(
 
 
 async def _demo(folder: Path, truth: Truth, duration: float | None) -> bool:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # before there is anything that would be left behind
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     addresses = ["127.0.0.1", *(["::1"] if _has_ipv6() else [])]
     client = CheckClient([ServerAddress(address, PORT) for address in addresses])
     receiver = SimulatedReceiver(truth, folder / "gps", folder / "pps.sock")
     listen = ", ".join(f'"{server}"' for server in client.servers)
     (folder / "server.toml").write_text(CONFIGURATION.format(listen=listen, folder=folder, http_port=HTTP_PORT))
     async with _background(receiver.run()), _daemon(folder) as log:
-        await _started(log)
+        if not await _started(log, stop):
+            return False
         async with _background(client.run()):
-            await _show(folder, truth, client, duration)
+            await _show(folder, truth, client, duration, stop)
         status = await asyncio.to_thread(fetch_status, folder / "control.sock")
     Console(highlight=False, soft_wrap=True).print(_summary(status, truth, client))
     return bool(status["system"]["synchronised"])
@@ -144,23 +148,28 @@ async def _daemon(folder: Path) -> AsyncIterator[Path]:
         await process.wait()
 
 
-async def _started(log: Path) -> None:
-    """Wait until the daemon serves. Raises NtpUsgError with its last words where it does not."""
+async def _started(log: Path, stop: asyncio.Event) -> bool:
+    """Wait until the daemon serves, or somebody ends it. Raises NtpUsgError with its last words where it does not."""
     words = ""
     for _ in range(100):
         words = log.read_text()  # noqa: ASYNC240 - a few lines, from memory
         if " serves on " in words:
-            return
-        await asyncio.sleep(0.1)
+            return True
+        if await _told(stop, 0.1):
+            return False
     raise NtpUsgError(f"the server did not start:\n{words}")
 
 
-async def _show(folder: Path, truth: Truth, client: CheckClient, duration: float | None) -> None:
+async def _told(stop: asyncio.Event, patience: float) -> bool:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(patience):  # wait_for of Python 3.11 can swallow a cancellation
+            await stop.wait()
+    return stop.is_set()
+
+
+async def _show(folder: Path, truth: Truth, client: CheckClient, duration: float | None, stop: asyncio.Event) -> None:
     """Keep the picture fresh until the time is over or somebody ends it."""
     console = Console(highlight=False)
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     ends_at = time.monotonic() + duration if duration else float("inf")
     with Live(console=console, auto_refresh=False) if console.is_terminal else contextlib.nullcontext() as live:
         while not stop.is_set() and time.monotonic() < ends_at:
@@ -170,9 +179,7 @@ async def _show(folder: Path, truth: Truth, client: CheckClient, duration: float
             else:
                 console.print(_line(status, client), soft_wrap=True)
             pause = min(REFRESH_INTERVAL if live else PLAIN_INTERVAL, max(0.0, ends_at - time.monotonic()))
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await stop.wait()
+            await _told(stop, pause)
 
 
 def _truth(truth: Truth, client: CheckClient) -> Text:
