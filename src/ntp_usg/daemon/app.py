@@ -30,6 +30,7 @@ from ntp_usg.daemon.logs import report_held_back
 from ntp_usg.daemon.memory import SAVE_INTERVAL, DriftFile, read_leap_file, read_temperature
 from ntp_usg.daemon.monitoring import Monitoring
 from ntp_usg.daemon.notify import notify, watchdog_interval
+from ntp_usg.daemon.own_addresses import OwnAddresses
 from ntp_usg.daemon.plan import engine_settings, holdover_model, server_policy
 from ntp_usg.daemon.reload import Configuration, Load
 from ntp_usg.daemon.runner import EngineRunner, SourceContext
@@ -78,6 +79,7 @@ class Daemon:
         self.state = DaemonState(self._engine, settings.server.listen_addr, self._configuration.needs_restart)
         servers = {each.address: parse_server_address(each.address) for each in settings.sources}
         self._endpoints = ClientEndpoints(servers, self._departed, self._answered, only_select=only_select())
+        self._own_addresses = OwnAddresses(settings.server.listen_addr)
         self._faults = FaultLog()
         self._runner = EngineRunner(self._engine, self._clock, self._publish, self._ask, self._faults)
         self._service: AnsweringService | None = None
@@ -184,9 +186,10 @@ class Daemon:
             await asyncio.sleep(TEMPERATURE_INTERVAL)
 
     async def _look_at_files(self) -> None:
-        """Once a minute: hold the saved date against the time that is known."""
+        """Once a minute: which addresses are ours? Hold the saved date against the time that is known."""
         while True:
             await asyncio.sleep(FILES_INTERVAL)
+            await asyncio.to_thread(self._own_addresses.refresh)
             if self._engine.serving().synchronised:
                 self._drift_file.compare(self._clock.serving().wall(self._clock.read()[0]))
 
@@ -233,14 +236,16 @@ class Daemon:
     def _answered(self, name: str, data: bytes, at: HostNs) -> None:
         local = self._endpoints.local_address(name)
         if local is not None:
-            self._engine.seen_as(name, address_reference(local))
+            address = self._endpoints.address(name)
+            others = self._own_addresses.reference_ids(address) if address else frozenset()
+            self._engine.seen_as(name, address_reference(local), others)
         self._tell_path(name)
         self._runner.perform(self._engine.receive(name, data, at))
 
     def _tell_path(self, name: str) -> None:
         path = self._endpoints.path(name)
         if path is not None:
-            self._engine.reached(name, path)
+            self._engine.reached(name, path, is_ours=self._own_addresses.answer_at(path.address, path.port))
 
     def _adopt(self, settings: Settings) -> None:
         """Follow what SIGHUP has changed. Raises ValueError at access lists that cannot be."""

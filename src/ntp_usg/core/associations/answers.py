@@ -1,5 +1,6 @@
 """What one answer of a server is worth (RFC 5905 section 8): the same checks for the daemon and for `ntp_usg query`."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ntp_usg.core.base.errors import WireError
@@ -55,11 +56,11 @@ def kiss_of(header: Header) -> Reason | None:
     return _KISSES.get(header.reference_id) if header.stratum == 0 else None
 
 
-def refusal(header: Header, own_reference_id: bytes | None = None) -> Reason | None:
-    """Why what the server says of itself forbids to follow it."""
+def refusal(header: Header, own_reference_ids: Collection[bytes | None] = ()) -> Reason | None:
+    """Why what the server says of itself forbids to follow it; `own_reference_ids` is what it calls us."""
     if header.leap is Leap.UNSYNCHRONISED or not 0 < header.stratum < UNSYNCHRONISED_STRATUM:
         return Reason.UNSYNCHRONISED_SERVER
-    if header.stratum > 1 and header.reference_id == own_reference_id:
+    if header.reference_id in own_reference_ids:
         return Reason.LOOP
     if not (header.receive_timestamp and header.transmit_timestamp) or _reference_lead(header) > MAX_REFERENCE_LEAD:
         return Reason.BAD_TIMESTAMPS

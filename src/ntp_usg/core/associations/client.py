@@ -51,6 +51,13 @@ class AssociationSettings:
     """An answer whose time may be off by more seconds is refused (RFC 5905 MAXDIST)."""
 
 
+Objection = Callable[[Header, Exchange], Reason | None]
+
+
+def _no_objection(_header: Header, _exchange: Exchange) -> None:
+    return None
+
+
 class ClientAssociation:
     """The on-wire protocol, peer and poll processes towards one server.
 
@@ -63,6 +70,8 @@ class ClientAssociation:
         """Eight-bit shift register, one bit a request, newest lowest: set when its answer was usable."""
         self.refused: Reason | None = None
         """Why the address that was asked last may not be asked any more, when it said so."""
+        self.other_reference_ids: frozenset[bytes] = frozenset()
+        """What it would call us if it asked us at another of our addresses."""
         self.own_reference_id: bytes | None = None
         """What the server would call us, once known: if it follows us, we must not follow it."""
         self._random_bits = random_bits
@@ -144,12 +153,12 @@ class ClientAssociation:
         at: RawNs,
         now: MonoNs,
         pivot: WallNs | None = None,
-        possible: Callable[[int], bool] = lambda _: True,
+        objection: Objection = _no_objection,
     ) -> Exchange | Reason:
         """What an answer that arrived at `at` is worth, or why it is worth nothing.
 
         `pivot` is any instant within 68 years of the true time, where the raw clock itself may be further off;
-        `possible` tells whether the time that the server shows can be true.
+        `objection` says why even a sound answer is not to be used.
         """
         header = parse_answer(data)
         if isinstance(header, Reason):
@@ -164,17 +173,16 @@ class ClientAssociation:
         self._patience = min(max(2 * waited, self._patience / 2, LEAST_PATIENCE), MAX_DELAY)
         if (kiss := kiss_of(header)) is not None:
             return self._obey(kiss)
-        if (fault := refusal(header, self.own_reference_id)) is not None:
-            return fault
         trip = RoundTrip(sent_at, at, waited, WallNs(at) if pivot is None else pivot)
         settings = self.settings
-        exchange = measure(header, trip, precision=settings.precision, max_distance=settings.max_distance)
-        if isinstance(exchange, Exchange):
-            if possible(exchange.sample.at + exchange.sample.offset_ns):
-                self._heard()
-            else:
-                exchange = Reason.IMPLAUSIBLE
-        return exchange
+        result = refusal(header, {self.own_reference_id, *self.other_reference_ids}) or measure(
+            header, trip, precision=settings.precision, max_distance=settings.max_distance
+        )
+        if isinstance(result, Exchange):
+            result = objection(header, result) or result
+        if isinstance(result, Exchange):
+            self._heard()
+        return result
 
     def hurry(self) -> None:
         """Ask a few times in quick succession: what the last answers said is outdated."""

@@ -91,8 +91,12 @@ def parse_endpoint(text: str, default_port: int) -> tuple[str, int]:
 
 
 def numeric_address(host: str) -> str | None:
-    """The one spelling of an IPv4 or IPv6 address, the latter perhaps with a zone; None for anything else."""
+    """The one spelling of an IPv4 or IPv6 address, the latter perhaps with a zone; None for anything else.
+
+    An IPv4 address in IPv6 clothes (::ffff:192.0.2.1) is that IPv4 address.
+    """
     try:
-        return str(ip_address(host))
+        address = ip_address(host)
     except ValueError:
         return None
+    return str(getattr(address, "ipv4_mapped", None) or address)

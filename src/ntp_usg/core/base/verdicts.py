@@ -50,6 +50,8 @@ class Reason(StrEnum):
     TOO_LATE = "too_late"
     TOO_DISTANT = "too_distant"
     LOOP = "loop"
+    OWN_ADDRESS = "own_address"
+    SAME_SERVER = "same_server"
     KISS_RATE = "kiss_rate"
     KISS_DENY = "kiss_deny"
     KISS_RSTR = "kiss_rstr"
@@ -116,6 +118,9 @@ _EXPLANATIONS: dict[Reason, str] = {
     Reason.TOO_LATE: "The answer was on its way for so long that it says too little about the time.",
     Reason.TOO_DISTANT: "The server's time may be off by more than selection.max_distance allows.",
     Reason.LOOP: "The server follows this host: to follow it back would be to follow ourselves.",
+    Reason.OWN_ADDRESS: "This is our own answer: the address leads back to this server, which is no witness of its "
+    "own time. Remove this source.",
+    Reason.SAME_SERVER: "Another source asks the same address: one server has one vote. Name another server.",
     Reason.KISS_RATE: "The server asked us to ask less often (RATE kiss-o'-death), and we do.",
     Reason.KISS_DENY: "The server refused us for good (DENY kiss-o'-death): ask its operator, or remove it.",
     Reason.KISS_RSTR: "The server's access rules shut us out (RSTR kiss-o'-death): ask its operator, or remove it.",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ntp_usg.core.algorithms.holdover import HoldoverModel
 from ntp_usg.core.base.actions import Action, HostClockMoved, Leave, Level, Note, Publish, Steer
@@ -21,6 +22,7 @@ from ntp_usg.core.base.samples import (
 from ntp_usg.core.base.snapshots import ServerPath, ServingState, SourceSnapshot, SystemSnapshot
 from ntp_usg.core.base.verdicts import Reason, Verdict
 from ntp_usg.core.engine.containment import contained
+from ntp_usg.core.engine.identity import Identity
 from ntp_usg.core.engine.leadership import Leadership
 from ntp_usg.core.engine.leap_watch import LeapWatch
 from ntp_usg.core.engine.numbering import Agreement
@@ -78,6 +80,7 @@ class Engine:
         self._clocks, self._sources = roster.clocks, roster.all
         self.containment = roster.containment
         self._steering = Steering(settings, model or HoldoverModel())
+        self._identity = Identity(self._servers)
         self._leap = LeapWatch(settings.leap_table, smear=settings.leap_smear)
         self._leadership = Leadership(roster, settings.selection, clock, self._steering, now)
         self._tick = nanoseconds(TICK if self._sources.keys() - self._servers.keys() else NETWORK_TICK)
@@ -143,14 +146,19 @@ class Engine:
         self._servers[name].locate(reference_id)
 
     @contained
-    def reached(self, name: str, path: ServerPath) -> None:
-        """Take in between which addresses a server is asked now."""
+    def reached(self, name: str, path: ServerPath, *, is_ours: bool = False) -> None:
+        """Take in between which addresses a server is asked now, and whether we ourselves answer there."""
         self._servers[name].path = path
+        self._servers[name].is_ours = is_ours
 
     @contained
-    def seen_as(self, name: str, reference_id: bytes) -> None:
-        """Take in what a server's reference id is if it follows us: then we must not follow it."""
-        self._servers[name].association.own_reference_id = reference_id
+    def seen_as(self, name: str, reference_id: bytes, others: frozenset[bytes] = frozenset()) -> None:
+        """Take in what a server's reference id is if it follows us: then we must not follow it.
+
+        `others` are those if it does so at another of our addresses.
+        """
+        association = self._servers[name].association
+        association.own_reference_id, association.other_reference_ids = reference_id, others
 
     @contained
     def sent(self, name: str, at: HostNs) -> None:
@@ -163,7 +171,9 @@ class Engine:
         _, now = self._clock.read()
         server = self._servers[name]
         raw = self._clock.raw(at)
-        reason = server.receive(data, raw, now, self._clock.current().wall(raw))
+        reason = server.receive(
+            data, raw, now, self._clock.current().wall(raw), partial(self._identity.objection, name)
+        )
         refused: list[Action] = []
         if reason in (Reason.KISS_DENY, Reason.KISS_RSTR):
             refused.append(Leave(name, reason.explanation, for_ever=True))
@@ -236,7 +246,9 @@ class Engine:
         host, now = self._clock.read()
         mapping = self._clock.serving()
         leap = self._leap.announced(mapping.wall(host))
-        return self._steering.serving(self._leap.smeared(mapping, host), leap, host, now)
+        state = self._steering.serving(self._leap.smeared(mapping, host), leap, host, now)
+        self._identity.publish(state)
+        return state
 
     def tai_offset(self) -> int | None:
         """Seconds that TAI is ahead of UTC, where that is known."""

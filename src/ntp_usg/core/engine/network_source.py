@@ -9,6 +9,7 @@ from ntp_usg.core.algorithms.poll import PollControl
 from ntp_usg.core.algorithms.selection import Choice
 from ntp_usg.core.associations.client import ClientAssociation
 from ntp_usg.core.base.actions import Action, Leave, Level, Note, Send
+from ntp_usg.core.base.addresses import numeric_address
 from ntp_usg.core.base.dates import is_possible, nearest_possible
 from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds
 from ntp_usg.core.base.mapping import ClockMapping
@@ -17,6 +18,7 @@ from ntp_usg.core.base.snapshots import UNSYNCHRONISED_STRATUM, Leap, ServerPath
 from ntp_usg.core.base.verdicts import Reason
 from ntp_usg.core.engine.settings import NetworkSettings
 from ntp_usg.core.engine.source import Source
+from ntp_usg.core.wire.header import Header
 
 _UNHEARD = RemoteState(Leap.UNSYNCHRONISED, UNSYNCHRONISED_STRATUM, b"INIT", 0.0, 0.0, 0)
 NETWORK_NOISE = NoiseModel(expected=1e-3, floor=1e-6, gate=100e-6)
@@ -45,6 +47,8 @@ class NetworkSource(Source):
         self._delay = 0.0
         self.path: ServerPath | None = None
         """Where it is, once its name was found."""
+        self.is_ours = False
+        """Whether it is this server itself that answers there."""
 
     @property
     def reach(self) -> int:
@@ -90,6 +94,13 @@ class NetworkSource(Source):
         return self._reference_id
 
     @property
+    def where(self) -> tuple[str, int] | None:
+        """The address and port that are asked, in their one spelling; two sources with the same ask one server."""
+        if self.path is None:
+            return None
+        return numeric_address(self.path.address) or self.path.address, self.path.port
+
+    @property
     def reference_address(self) -> bytes:
         return self._reference_id
 
@@ -130,9 +141,22 @@ class NetworkSource(Source):
         request = self.association.timer(now)
         return [] if request is None else [*actions, Send(self.settings.name, request)]
 
-    def receive(self, data: bytes, at: RawNs, now: MonoNs, pivot: WallNs) -> Reason:
-        """Make a measurement of an answer, or say why it is none; `pivot` tells the era of its timestamps."""
-        result = self.association.receive(data, at, now, nearest_possible(pivot), self._can_be)
+    def receive(
+        self, data: bytes, at: RawNs, now: MonoNs, pivot: WallNs, stranger: Callable[[Header], Reason | None]
+    ) -> Reason:
+        """Make a measurement of an answer, or say why it is none; `pivot` tells the era of its timestamps.
+
+        `stranger` says why the server is no witness of its own: it is this one, or has a vote already.
+        """
+
+        def objection(header: Header, exchange: Exchange) -> Reason | None:
+            identity = stranger(header)
+            if identity is not None and self.association.reach:
+                self.association.reach = 0
+                self.restart()
+            return identity or self._doubt_date(exchange)
+
+        result = self.association.receive(data, at, now, nearest_possible(pivot), objection)
         if not isinstance(result, Exchange):
             return self.reject(result)
         sample = replace(result.sample, offset_ns=result.sample.offset_ns - nanoseconds(self.settings.offset))
@@ -142,9 +166,10 @@ class NetworkSource(Source):
         self.association.set_poll(self._poll_control.update(self.estimator, reason))
         return reason
 
-    def _can_be(self, shown: int) -> bool:
+    def _doubt_date(self, exchange: Exchange) -> Reason | None:
         """Whether what the server shows, less what it is known to be ahead by, can be today's date."""
-        return is_possible(shown - nanoseconds(self.settings.offset))
+        shown = exchange.sample.at + exchange.sample.offset_ns
+        return None if is_possible(shown - nanoseconds(self.settings.offset)) else Reason.IMPLAUSIBLE
 
     def review(self, now: MonoNs, served: ClockMapping) -> list[Action]:  # noqa: ARG002 - only health changes
         """Notice that the server answers or has stopped to."""
