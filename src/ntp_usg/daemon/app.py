@@ -26,8 +26,9 @@ from ntp_usg.core.engine.engine import Engine
 from ntp_usg.core.wire.reference_id import address_reference
 from ntp_usg.daemon.background import Background
 from ntp_usg.daemon.containment import FaultLog, keep_running
+from ntp_usg.daemon.leap_file import LeapFile
 from ntp_usg.daemon.logs import report_held_back
-from ntp_usg.daemon.memory import SAVE_INTERVAL, DriftFile, read_leap_file, read_temperature
+from ntp_usg.daemon.memory import SAVE_INTERVAL, DriftFile, read_temperature
 from ntp_usg.daemon.monitoring import Monitoring
 from ntp_usg.daemon.notify import notify, watchdog_interval
 from ntp_usg.daemon.own_addresses import OwnAddresses
@@ -53,7 +54,7 @@ from ntp_usg.sysapi.timex import clock_precision
 log = logging.getLogger(__name__)
 
 TEMPERATURE_INTERVAL = 60.0
-FILES_INTERVAL = 60.0
+LOOK_INTERVAL = 60.0
 
 
 class Daemon:
@@ -72,9 +73,9 @@ class Daemon:
         self._signals = signals
         self._clock: SteeredClock = choose_clock(settings.server.clock)
         self._drift_file = DriftFile(settings.clock.drift_file)
-        leap_table = read_leap_file(settings.clock.leap_file)
+        self._leap_file = LeapFile(settings.clock.leap_file)
         saved = self._drift_file.load()
-        plan = engine_settings(settings, clock_precision(), saved, leap_table, self._drift_file.latencies())
+        plan = engine_settings(settings, clock_precision(), saved, self._leap_file.table, self._drift_file.latencies())
         self._engine = Engine(plan, self._clock, secrets.randbits, holdover_model(saved))
         self.state = DaemonState(self._engine, settings.server.listen_addr, self._configuration.needs_restart)
         servers = {each.address: parse_server_address(each.address) for each in settings.sources}
@@ -108,13 +109,13 @@ class Daemon:
             await self._start_http(parts)
             self._greet()
             notify("READY=1")
-            self._signals.on(signal.SIGHUP, partial(self._configuration.reload, self._adopt))
+            self._signals.on(signal.SIGHUP, self._reload)
             works = {
                 "The engine's timer": self._runner.run,
                 "The watchdog": self._keep_alive,
                 "Saving the drift file": self._keep_learned,
                 "Reading the temperature": self._feel,
-                "Looking at files": self._look_at_files,
+                "Looking around": self._look_around,
                 "Listening for network changes": self._watch_network,
             }
             running = [keep_running(what, work, self._faults) for what, work in works.items()]
@@ -185,13 +186,16 @@ class Daemon:
             self._engine.temperature(await asyncio.to_thread(read_temperature, path))
             await asyncio.sleep(TEMPERATURE_INTERVAL)
 
-    async def _look_at_files(self) -> None:
-        """Once a minute: which addresses are ours? Hold the saved date against the time that is known."""
+    async def _look_around(self) -> None:
+        """Look once a minute which addresses are ours, and whether the files of leap seconds and drift are right."""
         while True:
-            await asyncio.sleep(FILES_INTERVAL)
             await asyncio.to_thread(self._own_addresses.refresh)
+            self._renew_leap_list()
             if self._engine.serving().synchronised:
-                self._drift_file.compare(self._clock.serving().wall(self._clock.read()[0]))
+                now = self._clock.serving().wall(self._clock.read()[0])
+                self._drift_file.compare(now)
+                self._leap_file.warn_of_expiry(now)
+            await asyncio.sleep(LOOK_INTERVAL)
 
     async def _keep_learned(self) -> None:
         while True:
@@ -246,6 +250,15 @@ class Daemon:
         path = self._endpoints.path(name)
         if path is not None:
             self._engine.reached(name, path, is_ours=self._own_addresses.answer_at(path.address, path.port))
+
+    def _reload(self) -> None:
+        """At SIGHUP: read all files again."""
+        self._renew_leap_list()
+        self._configuration.reload(self._adopt)
+
+    def _renew_leap_list(self) -> None:
+        if self._leap_file.look() and self._leap_file.table is not None:
+            self._engine.leap_list(self._leap_file.table)
 
     def _adopt(self, settings: Settings) -> None:
         """Follow what SIGHUP has changed. Raises ValueError at access lists that cannot be."""

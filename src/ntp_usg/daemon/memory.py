@@ -1,4 +1,4 @@
-"""What the daemon knows from files: leap seconds, a temperature, and what it learned of its clock before."""
+"""What the daemon knows from files: a temperature, and what it learned of its clock before."""
 
 import logging
 from datetime import UTC, datetime
@@ -14,32 +14,17 @@ from ntp_usg.clocks.drift_file import (
     parse_latencies,
     save,
 )
-from ntp_usg.core.algorithms.leap_list import LeapTable, parse_leap_list
 from ntp_usg.core.base.dates import DAY_NS, date_of, is_possible
-from ntp_usg.core.base.errors import ClockError, ConfigError
+from ntp_usg.core.base.errors import ClockError
 from ntp_usg.core.base.instants import WallNs, nanoseconds, seconds
 from ntp_usg.core.base.samples import MessageLatency
 from ntp_usg.core.engine.engine import Learned
-from ntp_usg.sysapi.state_files import open_regular, read_trusted
+from ntp_usg.sysapi.state_files import open_regular
 
 log = logging.getLogger(__name__)
 
 SAVE_INTERVAL = 3600.0
 """Seconds between two savings: what an hour teaches is little, and flash memory wears."""
-LARGEST_LEAP_FILE = 1 << 20
-
-
-def read_leap_file(path: str) -> LeapTable | None:
-    """The list of leap seconds; None, with a line in the log, where it is missing or cannot be used."""
-    if not path:
-        return None
-    try:
-        return parse_leap_list(read_trusted(Path(path), LARGEST_LEAP_FILE), path)
-    except OSError as error:
-        log.warning("No leap second file: %s: %s (Debian has it in the package tzdata)", path, error.strerror)
-    except ConfigError as error:
-        log.warning("The leap second file cannot be used: %s", error)
-    return None
 
 
 def read_temperature(path: str) -> float | None:

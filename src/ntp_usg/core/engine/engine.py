@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ntp_usg.core.algorithms.holdover import HoldoverModel
+from ntp_usg.core.algorithms.leap_list import LeapTable
 from ntp_usg.core.base.actions import Action, HostClockMoved, Leave, Level, Note, Publish, Steer
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
@@ -188,6 +189,10 @@ class Engine:
                 if server.association.network_returned(now) and not server.reach:
                     lost.append(name)
         return [Note(Level.INFO, f"The network has changed: asking {', '.join(lost)} again")] if lost else []
+
+    def leap_list(self, table: LeapTable) -> None:
+        """Take in a newer list of leap seconds."""
+        self._leap.replace(table)
 
     def temperature(self, celsius: float | None) -> None:
         """Take in how warm it is where the oscillator is; None where nobody knows any more."""

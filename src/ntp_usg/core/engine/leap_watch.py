@@ -25,6 +25,11 @@ class LeapWatch:
         self._happened: LeapDecision | None = None
         self._reviewed_at: WallNs | None = None
 
+    def replace(self, table: LeapTable) -> None:
+        """Vote by another list from now on."""
+        self._table = table
+        self._reviewed_at = None
+
     def tai_offset(self, now: WallNs) -> int | None:
         """Seconds that TAI is ahead of UTC, where the list says so."""
         return self._table.tai_offset(now) if self._table else None

@@ -78,3 +78,13 @@ def test_smeared_time_runs_evenly():
     leap = watch(smear=True)
     mapping = leap.smeared(ClockMapping(), HostNs(MIDNIGHT - 6 * HOUR))
     assert mapping.rate == pytest.approx(-1 / 86401, rel=1e-3)
+
+
+def test_a_newer_list_counts_at_once():
+    leap = LeapWatch(LeapTable(TABLE.steps[:1], TABLE.updated, TABLE.expires), smear=False)
+    now = WallNs(MIDNIGHT - HOUR)
+    leap.review(now, [])
+    assert leap.announced(now) is Leap.NONE
+    leap.replace(TABLE)
+    leap.review(now, [])
+    assert leap.announced(now) is Leap.INSERT
