@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 from ntp_usg.config.documents import MAX_BYTES, Document, KeyPath, parse_document
 from ntp_usg.config.models import ARRAYS, SHORTCUTS, TABLES, Settings, kind, numbered
 from ntp_usg.config.problems import COMMAND_LINE, Entry, Models, is_array, table_problems, validation_problems
-from ntp_usg.config.values import server_address, shown
+from ntp_usg.config.sources import ourselves, repeated, too_few
+from ntp_usg.config.values import shown
 from ntp_usg.core.base.aliases import Alias, aliases_of
 from ntp_usg.core.base.errors import ConfigError, ConfigProblem
 
@@ -56,7 +57,11 @@ def load_settings(
     homes = {name: _home(name, documents) for name in [*sources, *(in_use if complete else ())]}
     final = {name: tables.get(name, {}) for name in {**TABLES, **tables, **dict.fromkeys(in_use)}}
     checked = _check(final, models, homes, problems)
-    problems += _repeated([tables[name]["address"] for name in sources if name in checked])
+    addresses = [tables[name]["address"] for name in sources if name in checked]
+    problems += [*repeated(addresses), *ourselves(addresses, checked.get("server"))]
+    if all(name in checked for name in (*sources, *in_use)):
+        wanted = tables.get("selection", {}).get("min_sources")
+        problems += too_few(checked.get("selection"), wanted, {name: checked[name] for name in (*sources, *in_use)})
     problems += _contested([(name, homes[name], checked[name]) for name in in_use if name in checked and name in homes])
     if problems:
         order = [document.source for document in documents]
@@ -119,15 +124,6 @@ def _flat(path: KeyPath) -> KeyPath:
         case (str(name), int(index), *inside) if name not in TABLES:
             return (numbered(name, index), *inside)
     return path
-
-
-def _repeated(addresses: Sequence[Entry]) -> Iterator[ConfigProblem]:
-    """Whatever is said twice would count for two when sources outvote each other."""
-    seen = set()
-    for entry in addresses:
-        if (address := server_address(str(entry.value))) in seen:
-            yield entry.problem(f"`{entry.name}`: {shown(address)} is there twice")
-        seen.add(address)
 
 
 def _command_line(overrides: Mapping[str, object]) -> Document:

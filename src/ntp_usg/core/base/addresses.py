@@ -46,6 +46,8 @@ def parse_server_address(text: str) -> ServerAddress:
     except ValueError as error:
         raise ValueError('must be a server like "ntp.example.net", "192.0.2.1:123" or "[2001:db8::1]:123"') from error
     address = numeric_address(host)
+    if address is not None and not _can_answer(address):
+        raise ValueError(f"no server can have the address {address}: name the one of a single machine")
     if address is None and not _HOST_NAME.fullmatch(host):
         raise ValueError(f'"{host[:60]}" is neither a host name nor an IP address')
     if port == 0:
@@ -88,6 +90,14 @@ def parse_endpoint(text: str, default_port: int) -> tuple[str, int]:
     if match["bracketed"] and ":" not in host:
         raise ValueError("brackets are for IPv6 addresses only")
     return host, port
+
+
+def _can_answer(address: str) -> bool:
+    """Whether an address is one of a single machine: not of all, of a group, of none, or kept for the future."""
+    where = ip_address(address)
+    if where.is_unspecified or where.is_multicast:
+        return False
+    return where.version == 6 or not (where.is_reserved or where.packed[0] == 0)  # reserved: also 255.255.255.255
 
 
 def numeric_address(host: str) -> str | None:
