@@ -14,6 +14,8 @@ from ntp_usg.core.receivers.readings import OLDEST_NS, judge_reading
 from ntp_usg.refclocks.receiver import Assembler, Event
 
 START = WallNs(1_771_243_200 * NS_PER_SECOND)
+EARLIEST, LATEST = 978_307_200, 38_814_595_200
+"""Unix seconds of the years 2001 and 3200: beyond them GPS weeks do not fit into messages. Unit tests go further."""
 PAUSES = (0.01, 0.05, 0.19, 0.3)
 
 
@@ -51,8 +53,11 @@ class ReceiverFuzzer(Fuzzer):
         """Whether the assembler holds no more than it may."""
 
     def advance(self) -> None:
-        """Go on to another second, now and then."""
-        if self.random.random() < 0.2:
+        """Go on to another second, now and then; seldom to any year at all."""
+        if self.random.random() < 0.01:
+            second = self.random.choice((START // NS_PER_SECOND, self.random.randrange(EARLIEST, LATEST)))
+            self.second = WallNs(second * NS_PER_SECOND)
+        elif self.random.random() < 0.2:
             self.second = WallNs(self.second + NS_PER_SECOND * self.random.choice((1, 1, 1, 1, 0, -1, 60, 86_400)))
 
     def spoil(self, data: bytes, *inserted: bytes) -> bytes:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date
 
-from ntp_usg.core.base.dates import DAY_NS, is_possible, midnight
+from ntp_usg.core.base.dates import DAY_NS, date_of, is_possible, midnight
 from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
@@ -22,6 +22,8 @@ BURST_SILENCE_NS = 200_000_000
 
 MOST_PARTS = 32
 """Kinds of sentences in a burst whose arrival is told: no receiver sends more."""
+DATE_KEPT_NS = 75 * NS_PER_SECOND
+"""How long a date counts for sentences that name a time of day only."""
 _GRADERS = ("GGA", "GNS", "RMC", "GLL")
 _ANTENNA = {"OPEN": Trouble(Doubt.ANTENNA, "antenna open"), "SHORT": Trouble(Doubt.ANTENNA, "antenna shorted")}
 
@@ -93,6 +95,8 @@ class NmeaAssembler:
         self._torn = False
         self._last_second = 0
         self._evidence = Evidence(_GRADERS)
+        self._dated: tuple[WallNs, MonoNs] | None = None
+        """The latest second that was named whole and with a fix, and when."""
         self._antenna: Trouble | None = None
         self._told = Reception(())
 
@@ -121,8 +125,22 @@ class NmeaAssembler:
             return []
         self._torn = False
         fix = self._evidence.fix(self._heard_at)
+        self._keep_date(burst, fix)
         outcome = self._judge(burst, fix)
         return [*self._reception(fix), *outcome]
+
+    def _keep_date(self, burst: _Burst, fix: Fix) -> None:
+        """Complete a time of day by the date that was told before: some receivers tell it seldom."""
+        if burst.time_of_day_ns is None:
+            return
+        if burst.day:
+            named = WallNs(midnight(burst.day) + burst.time_of_day_ns)
+            self._dated = (named, self._heard_at) if fix.quality.rank else None
+        elif self._dated and 0 <= self._heard_at - self._dated[1] <= DATE_KEPT_NS:
+            named, named_at = self._dated
+            # The day is the one that puts it nearest to what has passed since: also over midnight.
+            now = named + self._heard_at - named_at
+            burst.day = date_of(now - burst.time_of_day_ns + DAY_NS // 2)
 
     def _judge(self, burst: _Burst, fix: Fix) -> list[Event]:
         instant = burst.instant()

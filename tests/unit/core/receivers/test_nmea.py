@@ -342,6 +342,12 @@ def test_a_newer_word_outweighs_an_older_one_both_ways():
     assert after(4, RMC, GGA.replace("W,1,08", "W,1,03"), assembler=assembler).satellites_used == 3
 
 
+@pytest.mark.fault(
+    group="Receivers",
+    kind="A sentence leaves its satellites or its quality empty, or zero, although others tell of a fix.",
+    noticed="An empty field says nothing, and the largest count of the second is taken.",
+    served="Time, because the receiver has a fix.",
+)
 def test_the_satellites_are_the_most_that_any_sentence_of_the_burst_counts():
     eleven = ("GNGSA,A,3,68,69,70,78,84,85,,,,,,,1.5,1.3,1.0,2", "GNGSA,A,3,04,05,09,11,36,,,,,,,,1.5,1.3,1.0,3")
     for order in ((GGA.replace("W,1,08", "W,2,00"), *eleven), (*eleven, GGA.replace("W,1,08", "W,2,00"))):
@@ -373,6 +379,33 @@ def test_an_empty_field_is_no_veto(silent):
 def test_of_several_fixes_in_one_second_any_may_deny_it():
     later = GGA.replace("123000.00", "123000.50").replace("W,1,08", "W,0,00")
     assert fix_of(RMC, GGA, later).quality is fix_of(RMC, later, GGA).quality is FixQuality.NO_FIX
+
+
+def test_a_date_that_is_told_each_fifth_second_counts_for_the_others_also_over_midnight():
+    assembler, events = NmeaAssembler(), []
+    for second in range(20):
+        clock = (86_390 + second) % 86_400
+        time, day = f"{clock // 3600:02d}{clock // 60 % 60:02d}{clock % 60:02d}.00", 16 if second < 10 else 17
+        bodies = [GGA.replace("123000.00", time)]
+        if second % 5 == 0:
+            bodies.append(ZDA.replace("123000.00,16", f"{time},{day}"))
+        for body in bodies:
+            events += assembler.feed(build_sentence(body), HostNs(0), MonoNs(second * SECOND))
+    events += assembler.flush()
+    first = unix("2026-06-16T23:59:50")
+    assert [event.second for event in events if isinstance(event, TimeMessage)] == [
+        first + second * SECOND for second in range(20)
+    ]
+
+
+def test_a_date_from_before_the_fix_or_from_long_ago_counts_for_no_other_second():
+    for void, later in ((",V,51", 1), (",A,51", 80)):
+        assembler = NmeaAssembler()
+        after(0, RMC.replace(",A,51", void), assembler=assembler)
+        now = MonoNs(later * SECOND)
+        at = f"12{30 + later // 60}{later % 60:02d}.00"
+        assembler.feed(build_sentence(GGA.replace("123000.00", at)), HostNs(now), now)
+        assert assembler.flush() == [rejected(Reason.NO_DATE)]
 
 
 # The choice of sentences
@@ -432,3 +465,9 @@ def test_an_impossible_sentence_is_counted_and_the_others_stand():
     events = assemble(ZDA.replace("16,06", "99,99"), RMC)
     assert events[0] == rejected(Reason.IMPLAUSIBLE)
     assert isinstance(events[1], TimeMessage)
+
+
+@pytest.mark.parametrize("year", ["0001", "1979", "2262", "9999"])
+def test_no_year_raises(year):
+    day = ZDA.replace("16,06,2026", f"31,12,{year}").replace("123000.00", "235959.99")
+    assert assemble(RMC.replace(",160626", ","), day, GGA.replace("123000.00", "235959.99"))

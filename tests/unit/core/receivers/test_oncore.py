@@ -378,3 +378,14 @@ def test_a_receiver_that_may_not_be_configured_is_told_nothing():
     talk = Conversation(OncoreSettings(configure=False))
     talk.exchange(talk.assembler.feed(build_position_12(SECOND, SKY) * 100, HostNs(0), MonoNs(0)))
     assert talk.told(Command) == []
+
+
+@pytest.mark.parametrize("year", [1, 1979, 2262, 9999])
+def test_no_year_raises(year):
+    message = bytearray(build_position_12(SECOND, Sky()))
+    message[4:8] = bytes([12, 31, year >> 8, year & 0xFF])
+    data = bytes(message[4:-3])
+    leap = build_message("Gj", struct.pack(">BBHBBBIBBB", 18, 19, year, 12, 31, 0, 0, 23, 59, 59))
+    assembler = OncoreAssembler()
+    assembler.feed(leap, HostNs(0), MonoNs(NS_PER_SECOND))
+    assert assembler.feed(build_message("Ha", data), HostNs(0), MonoNs(NS_PER_SECOND))

@@ -296,3 +296,13 @@ def test_a_receiver_that_may_be_asked_is_asked_for_its_satellites_after_each_pul
     assert asked(configure=True) == [Command(b"\x10\x24\x10\x03")] * 2
     assert asked() == []
     assert TsipAssembler().opened(LATER) == []
+
+
+@pytest.mark.parametrize("year", [1, 1979, 2262, 9999])
+@pytest.mark.parametrize("gps_ahead", [-32_768, 18, 32_767])
+def test_no_year_raises(year, gps_ahead):
+    second = int((datetime(year, 1, 1, tzinfo=UTC) - datetime(1980, 1, 6, tzinfo=UTC)).total_seconds()) + gps_ahead
+    week, of_week = divmod(second % (1024 * 604_800), 604_800)
+    packet = struct.pack(">IHhBBBBBBH", of_week, week, gps_ahead, 3, 0, 0, 0, 1, 1, year)
+    events = assemble(build_packet(Kind.PRIMARY_TIMING, packet), build_supplemental(SKY))
+    assert rejected(Reason.IMPLAUSIBLE) in events or any(isinstance(event, TimeMessage) for event in events)
