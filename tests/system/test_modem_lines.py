@@ -36,6 +36,11 @@ def test_the_end_of_a_pulse_can_be_looked_for_too(lines):
     assert all(abs(error - 0.1) < SLOW for error in lines["poll_clear"]["errors"])
 
 
+@pytest.mark.parametrize(("name", "end"), [("poll", "BEGIN"), ("poll_clear", "END"), ("wait", "BEGIN")])
+def test_a_line_shows_which_end_of_the_pulse_is_captured(lines, name, end):
+    assert lines[name]["ends"][-1] == end
+
+
 def test_a_line_that_is_waited_for_shows_its_pulses_late(lines):
     assert lines["wait"]["statuses"][0][1].startswith(
         "/dev/fakeS0, CTS by wait, edge: Assert, taken to be 230 us late, give or take 220 us"

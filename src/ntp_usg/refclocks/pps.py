@@ -55,7 +55,9 @@ class PpsOptions(DriverOptions):
     reference_id: ReferenceId = "PPS"
     timeout_secs: Annotated[FiniteFloat, Field(gt=0)] = 2.0
     capture_mode: Annotated[CaptureMode, BeforeValidator(_capture_mode)] = CaptureMode.ASSERT
-    """The edge that marks the second (RFC 2783 section 3.3)."""
+    """The edge that marks the second (RFC 2783 section 3.3); of both, the one that begins the pulse."""
+    long_pulse: bool = False
+    """The pulse lasts for more than half of the time. Without this, the level that lasts for less time is the pulse."""
     line: LineName | None = None
     """The modem line of the serial port that the pulse is on."""
     capture: Capture = "kernel"
@@ -142,7 +144,7 @@ class PpsDriver:
             notes = [f"{self._options.wiring}, edge: {mode}", *self._expectation(), *limits, *self._feed_kernel(source)]
             try:
                 async with asyncio.timeout(timeout):
-                    picker = EdgePicker(mode, *await source.latest())
+                    picker = self._picker(*await source.latest())
                 while True:
                     async with asyncio.timeout(timeout):
                         pulse = await self._next_pulse(source, picker, context)
@@ -151,6 +153,11 @@ class PpsDriver:
                     await asyncio.sleep(_REST / self._options.rate_hz)
             except TimeoutError:
                 raise DeviceError(f"{device}: no pulse for {timeout:g} s; has the receiver a fix?") from None
+
+    def _picker(self, assert_edge: Pulse, clear_edge: Pulse) -> EdgePicker:
+        options = self._options
+        period, long_pulse = 1 / options.rate_hz, options.long_pulse
+        return EdgePicker(options.capture_mode, assert_edge, clear_edge, period=period, long_pulse=long_pulse)
 
     async def _next_pulse(self, source: PulseSource, picker: EdgePicker, context: Context) -> Pulse:
         while True:

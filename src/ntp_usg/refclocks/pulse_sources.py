@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from ntp_usg.core.base.errors import DeviceError, WireError
-from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs
-from ntp_usg.core.base.samples import Pulse
+from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, seconds
+from ntp_usg.core.base.samples import Pulse, PulseEnd
 from ntp_usg.core.receivers.edge_hunt import EdgeHunt
 from ntp_usg.core.receivers.pulse_latency import PulseInput, is_usb, pulse_input
 from ntp_usg.core.receivers.pulses import CaptureMode, EdgeCounter, Edges
@@ -20,7 +20,7 @@ from ntp_usg.refclocks.datagram_socket import DatagramSocket
 from ntp_usg.sysapi.environment import only_select
 from ntp_usg.sysapi.line_discipline import PpsAttachment, driver_of, port_of
 from ntp_usg.sysapi.modem_lines import LineName, ModemLine, listen_to_wake, wake
-from ntp_usg.sysapi.pps import PpsDevice, PpsInfo
+from ntp_usg.sysapi.pps import PpsCapabilities, PpsDevice, PpsInfo
 from ntp_usg.sysapi.timex import read_clocks
 
 Capture = Literal["kernel", "wait", "poll"]
@@ -29,6 +29,8 @@ _WAIT_SECONDS = 1.5
 """Longer than a second, so that no wait ends between two pulses; short, because the program's end waits for it."""
 
 _POLL_SECONDS = 0.02
+_MIDDLE_SECONDS = 0.55, 0.45
+"""Before the next edge: when to look which level the line has for the longer part of the time."""
 _DATAGRAM = 64
 _EARLY_SECONDS = 0.01
 """The event loop wakes to a millisecond or two; a thread sleeps for the rest."""
@@ -92,9 +94,7 @@ class PulseWiring:
         if self.capture == "kernel":
             return await _attach(self.device, mode)
         line = ModemLine(self.device, self.line)
-        return (
-            WaitedPulses(line) if self.capture == "wait" else PolledPulses(line, rising=mode is not CaptureMode.CLEAR)
-        )
+        return WaitedPulses(line) if self.capture == "wait" else PolledPulses(line, mode or CaptureMode.BOTH)
 
 
 class KernelPulses:
@@ -107,12 +107,8 @@ class KernelPulses:
         self._feeds_kernel = False
         try:
             can = self._device.capabilities()
-            if mode:
-                both = mode is CaptureMode.BOTH
-                self._device.set_mode(
-                    assert_edge=can.assert_edge if both else mode is CaptureMode.ASSERT,
-                    clear_edge=can.clear_edge if both else mode is CaptureMode.CLEAR,
-                )
+            if mode:  # the other edge too, where that can be captured: it shows which of them begins the pulse
+                self._capture(mode, can)
             self._last = self._device.fetch(0)
         except DeviceError:
             self._device.close()
@@ -120,6 +116,18 @@ class KernelPulses:
         self._thread: ThreadPoolExecutor | None = None
         if can.can_wait and not only_select():
             self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pps")
+
+    def _capture(self, mode: CaptureMode, can: PpsCapabilities) -> None:
+        """The wanted edge must be captured, the other one where it can be: that takes CAP_SYS_TIME."""
+        try:
+            self._device.set_mode(
+                assert_edge=can.assert_edge or mode is CaptureMode.ASSERT,
+                clear_edge=can.clear_edge or mode is CaptureMode.CLEAR,
+            )
+        except DeviceError:
+            if mode is CaptureMode.BOTH:
+                raise
+            self._device.set_mode(assert_edge=mode is CaptureMode.ASSERT, clear_edge=mode is CaptureMode.CLEAR)
 
     def feed_kernel(self) -> None:
         """Let the kernel's own discipline have the edges, until this is closed; raises DeviceError with the reason."""
@@ -211,9 +219,11 @@ class WaitedPulses:
 class PolledPulses:
     """A modem line that is looked at, closely and for a moment, when a pulse is due: nothing has to wake up for it."""
 
-    def __init__(self, line: ModemLine, *, rising: bool) -> None:
+    def __init__(self, line: ModemLine, mode: CaptureMode) -> None:
         self._line = line
-        self._rising = rising
+        self._mode = mode
+        self._rising = mode is not CaptureMode.CLEAR
+        self._end = PulseEnd.UNKNOWN
         self._edges = Edges()
         self.hunt = EdgeHunt()
         self._thread = None if only_select() else ThreadPoolExecutor(max_workers=1, thread_name_prefix="pps")
@@ -222,6 +232,7 @@ class PolledPulses:
         return self._edges
 
     async def fetch(self) -> Edges:
+        await self._see_end()
         while not await self._look():
             pass
         return self._edges
@@ -233,6 +244,23 @@ class PolledPulses:
             self._thread.submit(self._line.close)
             self._thread.shutdown(wait=False)
 
+    async def _see_end(self) -> None:
+        """Look at the line before and after the middle between two edges, to see which level lasts longer."""
+        due = self.hunt.due
+        if due is None:
+            return
+        kept = []
+        for ahead in _MIDDLE_SECONDS:
+            left = seconds(due - time.monotonic_ns()) - ahead
+            if left < 0:
+                return  # held up: the middle has passed
+            await asyncio.sleep(left)
+            active = await asyncio.get_running_loop().run_in_executor(self._thread, self._line.active)
+            kept.append(active is self._rising)
+        self._end = PulseEnd.END if all(kept) else PulseEnd.EVEN if any(kept) else PulseEnd.BEGIN
+        if self._mode is CaptureMode.BOTH and self._end is PulseEnd.END:
+            self._rising, self._end, self.hunt = not self._rising, PulseEnd.UNKNOWN, EdgeHunt()
+
     async def _look(self) -> bool:
         watch = self.hunt.watch(MonoNs(time.monotonic_ns()))
         await asyncio.sleep(max(0.0, (watch.begin - time.monotonic_ns()) / NS_PER_SECOND - _EARLY_SECONDS))
@@ -242,8 +270,8 @@ class PolledPulses:
             return False
         host, mono = read_clocks()  # the two are slewed alike
         at = HostNs(host - (mono - bracket.centre))
-        rising, uncertainty = self._rising, bracket.half_width
-        self._edges = self._edges.then(at, asserts=rising, clears=not rising, uncertainty=uncertainty)
+        edge = Pulse(at, 0, bracket.half_width, self._end)
+        self._edges = self._edges.then(edge, asserts=self._rising, clears=not self._rising)
         return True
 
 

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from functools import partial
 from random import Random
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat
 
 from ntp_usg.core.base.doubts import Trouble
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, WallNs, nanoseconds, nearest_second, seconds
-from ntp_usg.core.base.samples import Fix, FixQuality, Position, Pulse, Reception, TimeMessage
+from ntp_usg.core.base.samples import Fix, FixQuality, Position, Pulse, PulseEnd, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.simulate.clock import SimulatedClock
 from ntp_usg.simulate.links import Share
@@ -43,6 +43,8 @@ class PulseNoise:
     """From one pulse to the next, the first one with a second."""
     noise: NonNegativeFloat = 0.0
     """So many edges a second at random, beside the pulses."""
+    end: Literal["begin", "end", "even", "unknown"] = "begin"
+    """Which end of the pulse the edges are, as the record of both edges shows it; `unknown` where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,7 @@ class SimulatedPulses:
         self.deceit = HONEST
         self.interval = noise.interval
         self.noise = noise.noise
+        self.end = PulseEnd[noise.end.upper()]
         self.silent = False
         """No pulses come, only noise."""
         self._name = name
@@ -127,14 +130,15 @@ class SimulatedPulses:
             )
             self._edge(WallNs(second + nanoseconds(late)))
             if noise.width:
-                self._edge(WallNs(second + nanoseconds(late + noise.width)))
+                self._edge(WallNs(second + nanoseconds(late + noise.width)), PulseEnd.END)
 
-    def _edge(self, at: WallNs) -> None:
-        self._world.at(WallNs(at + nanoseconds(_REPORT_DELAY)), partial(self._report, at))
+    def _edge(self, at: WallNs, end: PulseEnd | None = None) -> None:
+        self._world.at(WallNs(at + nanoseconds(_REPORT_DELAY)), partial(self._report, at, end or self.end))
 
-    def _report(self, at: WallNs) -> None:
+    def _report(self, at: WallNs, end: PulseEnd) -> None:
         self._count += 1
-        self._host.pulse(self._name, Pulse(self._host.clock.stamp(max(at, self._world.start)), self._count))
+        stamp = self._host.clock.stamp(max(at, self._world.start))
+        self._host.pulse(self._name, Pulse(stamp, self._count, end=end))
 
 
 class SimulatedMessages:

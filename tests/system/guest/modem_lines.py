@@ -95,6 +95,7 @@ def driven(port: Port, seconds: float, **options: object) -> dict[str, object]:
     return {
         "statuses": [[status.connected, status.detail] for status in listener.statuses],
         "sequences": [pulse.sequence for pulse in listener.pulses],
+        "ends": [pulse.end.name for pulse in listener.pulses],
         "errors": [((edge - PHASE + NS_PER_SECOND // 2) % NS_PER_SECOND - NS_PER_SECOND // 2) / 1e9 for edge in edges],
         "looks": port.looks - looks,
         "threads_end": soon(lambda: not [each for each in threading.enumerate() if each.name.startswith("pps")]),

@@ -2,12 +2,13 @@
 
 import asyncio
 import socket
+from dataclasses import replace
 
 import pytest
 from pydantic import ValidationError
 
 from ntp_usg.core.base.instants import HostNs
-from ntp_usg.core.base.samples import Pulse
+from ntp_usg.core.base.samples import Pulse, PulseEnd
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.receivers.pulses import CaptureMode
 from ntp_usg.refclocks import pps
@@ -79,9 +80,26 @@ def test_one_edge_of_a_pulse_is_reported(recorder, path, mode, offset):
             await recorder.until(lambda: len(recorder.pulses) == 2)
 
     asyncio.run(scenario())
-    assert recorder.pulses == [Pulse(HostNs(sequence * SECOND + offset), sequence) for sequence in (1, 2)]
+    pulses = [replace(pulse, end=PulseEnd.UNKNOWN) for pulse in recorder.pulses]
+    assert pulses == [Pulse(HostNs(sequence * SECOND + offset), sequence) for sequence in (1, 2)]
     assert [status.connected for status in recorder.statuses] == [True]
     assert not path.exists()
+
+
+@pytest.mark.parametrize(("options", "end"), [
+    ({"capture_mode": "Assert"}, PulseEnd.BEGIN),
+    ({"capture_mode": "Clear"}, PulseEnd.END),
+    ({"capture_mode": "Assert", "long_pulse": True}, PulseEnd.END),
+    ({"capture_mode": "Both"}, PulseEnd.BEGIN),
+])  # fmt: skip
+def test_a_pulse_says_which_end_it_is(recorder, path, options, end):
+    async def scenario():
+        async with recorder.watching(PpsDriver(PpsOptions.model_validate({"device": str(path), **options}))):
+            await send(path, START, record(1, 0), record(1, 1), record(2, 1), record(2, 2))
+            await recorder.until(lambda: len(recorder.pulses) == 2)
+
+    asyncio.run(scenario())
+    assert recorder.pulses[1].end is end
 
 
 def test_a_repeated_record_is_a_verdict(recorder, path):

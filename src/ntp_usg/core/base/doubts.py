@@ -22,6 +22,7 @@ class Doubt(StrEnum):
     DISAGREEMENT = "disagreement"
     ROLLOVER = "rollover"
     LATENCY = "latency"
+    EDGE = "edge"
 
     @property
     def explanation(self) -> str:
@@ -56,4 +57,6 @@ _EXPLANATIONS: dict[Doubt, str] = {
     Doubt.ROLLOVER: "The receiver names a date 1024 weeks off: its firmware is too old for the GPS week number.",
     Doubt.LATENCY: "Messages come so late after their second that a little more would name the wrong pulse: raise the "
     "baud rate, switch sentences off, or state the latency.",
+    Doubt.EDGE: "Either the messages are slow, or the captured edge is the end of the pulse, and nothing tells which: "
+    "state offset_secs of the receiver, set capture_mode of the pulse line, or add servers.",
 }

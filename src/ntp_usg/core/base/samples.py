@@ -5,7 +5,7 @@ The sign of an offset is defined here, once: positive means that the source is a
 
 import math
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import Enum, IntEnum, auto
 
 from ntp_usg.core.base.doubts import Trouble
 from ntp_usg.core.base.instants import HostNs, RawNs, WallNs
@@ -160,6 +160,17 @@ class DeviceStatus:
         object.__setattr__(self, "detail", shown(self.detail))
 
 
+class PulseEnd(Enum):
+    """Which end of a pulse an edge is. Of the two levels of a line the pulse is the one that lasts for less time."""
+
+    UNKNOWN = auto()
+    """The other end is not seen."""
+    BEGIN = auto()
+    END = auto()
+    EVEN = auto()
+    """Both levels last for half of the time: nobody can tell."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pulse:
     """One edge of a PPS signal as the kernel stamped it. `sequence` counts edges and may wrap at 2**32."""
@@ -168,6 +179,7 @@ class Pulse:
     sequence: int
     uncertainty: float = 0.0
     """Half width in seconds of what this stamp may be off by, besides what the line always is."""
+    end: PulseEnd = PulseEnd.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

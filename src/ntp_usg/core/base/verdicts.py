@@ -73,6 +73,7 @@ class Reason(StrEnum):
     DOUBLED = "doubled"
     IRREGULAR = "irregular"
     WITHIN_SECOND = "within_second"
+    WRONG_EDGE = "wrong_edge"
     OLD_EPOCH = "old_epoch"
     PROGRAM_FAULT = "program_fault"
 
@@ -142,6 +143,7 @@ _EXPLANATIONS: dict[Reason, str] = {
     Reason.DOUBLED: "The edge came soon after a pulse: a glitch, or the other end of the pulse.",
     Reason.IRREGULAR: "The edge continues no pulse train of the configured rate: a first edge, noise, or another rate.",
     Reason.WITHIN_SECOND: "The pulse comes between two seconds: only the one that begins the second is measured.",
+    Reason.WRONG_EDGE: "The edge ends the pulse: it is the other edge that begins the second (`capture_mode`).",
     Reason.OLD_EPOCH: "The sample was taken before the clock was stepped.",
     Reason.PROGRAM_FAULT: "This program failed while it worked for this source, and tries again later: please report "
     "the traceback in the log.",

@@ -110,7 +110,7 @@ class Engine:
         line = self._lines[name]
         line.stamped_within(pulse.uncertainty)
         edge_at = self._clock.raw(pulse.edge_at)
-        return self._advance(line, line.pulse(edge_at, now, self._predicted(line, edge_at, now)))
+        return self._advance(line, line.pulse(edge_at, now, self._predicted(line, edge_at, now), pulse.end))
 
     @contained
     def correction(self, name: str, correction: PulseCorrection) -> None:
@@ -333,10 +333,12 @@ class Engine:
         self, line: PulseLine, receiver: Receiver, second: WallNs, received_at: RawNs, now: MonoNs
     ) -> list[Action]:
         name, trust = receiver.settings.name, receiver.trust
-        latency, trusted = receiver.settings.latency, line.settings.rate_hz == 1 and not trust.lost
+        latency, trusted = receiver.settings.latency, line.settings.rate_hz == 1 and not (trust.lost or line.trust.lost)
         pairing = line.numbering.message(name, second, received_at, latency=latency, trusted=trusted)
         match pairing.agreement:
             case Agreement.AGREED:
+                if self._suspect(line, receiver, pairing.latency, received_at, now):
+                    return []
                 receiver.paired(pairing.latency)
                 if not trust.accused:
                     line.confirm(now)
@@ -352,10 +354,17 @@ class Engine:
                 text = f"{name} names other seconds than {line.settings.name} has counted to"
                 return [Note(Level.WARNING, f"{text}: starting again")]
             case Agreement.NUMBERED:
+                self._suspect(line, receiver, pairing.latency, received_at, now)
                 line.confirm(now)
             case Agreement.UNPAIRED:
                 pass
         return []
+
+    def _suspect(self, line: PulseLine, receiver: Receiver, latency: float, at: RawNs, now: MonoNs) -> bool:
+        """Whether a latency makes no sense unless the line captures the wrong edge: then it is not learned."""
+        others: list[Source] = [*self._servers.values(), *self._clocks.values()]
+        told = any(line.agrees_with(other, at, now) for other in others)
+        return line.suspect(latency, receiver.settings.latency, told=told)
 
     def _watch_leap(self, raw: RawNs, served: ClockMapping) -> list[Action]:
         """Let all vote that tell the truth, whether they lead or not; and be there in time."""

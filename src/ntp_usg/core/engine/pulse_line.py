@@ -1,22 +1,35 @@
 """A PPS signal: exact about when a second begins, silent about which."""
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import replace
+from statistics import median
 
 from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
 from ntp_usg.core.algorithms.pulse_train import PulseTrain
 from ntp_usg.core.algorithms.selection import Candidate, Choice
 from ntp_usg.core.base.actions import Action, Level, Note
+from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds, nearest_second, seconds
 from ntp_usg.core.base.mapping import ClockMapping
-from ntp_usg.core.base.samples import PulseCorrection, Sample
+from ntp_usg.core.base.samples import PulseCorrection, PulseEnd, Sample
 from ntp_usg.core.base.snapshots import SourceSnapshot
 from ntp_usg.core.base.verdicts import Reason
 from ntp_usg.core.engine.numbering import Numbering
 from ntp_usg.core.engine.scattering_source import ScatteringSource
 from ntp_usg.core.engine.settings import PulseSettings
+from ntp_usg.core.engine.source import Source
 
 PULSE_NOISE = NoiseModel(expected=1e-6, floor=10e-9, gate=10e-6)
+CLOSE = 0.05
+"""Seconds: who knows the time as closely as this can tell one end of a pulse from the other."""
+SUSPICIOUS = 0.5
+"""Seconds after their second at which messages may be those of the next one, if the edge is the end of the pulse."""
+FAR = 0.4
+"""Seconds between the latency that is stated and the one by the pulses, which are too many."""
+WRONG_EDGE = (
+    "the captured edge ends the pulse, and the other one begins the second: set capture_mode to the other edge, or to "
+    '"Both". If the pulse really lasts for more than half of the time, set long_pulse = true.'
+)
 NEEDS_THE_CLOCK = (
     "no source knows the time closely enough to say which of them begins the second: "
     "state offset_secs and accuracy_secs of the receiver, or add servers."
@@ -46,6 +59,8 @@ class PulseLine(ScatteringSource):
         self._pulsed_at: MonoNs | None = None
         self._edges_since = self._steady_since = now
         self._useless = False
+        self._latencies: deque[float] = deque(maxlen=self.RATE_WINDOW)
+        self._ends: deque[PulseEnd] = deque(maxlen=self.RATE_WINDOW)
         self._edges: deque[RawNs] = deque(maxlen=self.RATE_WINDOW)
         self._edge_seen_at: MonoNs | None = None
         self._present = False
@@ -58,7 +73,7 @@ class PulseLine(ScatteringSource):
         """Of the latest stamps the worst one's: they may all be off to the same side."""
         return max(self._uncertainties)
 
-    def pulse(self, edge_at: RawNs, now: MonoNs, predicted_ns: int | None) -> Reason:
+    def pulse(self, edge_at: RawNs, now: MonoNs, predicted_ns: int | None, end: PulseEnd = PulseEnd.UNKNOWN) -> Reason:
         """Take a pulse in; `predicted_ns` is true minus raw time as the clock holds it, where it is trusted.
 
         It then also has the last word on the number of the second, about which pulses can say nothing.
@@ -72,6 +87,9 @@ class PulseLine(ScatteringSource):
         objection = self._train.add(edge_at)
         if objection is not None:
             return self.reject(objection)
+        self._ends.append(end)
+        if self.end is PulseEnd.END:
+            return self.reject(Reason.WRONG_EDGE)
         self._keep_steady(now)
         return self._measure(RawNs(edge_at - nanoseconds(self.settings.offset)), now, predicted_ns)
 
@@ -96,6 +114,33 @@ class PulseLine(ScatteringSource):
         offset_ns -= self._sawtooth_ns(WallNs(edge_at + offset_ns))
         return self.measure(Sample(edge_at, offset_ns, self.accuracy), now)
 
+    @property
+    def end(self) -> PulseEnd:
+        """Which end of the pulse most of the latest edges were."""
+        return Counter(self._ends).most_common(1)[0][0] if self._ends else PulseEnd.UNKNOWN
+
+    def suspect(self, latency: float, stated: float, *, told: bool) -> bool:
+        """Doubt the edge where messages come so late that they may be those of the second after, and the edge an end.
+
+        `latency` is in seconds by these pulses, `stated` what it should be, 0 where nobody has said; `told` is whether
+        somebody else agrees with the line.
+        """
+        self._latencies.append(latency)
+        latency = median(self._latencies)
+        suspicious = abs(latency - stated) > FAR if stated else latency >= SUSPICIOUS
+        doubtful = suspicious and self.end is not PulseEnd.BEGIN and not told
+        text = f"messages come {latency:.2f} s after their second, or {self.settings.device} captures the pulse's end"
+        self.trust.report("edge", (Trouble(Doubt.EDGE, text, severe=True),) if doubtful else ())
+        return doubtful
+
+    def agrees_with(self, other: Source, at: RawNs, now: MonoNs) -> bool:
+        """Whether another source that knows the time to less than the width of a pulse says the same."""
+        ours, theirs = self.estimate(at), other.estimate(at)
+        if not other.healthy or ours is None or theirs is None:
+            return False
+        bound = other.distance(at, now)
+        return bound < CLOSE and abs(seconds(ours.offset_ns - theirs.offset_ns)) < bound + self.distance(at, now)
+
     def stamped_within(self, uncertainty: float) -> None:
         """How far off, in seconds, the next stamp may be by the way in which it was taken."""
         self._uncertainties.append(uncertainty)
@@ -115,6 +160,7 @@ class PulseLine(ScatteringSource):
         self._confirmed_at = None
         self._edges.clear()
         self._train.clear()
+        self._latencies.clear()
 
     def shift(self, offset_ns: int) -> None:
         super().shift(offset_ns)
@@ -171,6 +217,8 @@ class PulseLine(ScatteringSource):
     @property
     def _complaint(self) -> str:
         """What is wrong with the rate of a useless line, and what to do."""
+        if self.end is PulseEnd.END:
+            return f"{self.settings.device}: {WRONG_EDGE}"
         rate = self.settings.rate_hz
         expected = "1 pulse a second" if rate == 1 else f"{rate} pulses a second"
         text = f"{self.settings.device} shows {self._train.describe()}, where {expected} must come:"

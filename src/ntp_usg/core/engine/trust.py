@@ -39,6 +39,7 @@ WEIGHTS: Mapping[Doubt, Weight] = {
     Doubt.DISAGREEMENT: Weight(0.7, 0.2),
     Doubt.ROLLOVER: Weight(0.9, 0.4),
     Doubt.LATENCY: Weight(0.9, 0.6),
+    Doubt.EDGE: Weight(0.9, 0.2),
 }
 OF_THE_SIGNAL = frozenset(
     {

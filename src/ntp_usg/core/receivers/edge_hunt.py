@@ -59,6 +59,11 @@ class EdgeHunt:
         """Seconds that an edge's stamp is usually off by at most; None before the first."""
         return median(self._usual) if self._usual else None
 
+    @property
+    def due(self) -> MonoNs | None:
+        """When the edge after the last one is expected; None while one is searched for."""
+        return None if self._last is None else MonoNs(self._last.centre + NS_PER_SECOND)
+
     def watch(self, now: MonoNs) -> Watch:
         """Where to look next; it never begins in the past."""
         if self._last is not None:
