@@ -130,6 +130,7 @@ def locked_snapshot() -> SystemSnapshot:
         serving=serving,
         phase=SyncPhase.SYNCHRONISED,
         selected="PPS(0)",
+        reserve=None,
         offset=-20e-9,
         jitter=45e-9,
         frequency_ppm=12.5,

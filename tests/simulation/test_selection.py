@@ -133,3 +133,34 @@ def test_more_servers_are_better_than_one(follow, seed):
     together, _ = follow(*[{}] * 6, link=noisy, source=QUICK, seed=seed, duration=20_000)
     assert together.rms_error < alone.rms_error
     assert together.bound_violated == 0
+
+
+@pytest.mark.fault(
+    group="Servers",
+    kind="The server that is followed falls silent; another one is healthy but farther away.",
+    noticed="One line: the clock runs by itself, with the other server in reserve. The phase stays synchronised.",
+    served="The clock's own time within a growing bound, then the other server's time; never unsynchronised.",
+)
+def test_a_farther_server_stands_in_reserve_and_leads_without_a_gap(follow):
+    far = {"link": {"delay": 30e-3, "jitter": 3e-3}}
+    cut = {"at": 5000, "what": "cut", "between": ("client", "a")}
+    figures, simulation = follow({}, far, source=QUICK, event=[cut], duration=40_000, settled=1000)
+    assert (figures.bound_violated, figures.synchronised) == (0, 1)
+    texts = [entry.text for entry in simulation.journal if entry.host == "client"]
+    assert any(text.startswith("The clock runs by itself, b is in reserve.") for text in texts)
+    assert not any(text.startswith(("Holdover", "Unsynchronised")) for text in texts)
+    snapshot = simulation.host("client").engine.snapshot()
+    assert (snapshot.phase, snapshot.selected) == (SyncPhase.SYNCHRONISED, "b")
+
+
+@pytest.mark.fault(
+    group="Servers",
+    kind="All servers are at stratum 15, the last one.",
+    noticed="The status stays at locking; each server's reason says that we would be at stratum 16.",
+    served="Answers that say unsynchronised.",
+)
+def test_servers_of_the_last_stratum_are_not_followed_and_the_phase_says_so(follow):
+    _, simulation = follow({"stratum": 15}, source=QUICK, duration=2000, settled=500)
+    snapshot = simulation.host("client").engine.snapshot()
+    assert (snapshot.phase, snapshot.serving.synchronised) == (SyncPhase.LOCKING, False)
+    assert snapshot.sources[0].reason == "Its stratum is 15: we would be 16, which means unsynchronised."

@@ -40,13 +40,8 @@ def _system(status: Document) -> Iterator[Text]:
     system, health = status["system"], status["health"]
     promise = "no time is promised"
     if system["synchronised"]:
-        alone, left = system["holdover_age"] or 0.0, system["holdover_left"] or 0.0
-        leads = (
-            f"follows {system['selected']}"
-            if system["selected"]
-            else f"on its own for {format_duration(alone)}, {format_duration(left)} left"
-        )
-        promise = f"stratum {system['stratum']}, {leads}, error below {format_interval(system['root_distance'])}"
+        bound = format_interval(system["root_distance"])
+        promise = f"stratum {system['stratum']}, {_leader(system)}, error below {bound}"
     state = Text(system["phase"].upper(), style="bold green" if health["ok"] else "bold red")
     yield state.append(f"  {promise}")
     if system["synchronised"] and not health["ok"]:  # else the sources' own reasons say it
@@ -58,6 +53,16 @@ def _system(status: Document) -> Iterator[Text]:
     )
     if waiting := status.get("needs_restart"):
         yield Text(f"changed in the configuration, needs a restart: {', '.join(waiting)}", style="yellow")
+
+
+def _leader(system: Document) -> str:
+    """What the clock follows, or how long it can do without."""
+    if system["selected"]:
+        return f"follows {system['selected']}"
+    alone = f"on its own for {format_duration(system['holdover_age'] or 0.0)}"
+    if system["reserve"]:
+        return f"{alone}, {system['reserve']} in reserve"
+    return f"{alone}, {format_duration(system['holdover_left'] or 0.0)} left"
 
 
 def _clock(system: Document) -> str:

@@ -289,5 +289,7 @@ def _status_line(snapshot: SystemSnapshot, needs_restart: Sequence[str]) -> str:
     line = f"{snapshot.phase.value.capitalize()}: not synchronised"
     if snapshot.serving.synchronised:
         offset = f"offset {snapshot.offset * 1e6:+.3f} us"
-        line = f"{snapshot.phase.value.capitalize()}, stratum {snapshot.serving.stratum}, {snapshot.selected}, {offset}"
+        alone = f"on its own, {snapshot.reserve} in reserve" if snapshot.reserve else "on its own"
+        leader = snapshot.selected or alone
+        line = f"{snapshot.phase.value.capitalize()}, stratum {snapshot.serving.stratum}, {leader}, {offset}"
     return f"{line}; needs a restart for {', '.join(needs_restart)}" if needs_restart else line

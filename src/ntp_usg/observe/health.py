@@ -31,6 +31,10 @@ def judge_health(snapshot: SystemSnapshot, now: MonoNs, complaint: str = "") -> 
         age, left = snapshot.holdover_age or 0.0, snapshot.holdover_left or 0.0
         text = f"ok: in holdover for {age:.0f} s and for {left:.0f} s more, {promise}; {_complaints(snapshot)}"
         return Health(ok=True, text=text)
+    if snapshot.reserve and not snapshot.selected:
+        age = snapshot.holdover_age or 0.0
+        text = f"ok: the clock runs by itself for {age:.0f} s, {snapshot.reserve} is in reserve, {promise}"
+        return Health(ok=True, text=text)
     return Health(ok=True, text=f"ok: follows {snapshot.selected}, {promise}")
 
 

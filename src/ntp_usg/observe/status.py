@@ -88,6 +88,7 @@ def _system(snapshot: SystemSnapshot, now: MonoNs) -> dict[str, Json]:
         "reference_id": describe_reference(serving.reference_id, serving.stratum),
         "reference_time_ns": serving.reference_time or None,
         "selected": snapshot.selected,
+        "reserve": snapshot.reserve,
         "offset": plain(snapshot.offset),
         "jitter": plain(snapshot.jitter),
         "frequency_ppm": plain(snapshot.frequency_ppm),

@@ -142,6 +142,14 @@ def test_holdover_is_shown_with_its_age(view_of: ViewOf, locked_snapshot: System
     assert table[1] == "offset -20 ns, jitter 45 ns, host clock +12.500 ppm, disciplined"
 
 
+def test_a_clock_on_its_own_with_a_source_in_reserve_is_no_holdover(
+    view_of: ViewOf, following_snapshot: SystemSnapshot
+):
+    coasting = replace(following_snapshot, selected=None, reserve=following_snapshot.selected, holdover_age=300.0)
+    first = "SYNCHRONISED  stratum 2, on its own for 5 min, ntp1.example.net in reserve, error below 6.503 ms"
+    assert " ".join(rendered(view_of(coasting))[:2]) == first
+
+
 def test_a_stalled_engine_is_told_though_its_last_word_was_good(view_of: ViewOf, locked_snapshot: SystemSnapshot):
     old = replace(locked_snapshot, serving=replace(locked_snapshot.serving, expires_at=locked_snapshot.serving.as_of))
     assert rendered(view_of(old))[1] == "stalled: the engine has published nothing for 1 s"

@@ -23,6 +23,14 @@ def test_holdover_is_healthy_but_tells_what_is_missing(locked_snapshot: SystemSn
     )
 
 
+def test_a_clock_on_its_own_with_a_source_in_reserve_is_healthy_without_alarm(following_snapshot: SystemSnapshot):
+    name = following_snapshot.selected
+    coasting = replace(following_snapshot, selected=None, reserve=name, holdover_age=75.4)
+    assert judge_health(coasting, NOW).text == (
+        "ok: the clock runs by itself for 75 s, ntp1.example.net is in reserve, stratum 2, error below 6.503 ms"
+    )
+
+
 def test_an_unsynchronised_daemon_is_not_healthy_and_gives_each_sources_reason(locked_snapshot: SystemSnapshot):
     lost = replace(
         locked_snapshot,

@@ -34,6 +34,7 @@ def test_the_document_holds_everything_there_is_to_see(view: DaemonView):
         "reference_id": "PPS",
         "reference_time_ns": 1_771_243_199_000_000_000,
         "selected": "PPS(0)",
+        "reserve": None,
         "offset": -20e-9,
         "jitter": 45e-9,
         "frequency_ppm": 12.5,

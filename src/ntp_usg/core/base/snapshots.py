@@ -195,6 +195,8 @@ class SystemSnapshot:
     phase: SyncPhase
     selected: str | None
     """Name of the source that the clock follows."""
+    reserve: str | None
+    """Name of the source that will lead next; until then the clock by itself is known better than by that source."""
     offset: float
     """Estimated remaining error of the served clock, in seconds."""
     jitter: float
@@ -206,5 +208,5 @@ class SystemSnapshot:
     """`system` or `virtual`."""
     holdover_age: float | None
     holdover_left: float | None
-    """Seconds until the holdover budget is spent."""
+    """Seconds until the holdover budget is spent; None also while a source is in reserve."""
     sources: tuple[SourceSnapshot, ...]

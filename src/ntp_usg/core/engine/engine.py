@@ -242,7 +242,7 @@ class Engine:
         return [
             *actions,
             *self.containment.faults(),
-            *self._steering.review(raw, served, now, leadership.loss(now), leadership.contested),
+            *self._steering.review(raw, served, now, leadership.loss(now), leadership.contested, leadership.reserve),
             Publish(),
         ]
 
@@ -277,15 +277,16 @@ class Engine:
         steering, leadership = self._steering, self._leadership
         return SystemSnapshot(
             serving=self.serving(),
-            phase=steering.phase,
+            phase=steering.reported_phase,
             selected=leadership.system_peer,
+            reserve=leadership.reserve,
             offset=steering.remaining(raw, current),
             jitter=steering.jitter,
             frequency_ppm=-current.rate * 1e6,
             host_offset=seconds(self._clock.serving().correction_ns(host)),
             clock=self._clock.name,
             holdover_age=steering.holdover_age(now),
-            holdover_left=steering.holdover_left,
+            holdover_left=None if leadership.reserve else steering.holdover_left,
             sources=tuple(self._source_snapshots(now, current)),
         )
 

@@ -46,6 +46,8 @@ class Leadership:
         self._started_at = now
         self._first_ready_at: MonoNs | None = None
         self._led_by: str | None = None
+        self.reserve: str | None = None
+        """A healthy source that will lead when the clock by itself is no longer known better than by this source."""
         self._servers = {name for name, source in sources.items() if source.is_server}
         self.majority: Interval | None = None
         """Where most of the servers put the truth, relative to the served time: None where they are no majority."""
@@ -85,8 +87,11 @@ class Leadership:
             anybody = [each for each in elders if each.reachable]
             voters = anybody or [each for each in candidates if each.name in self._fallbacks]
         selection = select(voters, self._selection.system_peer, self._settings)
-        objection = self._awaited(selection.weights.keys(), now) or self._no_gain(selection, now)
-        self._selection = Selection(selection.choices, objection) if objection else selection
+        objection = self._awaited(selection.weights.keys(), now)
+        no_gain = "" if objection else self._no_gain(selection, now)
+        self.reserve = self._in_reserve(selection) if no_gain else None
+        objection = objection or no_gain
+        self._selection = _held_back(selection, objection) if objection else selection
 
     def _candidates(self, raw: RawNs, now: MonoNs, served: ClockMapping) -> Iterator[Candidate]:
         for name in self._sources:
@@ -166,6 +171,7 @@ class Leadership:
         if (
             selection.system_peer in (None, self._led_by)
             or selection.distance <= bound
+            or self._steering.budget_spent
             or self._led_by in self._fallbacks
             or (self.majority is not None and not self.majority.meets(Interval(-bound, bound)))
         ):
@@ -174,6 +180,11 @@ class Leadership:
             f"The clock by itself is within {bound * 1e3:.3g} ms, "
             f"{selection.system_peer} only within {selection.distance * 1e3:.3g} ms."
         )
+
+    def _in_reserve(self, selection: Selection) -> str | None:
+        """Who will lead next; serial messages are no reserve for pulses, so that without these it is holdover."""
+        peer = selection.system_peer
+        return None if peer is None or self._sources[peer].only_names_seconds else peer
 
     def _awaited(self, leaders: Set[str], now: MonoNs) -> str:
         """Who must be heard before these may lead, in words; empty where nobody must."""
@@ -187,6 +198,14 @@ class Leadership:
             if seconds(now - self._first_ready_at) < SETTLING:
                 awaited += [name for name, source in self._sources.items() if source.about_to_vote]
         return f"Awaited: {', '.join(awaited)}." if awaited else ""
+
+
+def _held_back(selection: Selection, objection: str) -> Selection:
+    """The same judgement, but nobody leads, and those that would have say why not."""
+    waits = Choice(Tally.CANDIDATE, f"Agrees, but does not lead. {objection}")
+    leading = (Tally.SELECTED, Tally.PPS)
+    choices = {name: waits if each.tally in leading else each for name, each in selection.choices.items()}
+    return Selection(choices, objection)
 
 
 def _stands_by(source: Source) -> bool:

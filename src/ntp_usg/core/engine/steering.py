@@ -40,6 +40,9 @@ class Steering:
         self.epoch = 0
         self.holdover_left: float | None = None
         """Seconds until the holdover budget is spent; None while there is no holdover."""
+        self.budget_spent = False
+        """Whether holdover has spent its budget; with a source in reserve we stay synchronised until that leads."""
+        self._reserve: str | None = None
         self.temperature: float | None = None
         """Of the oscillator's surroundings, in celsius, where somebody measures it."""
         self._model = model
@@ -62,6 +65,12 @@ class Steering:
         return self._lead is not None
 
     @property
+    def reported_phase(self) -> SyncPhase:
+        """What people should hear: a clock that runs by itself is no reason to worry while a source is in reserve."""
+        in_reserve = self.phase is SyncPhase.HOLDOVER and self._reserve is not None
+        return SyncPhase.SYNCHRONISED if in_reserve else self.phase
+
+    @property
     def jitter(self) -> float:
         """Scatter of what the clock follows, in seconds."""
         return self._lead.estimate.jitter if self._lead else 0.0
@@ -79,9 +88,10 @@ class Steering:
             actions.append(Note(Level.INFO, f"Clock set: stepped by {seconds(error_ns):+.6f}s"))
         elif self.phase is not SyncPhase.SYNCHRONISED:
             age = seconds(now - self._corrected_at)
-            text = f"Reference clock back after {age:.1f}s: the error was {seconds(error_ns) * 1e6:+.3f}us"
+            text = f"A source leads again after {age:.1f}s: the error was {seconds(error_ns) * 1e6:+.3f}us"
             actions.append(Note(Level.INFO, text))
         self.phase, self.holdover_left, self._panicking = SyncPhase.SYNCHRONISED, None, False
+        self.budget_spent, self._reserve = False, None
         self._lead, self._led_at = lead, raw
         if not self._leads or seconds(raw - self._leads[-1][0]) >= 1:
             self._leads.append((raw, lead))
@@ -92,15 +102,25 @@ class Steering:
         self._learn(lead.estimate, raw)
         return actions
 
-    def review(
-        self, raw: RawNs, current: ClockMapping, now: MonoNs, loss: str | None, contested: float = 0.0
+    def review(  # noqa: PLR0917 - what is known when no source leads
+        self,
+        raw: RawNs,
+        current: ClockMapping,
+        now: MonoNs,
+        loss: str | None,
+        contested: float = 0.0,
+        reserve: str | None = None,
     ) -> list[Action]:
-        """Go into holdover when no source leads any more; give up when the budget is spent.
+        """Go into holdover when no source leads any more; give up when the budget is spent and none is in reserve.
 
         `contested` is how far off the clock is if it is the oscillator that has changed, and not a source; seconds.
         """
         if loss is None:
             return []
+        lost_reserve = self._reserve is not None and reserve is None and self.phase is SyncPhase.HOLDOVER
+        self._reserve = reserve
+        if lost_reserve:
+            return [Note(Level.WARNING, self._warning(loss))]
         if self.phase is SyncPhase.STARTING:
             self.phase = SyncPhase.LOCKING
         elif self.phase is SyncPhase.SYNCHRONISED:
@@ -219,8 +239,13 @@ class Steering:
         self._model.begin(raw, expected)
         self.holdover_left = self._model.budget_left(budget, raw)
         self._bound_at = now
-        text = f"Holdover: the error may grow by {budget * 1e3:g}ms before the server declares itself unsynchronised"
-        return [Note(Level.WARNING, f"{text}, in {self.holdover_left:.0f}s. {loss}")]
+        if self._reserve is not None:
+            return [Note(Level.INFO, f"The clock runs by itself, {self._reserve} is in reserve. {loss}")]
+        return [Note(Level.WARNING, self._warning(loss))]
+
+    def _warning(self, loss: str) -> str:
+        text = f"Holdover: the error may grow by {self._settings.holdover_budget * 1e3:g}ms before the server"
+        return f"{text} declares itself unsynchronised, in {self.holdover_left or 0.0:.0f}s. {loss}"
 
     def _hold_over(self, raw: RawNs, current: ClockMapping, now: MonoNs, loss: str, contested: float) -> list[Action]:
         """Follow the model, and let the bound grow as it says."""
@@ -230,7 +255,8 @@ class Steering:
         grown = max(0.0, 3 * (prediction.deviation - self._lead.estimate.deviation), contested)
         self._bound, self._bound_at = self._lead.root_dispersion + grown + abs(seconds(error_ns)), now
         self.holdover_left = self._model.budget_left(budget, raw)
-        if grown > budget:
+        self.budget_spent = grown > budget
+        if self.budget_spent and self._reserve is None:
             age = seconds(now - self._corrected_at)
             self.phase, self.holdover_left = SyncPhase.UNSYNCHRONISED, None
             text = f"Unsynchronised: the holdover budget of {budget * 1e3:g}ms is spent after {age:.0f}s. {loss}"
