@@ -156,11 +156,11 @@ def test_a_farther_server_stands_in_reserve_and_leads_without_a_gap(follow):
 @pytest.mark.fault(
     group="Servers",
     kind="All servers are at stratum 15, the last one.",
-    noticed="The status stays at locking; each server's reason says that we would be at stratum 16.",
+    noticed="The status says unsynchronised, and the server's reason says that it is at the last stratum.",
     served="Answers that say unsynchronised.",
 )
-def test_servers_of_the_last_stratum_are_not_followed_and_the_phase_says_so(follow):
+def test_behind_servers_of_the_last_stratum_the_phase_says_what_the_answers_say(follow):
     _, simulation = follow({"stratum": 15}, source=QUICK, duration=2000, settled=500)
     snapshot = simulation.host("client").engine.snapshot()
-    assert (snapshot.phase, snapshot.serving.synchronised) == (SyncPhase.LOCKING, False)
-    assert snapshot.sources[0].reason == "Its stratum is 15: we would be 16, which means unsynchronised."
+    assert (snapshot.phase, snapshot.serving.synchronised) == (SyncPhase.UNSYNCHRONISED, False)
+    assert snapshot.sources[0].reason.startswith("Its stratum is 15, the last: behind it we are unsynchronised.")

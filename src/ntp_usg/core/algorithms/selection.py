@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from ntp_usg.core.algorithms.estimator import Estimate
 from ntp_usg.core.algorithms.intersection import Agreement, Interval, find_agreement
-from ntp_usg.core.base.snapshots import UNSYNCHRONISED_STRATUM, Tally
+from ntp_usg.core.base.snapshots import Tally
 
 NUMBERING_TOLERANCE = 0.4
 """A source numbers a pulse whose second it names this closely, in seconds; beyond lies the next pulse's."""
@@ -131,12 +131,12 @@ def combine(estimates: Sequence[tuple[Estimate, float]]) -> Estimate:
 
 def _objection(candidate: Candidate, others: Sequence[Candidate], settings: SelectionSettings) -> str:
     """Why a candidate has no part in the vote; empty if it has."""
-    if candidate.noselect or candidate.distrust:
-        return "Marked noselect: it is watched, never followed." if candidate.noselect else candidate.distrust
+    if candidate.noselect:
+        return "Marked noselect: it is watched, never followed."
+    if candidate.distrust:
+        return candidate.distrust
     if not candidate.reachable:
         return "Not reachable: nothing usable has come from it lately."
-    if candidate.stratum + 1 >= UNSYNCHRONISED_STRATUM:
-        return f"Its stratum is {candidate.stratum}: we would be {candidate.stratum + 1}, which means unsynchronised."
     if not math.isfinite(candidate.offset + candidate.deviation + candidate.jitter):
         return "Its measurements make no estimate yet."
     if not 0 <= candidate.distance <= settings.max_distance:  # a distance that is no number fails here, too

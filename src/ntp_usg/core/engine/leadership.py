@@ -13,7 +13,7 @@ from ntp_usg.core.algorithms.selection import Candidate, Choice, Selection, Sele
 from ntp_usg.core.base.instants import MonoNs, RawNs, seconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.ports import Clock
-from ntp_usg.core.base.snapshots import Tally
+from ntp_usg.core.base.snapshots import UNSYNCHRONISED_STRATUM, Tally
 from ntp_usg.core.engine.cross_check import majority_of
 from ntp_usg.core.engine.roster import Roster
 from ntp_usg.core.engine.settings import ClockSettings
@@ -24,6 +24,7 @@ SETTLING = 10.0
 """Seconds that the first source which could set the clock waits for others that have been heard."""
 PATIENCE = 60.0
 """Seconds after the start in which real sources are waited for before the served clock stands in for them."""
+LAST_STRATUM = UNSYNCHRONISED_STRATUM - 1
 TRUECHIMERS = frozenset({Tally.PPS, Tally.SELECTED, Tally.CANDIDATE, Tally.OUTLIER})
 UNJUDGED = Choice(Tally.REJECTED, "Stands by: it has no vote now.")
 
@@ -65,7 +66,11 @@ class Leadership:
 
     def choice(self, name: str) -> Choice:
         """What became of a source, and why."""
-        return self._selection.choices.get(name, UNJUDGED)
+        choice = self._selection.choices.get(name, UNJUDGED)
+        if choice.tally is Tally.SELECTED and self._steering.served_stratum(self._sources[name].stratum) > LAST_STRATUM:
+            text = f"Its stratum is {LAST_STRATUM}, the last: behind it we are unsynchronised. {choice.reason}"
+            return Choice(choice.tally, text)
+        return choice
 
     def truechimers(self) -> Iterable[Source]:
         """All that tell the truth, whether they lead or not."""

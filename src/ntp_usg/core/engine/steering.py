@@ -65,8 +65,16 @@ class Steering:
         return self._lead is not None
 
     @property
+    def promises(self) -> bool:
+        """Whether answers may say that they are synchronised: behind stratum 15 there is nothing but 16."""
+        followed = self._lead.stratum if self._lead else UNSYNCHRONISED_STRATUM
+        return self.phase in SYNCHRONISED_PHASES and self.served_stratum(followed) < UNSYNCHRONISED_STRATUM
+
+    @property
     def reported_phase(self) -> SyncPhase:
-        """What people should hear: a clock that runs by itself is no reason to worry while a source is in reserve."""
+        """What people should hear: whether answers promise a time, and no holdover while a source is in reserve."""
+        if self.phase in SYNCHRONISED_PHASES and not self.promises:
+            return SyncPhase.UNSYNCHRONISED
         in_reserve = self.phase is SyncPhase.HOLDOVER and self._reserve is not None
         return SyncPhase.SYNCHRONISED if in_reserve else self.phase
 
@@ -186,7 +194,7 @@ class Steering:
         """What answers may say now."""
         lead, settings = self._lead, self._settings
         stratum = self.served_stratum(lead.stratum) if lead else UNSYNCHRONISED_STRATUM
-        synchronised = self.phase in SYNCHRONISED_PHASES and stratum < UNSYNCHRONISED_STRATUM
+        synchronised = self.promises
         return ServingState(
             leap=leap if synchronised else Leap.UNSYNCHRONISED,
             stratum=stratum if synchronised else UNSYNCHRONISED_STRATUM,

@@ -225,13 +225,6 @@ class TestHysteresis:
         assert choose(source("a", 0, 1e-3, stratum=4), source("b", 0, 2e-3, stratum=1)).system_peer == "b"
 
 
-def test_a_source_at_the_last_stratum_has_no_vote_and_the_reason_says_why():
-    selection = choose(source("a", 0, 1e-3, stratum=15))
-    assert selection.system_peer is None
-    assert selection.choices["a"].reason == "Its stratum is 15: we would be 16, which means unsynchronised."
-    assert choose(source("a", 0, 1e-3, stratum=14)).system_peer == "a"
-
-
 def test_clustering_drops_who_strays_beyond_the_noise():
     crowd = [
         source(name, offset, 1e-2, jitter=1e-5) for name, offset in zip("abcd", (0, 1e-6, 2e-6, 1e-6), strict=True)
