@@ -97,11 +97,11 @@ class SourceSettings(Table):
     ALIASES: ClassVar[Mapping[str, Alias]] = {"minpoll": Alias("min_poll"), "maxpoll": Alias("max_poll")}
 
     address: ServerAddressText
-    """Host name or IP address; a port where it is not 123."""
+    """Host name or IP address; a port where it is not 123. Of several addresses one is asked until it is no good."""
     min_poll: int = Field(default=6, ge=-7, le=17)
     """Ask every `2**min_poll` seconds at the most ..."""
     max_poll: int = Field(default=10, ge=-7, le=17, validate_default=True)
-    """... and every `2**max_poll` seconds at the least; in between, as stable as the clock proves to be."""
+    """... and every `2**max_poll` seconds at the least, even if it complains; in between, as stable as the clock is."""
     iburst: bool = True
     """Ask a server that is new or back again four times in quick succession."""
     burst: bool = False

@@ -127,9 +127,9 @@ NOW = 3_900_000_000 << 32
 
 @pytest.mark.fault(
     group="Servers",
-    kind="A server whose timestamps are zero or contradict each other",
-    noticed="`ntp_usg query` and the daemon hold each answer to the same checks: `bad times`, exit code 1",
-    served="Nothing of it: the daemon rejects such an answer (bad_timestamps)",
+    kind="A server whose timestamps are zero or contradict each other.",
+    noticed="`ntp_usg query` and the daemon hold each answer to the same checks: `bad times`, exit code 1.",
+    served="Nothing of it: the daemon rejects such an answer (bad_timestamps).",
 )
 @pytest.mark.parametrize(
     "fields",

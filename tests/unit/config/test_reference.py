@@ -51,7 +51,7 @@ def page() -> str:
 @pytest.mark.parametrize(
     "row",
     [
-        "| `address` | text | *required* | Host name or IP address; a port where it is not 123. |",
+        "| `address` | text | *required* | Host name or IP address; a port where it is not 123. Of several ",
         '| `algorithm` | `"kalman"`, `"regression"` or `"pll"` |',
         '| `listen_addr` | text or list of texts | `["0.0.0.0:123", "[::]:123"]` |',
         "| `stratum` | integer from 1 to 15 | `1` |",

@@ -167,12 +167,6 @@ async def asked_address(asking: Asker) -> str | None:
     return asking.endpoints.address("server")
 
 
-@pytest.mark.fault(
-    group="Servers",
-    kind="One of the addresses of a server's name is silent, not synchronised or refuses us (DENY)",
-    noticed="A request without a usable answer, or four in a row where it served before; a DENY at once",
-    served="Time from the name's next address; the bad one rests for ever longer, after a DENY for ever",
-)
 def test_the_next_address_is_asked_when_one_is_left_and_the_name_is_looked_up_when_all_were(
     server: socket.socket, names: Names, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -290,9 +284,9 @@ def test_an_address_that_cannot_be_sent_to_is_survived() -> None:
 
 @pytest.mark.fault(
     group="Attacks",
-    kind="Strangers send packets to the port from which we ask a server",
-    noticed="The kernel drops them: the socket is connected to the server that was asked",
-    served="Time as before: they do not use up the window for the server's answer",
+    kind="Strangers send packets to the port from which we ask a server.",
+    noticed="The kernel drops them: the socket is connected to the server that was asked.",
+    served="Time as before: they do not use up the window for the server's answer.",
 )
 def test_strangers_are_not_heard_and_do_not_use_up_the_window_of_the_server(server: socket.socket) -> None:
     async def run() -> None:

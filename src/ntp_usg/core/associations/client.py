@@ -121,7 +121,6 @@ class ClientAssociation:
             self._tries = 0
         self._overdue()
         self.reach = self.reach << 1 & 0xFF
-        self._unanswered += 1
         self._tries += 1
         if self._quick:
             self._quick -= 1
@@ -135,7 +134,13 @@ class ClientAssociation:
         return build_header(Header(version=self.settings.version, poll=self.poll, transmit_timestamp=self._nonce))
 
     def sent(self, at: RawNs) -> None:
-        """The latest request left at this time; a better measurement of the same departure may follow."""
+        """The latest request left at this time; a better measurement of the same departure may follow.
+
+        Only these count as unanswered: what this machine could not send (no network, no address of the name) gives no
+        reason to ask the server more rarely.
+        """
+        if self._sent_at is None:
+            self._unanswered += 1
         self._sent_at = at
 
     def moved(self) -> None:
@@ -191,7 +196,7 @@ class ClientAssociation:
 
     def network_returned(self, now: MonoNs) -> bool:
         """Ask at once where the latest request has no usable answer; a server that complained keeps its pace."""
-        if self._asked_at is None or not self._unanswered or self._slowed_to != self.settings.min_poll:
+        if self._asked_at is None or not self._tries or self._slowed_to != self.settings.min_poll:
             return False
         earliest = max(now, self._asked_at + nanoseconds(BURST_SPACING))
         self._first_at = MonoNs(earliest + self._random_bits(FIRST_DELAY_BITS))

@@ -122,7 +122,7 @@ _EXPLANATIONS: dict[Reason, str] = {
     Reason.OWN_ADDRESS: "This is our own answer: the address leads back to this server, which is no witness of its "
     "own time. Remove this source.",
     Reason.SAME_SERVER: "Another source asks the same address: one server has one vote. Name another server.",
-    Reason.KISS_RATE: "The server asked us to ask less often (RATE kiss-o'-death), and we do.",
+    Reason.KISS_RATE: "The server asked us to ask less often (RATE kiss-o'-death): we do, up to max_poll, for a while.",
     Reason.KISS_DENY: "The server refused us for good (DENY kiss-o'-death): ask its operator, or remove it.",
     Reason.KISS_RSTR: "The server's access rules shut us out (RSTR kiss-o'-death): ask its operator, or remove it.",
     Reason.USED: "Accepted and used for the clock.",

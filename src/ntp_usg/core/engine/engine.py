@@ -295,7 +295,7 @@ class Engine:
         for name in self._servers:
             if not self.containment.is_out(name):
                 with self.containment.of(name):
-                    yield from self._servers[name].ask(now)
+                    yield from self._servers[name].ask(now, self._leadership.choice(name).tally)
 
     def _source_snapshots(self, now: MonoNs, current: ClockMapping) -> Iterator[SourceSnapshot]:
         for name in self._sources:

@@ -14,7 +14,7 @@ from ntp_usg.core.base.dates import is_possible, nearest_possible
 from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.samples import Exchange, RemoteState
-from ntp_usg.core.base.snapshots import UNSYNCHRONISED_STRATUM, Leap, ServerPath, SourceKind, SourceSnapshot
+from ntp_usg.core.base.snapshots import UNSYNCHRONISED_STRATUM, Leap, ServerPath, SourceKind, SourceSnapshot, Tally
 from ntp_usg.core.base.verdicts import Reason
 from ntp_usg.core.engine.settings import NetworkSettings
 from ntp_usg.core.engine.source import Source
@@ -29,6 +29,9 @@ class NetworkSource(Source):
 
     LOST_AFTER = 8
     """So many poll intervals without a usable answer, and the server counts as lost: its reach is empty."""
+
+    FALSE_AFTER = 8
+    """So many requests in a row to a falseticker, and another address of its name is asked."""
 
     settings: NetworkSettings
 
@@ -45,6 +48,7 @@ class NetworkSource(Source):
         self._reference_id = settings.reference_id
         self._poll_control = PollControl(settings.association.min_poll, settings.association.max_poll)
         self._delay = 0.0
+        self._false = 0
         self.path: ServerPath | None = None
         """Where it is, once its name was found."""
         self.is_ours = False
@@ -131,15 +135,26 @@ class NetworkSource(Source):
     def poll(self, now: MonoNs) -> None:
         """Nothing: the association keeps the register itself, a bit for each request."""
 
-    def ask(self, now: MonoNs) -> list[Action]:
-        """The request that is due; before it, `Leave` when this address has given no usable answer for too long."""
-        actions: list[Action] = []
-        if self.association.gives_up(now):
-            useless = self._latest not in (None, Reason.USED, Reason.OUTLIER)
-            why = self._latest.explanation if self._latest and useless else "It does not answer."
-            actions.append(Leave(self.settings.name, why))
+    def ask(self, now: MonoNs, tally: Tally) -> list[Action]:
+        """The request that is due; before it, `Leave` when this address has been no good for too long.
+
+        `tally` is what selection makes of the server now.
+        """
+        objection = self._objection() if self.association.gives_up(now) else None
         request = self.association.timer(now)
-        return [] if request is None else [*actions, Send(self.settings.name, request)]
+        if request is None:
+            return []
+        self._false = self._false + 1 if tally is Tally.FALSETICKER else 0
+        if self._false >= self.FALSE_AFTER:
+            self._false, objection = 0, "Its time contradicts that of the majority."
+        leave = [] if objection is None else [Leave(self.settings.name, objection)]
+        return [*leave, Send(self.settings.name, request)]
+
+    def _objection(self) -> str:
+        """Why the latest requests brought no usable answer."""
+        if self._latest in (None, Reason.USED, Reason.OUTLIER):
+            return "It does not answer."
+        return self._latest.explanation
 
     def receive(
         self, data: bytes, at: RawNs, now: MonoNs, pivot: WallNs, stranger: Callable[[Header], Reason | None]

@@ -236,9 +236,9 @@ def complained(times: int, **settings: object) -> Talk:
 
 @pytest.mark.fault(
     group="Attacks",
-    kind="Somebody sends requests in our name until a server we follow complains (RATE kiss-o'-death)",
-    noticed="The answer names our latest request, so it counts: the poll interval doubles, up to max_poll",
-    served="Time as before; eight usable answers in a row halve the interval again",
+    kind="Somebody sends requests in our name until a server we follow complains (RATE kiss-o'-death).",
+    noticed="The answer names our latest request, so it counts: the poll interval doubles, up to max_poll.",
+    served="Time as before; eight usable answers in a row halve the interval again.",
 )
 def test_complaints_slow_us_down_to_max_poll_and_good_answers_bring_the_pace_back() -> None:
     talk = complained(0, iburst=True, min_poll=4, max_poll=7)
@@ -395,9 +395,9 @@ def test_intervals_of_less_than_a_second_work() -> None:
 
 @pytest.mark.fault(
     group="Servers",
-    kind="Polls that are faster than the round trip to the server",
-    noticed="A request is only replaced when its answer is overdue: the next one waits for it",
-    served="Time: each answer is used, at the pace that the path allows",
+    kind="Polls that are faster than the round trip to the server.",
+    noticed="A request is only replaced when its answer is overdue: the next one waits for it.",
+    served="Time: each answer is used, at the pace that the path allows.",
 )
 def test_polls_faster_than_the_path_wait_for_their_answers() -> None:
     talk = asked(min_poll=-5, max_poll=-5)
@@ -457,9 +457,9 @@ def test_nobody_is_given_up_before_the_next_request_is_due() -> None:
 
 @pytest.mark.fault(
     group="Servers",
-    kind="The network is gone for hours and comes back",
-    noticed="The kernel tells of the interface, address or route that is back",
-    served="Holdover, then nothing; every server without an answer is asked at once, not after its long interval",
+    kind="The network is gone for hours and comes back.",
+    noticed="The kernel tells of the interface, address or route that is back.",
+    served="Holdover, then nothing; every server without an answer is asked at once, not after its long interval.",
 )
 def test_when_the_network_returns_a_silent_server_is_asked_at_once_and_patiently_again() -> None:
     talk = Talk()
