@@ -70,6 +70,9 @@ class UbxFuzzer(ReceiverFuzzer):
         if choice < 0.82:
             return build_burst(self.second, Sky())
         self.advance()
+        if choice < 0.85:
+            leap = build_timels(self.second, change=rng.choice((-1, 0, 1)), event_in=3600)
+            return build_pvt(self.second, Sky()) + leap
         frame = self.frame()
         match rng.randrange(3):
             case 0:

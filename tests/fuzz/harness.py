@@ -42,6 +42,7 @@ class ReceiverFuzzer(Fuzzer):
         super().__init__(seed)
         self.assembler = self.assemble()
         self.second = START
+        self.before: WallNs | None = None
         self.now = 0
 
     @abstractmethod
@@ -53,10 +54,11 @@ class ReceiverFuzzer(Fuzzer):
         """Whether the assembler holds no more than it may."""
 
     def advance(self) -> None:
-        """Go on to another second, now and then; seldom to any year at all."""
-        if self.random.random() < 0.01:
-            is_far = self.random.random() < 0.1
-            self.second = WallNs(self.random.randrange(EARLIEST, LATEST) * NS_PER_SECOND if is_far else START)
+        """Go on to another second, now and then; seldom to any year at all, and back soon."""
+        if self.before is not None and self.random.random() < 0.05:
+            self.second, self.before = self.before, None
+        elif self.before is None and self.random.random() < 0.002:
+            self.before, self.second = self.second, WallNs(self.random.randrange(EARLIEST, LATEST) * NS_PER_SECOND)
         elif self.random.random() < 0.2:
             self.second = WallNs(self.second + NS_PER_SECOND * self.random.choice((1, 1, 1, 1, 0, -1, 60, 86_400)))
 
