@@ -125,4 +125,4 @@ def test_messages_of_unknown_latency_number_no_pulses_of_a_higher_rate(build_sta
 def test_one_pulse_a_second_is_not_used_where_ten_are_configured(build_station):
     _, snapshot = run_within_bounds(build_station(pps={"rate_hz": 10}, duration=60))
     assert snapshot.selected == MESSAGES
-    assert "shows pulses 1 s apart, where 10 pulses a second must come" in snapshot.sources[1].reason
+    assert "shows 1 pulse a second, where 10 pulses a second must come" in snapshot.sources[1].reason

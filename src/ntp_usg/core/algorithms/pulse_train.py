@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from collections.abc import Mapping
 from itertools import islice, pairwise
 from statistics import median, median_low
 from typing import NamedTuple
@@ -21,6 +22,10 @@ RIVAL = SURE / 2
 """What is half as sure is not a pulse yet, but may be one: while there are two trains in a period, neither is one."""
 MISSING = 0.5
 """This share of the pulses may be missing. Where each second one is, the line has another rate."""
+FASTEST = 600e-6
+"""No host's clock is off by more, in seconds per second: pulses that run off faster have another rate."""
+SCATTER = 0.08
+"""Share of what is near: by so much stamps may scatter besides."""
 DESCRIBED = 32
 """So many edges describe a line."""
 EVEN = 0.04
@@ -75,10 +80,7 @@ class PulseTrain:
         usual = median(gaps)
         if sum(abs(gap - usual) < EVEN * usual for gap in gaps) < 0.8 * len(gaps):
             return f"{len(gaps) / sum(gaps):.2g} edges a second at irregular times"
-        rate = round(1 / usual)
-        if rate > 1 and abs(rate * usual - 1) < EVEN / 2:
-            return f"{rate} pulses a second"
-        return f"pulses {usual:.4g} s apart"
+        return describe_interval(usual)
 
     def _is_between(self, ago: float) -> bool:
         """Whether an edge so many seconds ago came between this one and the place of the pulse before."""
@@ -98,23 +100,45 @@ class PulseTrain:
         scales = math.log(self._near / EXACT)
         evidence, missed = 0.0, math.log(1 - MISSING) + 2 * density * self._near
         distances = self._distances(at)
-        if median_low([later - earlier for earlier, later in pairwise([0, *sorted(distances)])] or [1]) > 1:
+        if self._is_another_rate(distances):
             return 0.0
         for number in range(1, 1 + round(seconds(at - self._edges[0].at) / self._period)):
             distance = distances.get(number)
             if distance is None:
                 evidence += missed
             else:
-                evidence += math.log(MISSING / (2 * density * max(distance, EXACT) * scales))
+                evidence += math.log(MISSING / (2 * density * max(abs(distance), EXACT) * scales))
         return evidence
 
+    def _is_another_rate(self, distances: Mapping[int, float]) -> bool:
+        """Whether most pulses are missing, or all of them run off from their places."""
+        if not distances:
+            return False
+        step = median_low(later - earlier for earlier, later in pairwise([0, *sorted(distances)]))
+        farthest = max(distances)
+        possible = FASTEST * farthest * self._period + SCATTER * self._near
+        return step > 1 or (farthest > MEMORY // 2 and abs(distances[farthest]) > possible)
+
     def _distances(self, at: RawNs) -> dict[int, float]:
-        """Seconds from the place of the pulse so many periods ago to the nearest edge that may be it."""
+        """Seconds by which the nearest edge that may be the pulse of so many periods ago came before its place."""
         found: dict[int, float] = {}
         for each in self._edges:
             ago = seconds(at - each.at)
             number = round(ago / self._period)
-            distance = abs(ago - number * self._period)
-            if number and distance <= self._near:
-                found[number] = min(distance, found.get(number, distance))
+            distance = ago - number * self._period
+            if number and abs(distance) <= self._near:
+                found[number] = min(distance, found.get(number, distance), key=abs)
         return found
+
+
+def describe_rate(rate: int) -> str:
+    """`1 pulse a second`, `5 pulses a second`."""
+    return f"{rate} pulse{'' if rate == 1 else 's'} a second"
+
+
+def describe_interval(interval: float) -> str:
+    """The same for pulses so many seconds apart, where that is a whole rate; else `pulses 1.04 s apart`."""
+    rate = round(1 / interval)
+    if rate and abs(rate * interval - 1) < FASTEST:
+        return describe_rate(rate)
+    return f"pulses {interval:.4g} s apart"

@@ -5,7 +5,7 @@ from dataclasses import replace
 from statistics import median
 
 from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
-from ntp_usg.core.algorithms.pulse_train import PulseTrain
+from ntp_usg.core.algorithms.pulse_train import PulseTrain, describe_rate
 from ntp_usg.core.algorithms.selection import Candidate, Choice
 from ntp_usg.core.base.actions import Action, Level, Note
 from ntp_usg.core.base.doubts import Doubt, Trouble
@@ -193,7 +193,7 @@ class PulseLine(ScatteringSource):
         if self._useless:
             return self._complaint
         if not self.healthy and self._latest is Reason.NOT_NUMBERED and self.settings.rate_hz > 1:
-            return f"{self.settings.rate_hz} pulses a second: {NEEDS_THE_CLOCK}"
+            return f"{describe_rate(self.settings.rate_hz)}: {NEEDS_THE_CLOCK}"
         return super().reason(now)
 
     def review(self, now: MonoNs, served: ClockMapping) -> list[Action]:
@@ -219,8 +219,7 @@ class PulseLine(ScatteringSource):
         """What is wrong with the rate of a useless line, and what to do."""
         if self.end is PulseEnd.END:
             return f"{self.settings.device}: {WRONG_EDGE}"
-        rate = self.settings.rate_hz
-        expected = "1 pulse a second" if rate == 1 else f"{rate} pulses a second"
+        expected = describe_rate(self.settings.rate_hz)
         text = f"{self.settings.device} shows {self._train.describe()}, where {expected} must come:"
         return f"{text} check the receiver's pulse settings, the wiring and rate_hz."
 

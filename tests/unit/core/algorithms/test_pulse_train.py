@@ -37,6 +37,7 @@ def test_another_rate_is_a_train_where_it_is_expected(rate):
         (0.1, "10 pulses a second"),
         (1 / 60, "60 pulses a second"),
         (1.0396, "pulses 1.04 s apart"),
+        (1.003, "pulses 1.003 s apart"),
         (0.96, "pulses 0.96 s apart"),
         (1.5, "pulses 1.5 s apart"),
         (2.0, "pulses 2 s apart"),
@@ -51,7 +52,7 @@ def test_another_interval_is_no_train_and_is_told(interval, words):
 def test_one_pulse_a_second_is_no_train_where_ten_are_expected():
     train = PulseTrain(0.1)
     assert None not in judge(train, *every(1.0, 60))
-    assert train.describe() == "pulses 1 s apart"
+    assert train.describe() == "1 pulse a second"
 
 
 @pytest.mark.parametrize("rate", [0.5, 1, 2, 3, 4, 5, 6, 20])
@@ -100,6 +101,11 @@ def test_pulses_that_scatter_by_milliseconds_are_a_train():
 @pytest.mark.parametrize("frequency", [-500e-6, 500e-6])
 def test_a_host_clock_that_is_off_by_500_ppm_sees_a_train(frequency):
     assert judge(PulseTrain(1.0), *every(1 + frequency, 60))[10:].count(None) >= 49
+
+
+@pytest.mark.parametrize("frequency", [-0.01, -0.001, 0.001, 0.002, 0.01])
+def test_pulses_that_run_off_faster_than_any_host_clock_are_no_train(frequency):
+    assert None not in judge(PulseTrain(1.0), *every(1 + frequency, 100))[16:]
 
 
 def test_a_line_with_thousands_of_edges_costs_bounded_work():
