@@ -97,14 +97,14 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def until_denied(service: AnsweringService, port: int) -> None:
     """Ask until the policy that denies us is in force, which takes a worker a moment."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while "dropped/access_denied" not in service.counters():
             with contextlib.suppress(TimeoutError):
                 await ask(port, patience=0.2)
 
 
 async def until_allowed(port: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while True:
             with contextlib.suppress(TimeoutError):
                 await ask(port, patience=0.2)
@@ -138,8 +138,8 @@ def worker_of(service: AnsweringService, number: int = 0) -> SupervisedWorker:
     return service._workers[number]
 
 
-def spare_is_ready(service: AnsweringService) -> bool:
-    return any(spare.usable for spare in worker_of(service)._spares)
+def spares_ready(service: AnsweringService) -> int:
+    return sum(spare.usable for spare in worker_of(service)._spares)
 
 
 def pid_of(service: AnsweringService, number: int = 0) -> int:
@@ -260,10 +260,10 @@ def test_a_killed_worker_is_replaced_and_the_counters_go_on(run, caplog):
             await counted(service, {"answered/basic": 1})
             first = pid_of(service)
             os.kill(first, signal.SIGKILL)
-            assert (await ask(port, patience=5)).stratum == 1  # asked while nobody was there
+            assert (await ask(port, patience=20)).stratum == 1  # asked while nobody was there
             assert pid_of(service) != first
             await counted(service, {"answered/basic": 2})
-        assert "another takes over: killed by signal 9" in caplog.text
+            await until(lambda: "another takes over: killed by signal 9" in caplog.text)
 
     run(main())
 
@@ -319,7 +319,7 @@ def test_when_a_worker_is_killed_under_load_answers_go_on_within_200_millisecond
     async def main():
         loop = asyncio.get_running_loop()
         async with serving(policy=ServerPolicy(rate_limit=False)) as (service, port, _):
-            await until(lambda: spare_is_ready(service))
+            await until(lambda: spares_ready(service) > 0)
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
                 sock.connect(("127.0.0.1", port))
                 sock.setblocking(False)
@@ -348,7 +348,7 @@ def test_when_a_worker_is_killed_under_load_answers_go_on_within_200_millisecond
 def test_a_worker_that_hangs_is_replaced_before_clients_give_up(run, caplog):
     async def main():
         async with serving() as (service, port, _):
-            await until(lambda: spare_is_ready(service))
+            await until(lambda: spares_ready(service) > 0)
             first = pid_of(service)
             os.kill(first, signal.SIGSTOP)
             stopped = time.monotonic()
@@ -365,7 +365,7 @@ def test_a_worker_that_hangs_is_replaced_before_clients_give_up(run, caplog):
 def test_where_nobody_can_take_over_a_worker_that_hangs_is_complained_of(run):
     async def main():
         async with serving() as (service, port, _):
-            await until(lambda: len(worker_of(service)._spares) == SPARES and spare_is_ready(service))
+            await until(lambda: spares_ready(service) == SPARES)
             links = [*worker_of(service)._links]
             for link in links:
                 os.kill(link.pid, signal.SIGSTOP)
@@ -396,12 +396,11 @@ def test_a_worker_that_is_killed_while_it_starts_is_started_again(run, caplog):
 def test_two_workers_killed_one_after_the_other_leave_no_gap(run):
     async def main():
         async with serving(policy=ServerPolicy(rate_limit=False)) as (service, port, _):
-            ready = lambda: sum(spare.usable for spare in worker_of(service)._spares) == SPARES  # noqa: E731
-            await until(ready)
+            await until(lambda: spares_ready(service) == SPARES)
             for _ in range(SPARES):
                 os.kill(pid_of(service), signal.SIGKILL)
                 await ask(port, patience=1)
-            await until(ready)
+            await until(lambda: spares_ready(service) == SPARES)
 
     run(main())
 
@@ -409,7 +408,7 @@ def test_two_workers_killed_one_after_the_other_leave_no_gap(run):
 def test_clients_are_counted_across_workers(run):
     async def main():
         async with serving() as (service, port, _):
-            await until(lambda: spare_is_ready(service))
+            await until(lambda: spares_ready(service) > 0)
             for host in range(1, 31):
                 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
                     sock.bind((f"127.0.0.{host}", 0))
@@ -418,7 +417,7 @@ def test_clients_are_counted_across_workers(run):
                     sock.recv(100)
             await until(lambda: service.clients() == 30)
             os.kill(pid_of(service), signal.SIGKILL)
-            await ask(port, patience=5)
+            await ask(port, patience=20)
             await until(lambda: service.counters()["answered/basic"] == 31)
             assert service.clients() == 30
 
@@ -492,7 +491,7 @@ def test_a_worker_that_talks_nonsense_is_replaced(run, caplog):
                 worker = worker_of(service)
                 assert worker._link
                 worker._hear(worker._link, nonsense)
-            assert (await ask(port, patience=5)).stratum == 1
+            await until_allowed(port)
             assert pid_of(service) != first
         assert caplog.text.count("talks nonsense") == 3
 

@@ -14,6 +14,8 @@ from ntp_usg.net.workers.channel import MAX_MESSAGE, Kind
 from ntp_usg.net.workers.shared import Heartbeat, create_heartbeat_memory
 from ntp_usg.sysapi.sealed_memory import create_memory
 
+MOST_EXCUSED = 250
+"""Looks (10 s) for which a worker may announce that its next beat takes long."""
 ASIDE_SECONDS = 20.0
 """How long a worker that does not respond may live on."""
 _MESSAGES_AT_ONCE = 64
@@ -41,8 +43,10 @@ class WorkerLink:
         self._loop = asyncio.get_running_loop()
         self._on_message = on_message
         self._outbox: deque[bytes] = deque()
-        self._beats = self.missed = 0
-        """The last beat that was seen, and how many looks in a row have seen no other."""
+        self._beats = self._excused = 0
+        """The last beat that was seen, and how many looks saw no other because the worker had said so."""
+        self.missed = 0
+        """How many looks in a row saw no other beat."""
         self.serves = False
         self._verdict = ""
         self.ready: asyncio.Future[None] = self._loop.create_future()
@@ -90,15 +94,15 @@ class WorkerLink:
         """Whether it serves, or could."""
         return self.ready.done() and not self.lost.done()
 
-    @property
-    def busy(self) -> bool:
-        """Whether the worker says that its next beat will take long."""
-        return self._heartbeat.busy
-
     def look(self, *, punctual: bool) -> None:
         """See whether the worker's heart has beaten since the last look; looks that come late tell nothing."""
         beats = self._heartbeat.count
-        self.missed = self.missed + 1 if punctual and beats == self._beats and self.ready.done() else 0
+        if beats != self._beats or not punctual or not self.ready.done():
+            self.missed = self._excused = 0
+        elif self._heartbeat.busy and self._excused < MOST_EXCUSED:
+            self._excused += 1
+        else:
+            self.missed += 1
         self._beats = beats
 
     @property

@@ -41,7 +41,7 @@ LOOK_SECONDS, MISSED = 0.04, 3
 MOST_ASIDE = 2
 """So many workers that do not respond are given time to end by themselves."""
 MISSED_ALONE = round(START_SECONDS / LOOK_SECONDS)
-"""The same where nobody could take over, or where the worker has said that it is busy."""
+"""The same where nobody could take over."""
 
 _log = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ class SupervisedWorker:
         """Why requests wait for an answer at this moment; empty where they do not."""
         if self._link is None or not self._link.usable:
             return "no answering worker is ready"
-        silent = self._link.missed >= MISSED and not self._link.busy
+        silent = self._link.missed >= MISSED
         return f"the answering worker (process {self._link.pid}) does not respond" if silent else ""
 
     async def stop(self) -> None:
@@ -226,7 +226,7 @@ class SupervisedWorker:
             link.look(punctual=punctual)
         for link in links:
             replaceable = any(other.usable and not other.missed for other in self._spares if other is not link)
-            if link.missed >= (MISSED if replaceable and not link.busy else MISSED_ALONE):
+            if link.missed >= (MISSED if replaceable else MISSED_ALONE):
                 self._set_aside(link)
         self._next_look = self._loop.call_later(LOOK_SECONDS, self._look)
 
