@@ -11,7 +11,7 @@ import json
 import math
 import multiprocessing
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from random import Random
 
@@ -58,8 +58,10 @@ class Cell:
     settle: float = 20_000.0
 
 
-def network_cells(name: str, wander_ppb: float, polls: tuple[int, int], *figures: tuple[float, ...]) -> list[Cell]:
-    """One server, four jitters; the figures are those of chrony as published and as measured again, and of ntpd."""
+def network_cells(
+    name: str, wander_ppb: float, polls: tuple[int, int], chrony: Sequence[tuple[float, ...]], ntpd: tuple[float, ...]
+) -> list[Cell]:
+    """One server, four jitters; a tuple each of chrony's figures and ntpd's, where those are known."""
     return [
         Cell(
             name=f"{name}, jitter {1e6 * noise:g} us",
@@ -67,10 +69,10 @@ def network_cells(name: str, wander_ppb: float, polls: tuple[int, int], *figures
             noise=noise,
             polls=polls,
             network=True,
-            chrony=(published, measured),
-            ntpd=ntpd,
+            chrony=theirs,
+            ntpd=ntpd[number] if ntpd else None,
         )
-        for noise, published, measured, ntpd in zip((1e-5, 1e-4, 1e-3, 1e-2), *figures, strict=True)
+        for number, (noise, theirs) in enumerate(zip((1e-5, 1e-4, 1e-3, 1e-2), chrony, strict=True))
     ]
 
 
@@ -125,12 +127,15 @@ CELLS = [
         "(1) poll 64-1024 s, wander 1 ppb/s",
         1.0,
         (6, 10),
-        (35, 109, 475, 1603),
-        (21, 100, 460, 1537),
+        ((35, 21), (109, 100), (475, 460), (1603, 1537)),  # as published, and as measured again
         (234, 256, 454, 3665),
     ),
     *network_cells(
-        "(2) poll 64 s, wander 10 ppb/s", 10.0, (6, 6), (14, 56, 229, 750), (14, 55, 217, 700), (165, 167, 217, 1467)
+        "(2) poll 64 s, wander 10 ppb/s",
+        10.0,
+        (6, 6),
+        ((14, 14), (56, 55), (229, 217), (750, 700)),
+        (165, 167, 217, 1467),
     ),
     *reference_cells(1.0, 4, (0.2, 0.4, 2.1)),
     *reference_cells(1.0, 2, (0.1, 0.3, 2.0)),
@@ -139,6 +144,7 @@ CELLS = [
     *crystal_cells("room"),
     *crystal_cells("quiet"),
     *crystal_cells("oven"),
+    *network_cells("(1) poll 64 s, wander 1 ppb/s", 1.0, (6, 6), ((5.6,), (23.0,), (66.0,), (561.0,)), ()),
 ]
 
 
@@ -262,12 +268,9 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=8, help="clocks in each cell")
     parser.add_argument("--cell", type=int, action="append", help="only these lines of the table, counted from 0")
-    parser.add_argument("--poll", type=int, help="a fixed poll exponent in the network cells")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     options = parser.parse_args()
     cells = [CELLS[index] for index in options.cell] if options.cell else CELLS
-    if options.poll is not None:
-        cells = [replace(cell, polls=(options.poll, options.poll)) if cell.network else cell for cell in cells]
     if not options.json:
         print(
             f"{'':52}{'ours (kalman)':>15}{'limit':>9}{'chrony':>11}{'ntpd':>6}{'ratio':>7}"

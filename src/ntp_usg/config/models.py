@@ -158,7 +158,7 @@ class ClockSettings(Table):
     step_limit: int = Field(default=-1, ge=-1, le=1_000_000)
     """How many updates may step after the clock was first set; -1 = every one may."""
     panic: Seconds = 1000.0
-    """After the first update, an error larger than this stops us: somebody must look."""
+    """After the first update, a larger error is logged and not corrected; restart the daemon to accept it."""
     max_slew_ppm: float = Field(default=500.0, gt=0, le=100_000)
     """How fast an error may be slewed away; 500 is what the kernel itself does at most."""
     max_frequency_ppm: float = Field(default=500.0, gt=0, le=100_000)

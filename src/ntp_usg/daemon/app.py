@@ -127,12 +127,13 @@ class Daemon:
         if ended := end_orphans({parse_listen_address(each).port for each in server.listen_addr}):
             log.warning("An earlier daemon died and left workers, which have been ended: processes %s", ended)
         sockets = open_socket_sets(server.listen_addr, 1 if in_process else server.workers, dscp=server.dscp)
-        policy, listening = server_policy(self._settings), listeners(sockets[0])
+        policy, with_xdp = server_policy(self._settings), server.xdp and not only_select()
+        listening = listeners(sockets[0]) if with_xdp else []
         service = await start_service(
             sockets, policy, in_process=in_process, user=server.user, on_request=self._monitoring.take
         )
         self.state.places = sum(len(table.columns["hits"]) for table in service.client_tables())
-        if not server.xdp or only_select():
+        if not with_xdp:
             return service
         helped, self.state.fast_path = await start_xdp(
             service,

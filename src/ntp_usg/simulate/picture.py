@@ -33,7 +33,7 @@ def draw_picture(simulation: Simulation, recorder: Recorder, path: Path) -> None
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - half a second and an extra, for those who want pictures
     except ImportError as error:
-        raise NtpUsgError("pictures need matplotlib: pip install 'ntp_usg[pictures]'") from error
+        raise NtpUsgError("pictures need matplotlib: run script/setup --dev in the checkout") from error
     events = _worth_drawing(simulation.journal, recorder.host.name)
     figure = Figure(figsize=(10, 7.6 + 0.2 * len(events)), dpi=120, layout="constrained")
     panels = figure.subplots(3, 1, sharex=True, height_ratios=(3, 2, 1.4))
