@@ -1,13 +1,11 @@
 """Names to addresses, without anybody having to wait for a name server that is dead."""
 
-import asyncio
-import contextlib
 import socket
-import threading
 from typing import cast
 
 from ntp_usg.core.base.addresses import ServerAddress
 from ntp_usg.net.addresses import SocketAddress
+from ntp_usg.sysapi.threads import in_own_thread
 
 Found = list[SocketAddress] | str
 """The addresses of a server in the order to try them, or why there is none."""
@@ -24,23 +22,5 @@ def resolve(server: ServerAddress) -> Found:
 
 
 async def look_up(server: ServerAddress) -> Found:
-    """Look a server up in a thread of its own.
-
-    getaddrinfo cannot be interrupted, and with a dead name server it takes tens of seconds. asyncio's own threads are
-    waited for when the loop and when Python ends; a daemon thread ends with the process. A helper process would end as
-    fast, but costs the memory of one.
-    """
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Found] = loop.create_future()
-
-    def deliver(found: Found) -> None:
-        if not done.done():
-            done.set_result(found)
-
-    def work() -> None:
-        found = resolve(server)
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(deliver, found)
-
-    threading.Thread(target=work, name=f"look-up of {server.host}", daemon=True).start()
-    return await done
+    """Look a server up while everything else goes on."""
+    return await in_own_thread(lambda: resolve(server), f"look-up of {server.host}")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ipaddress
 import os
+import socket
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BaseModel, Field, FiniteFloat
 
-from ntp_usg.core.base.addresses import parse_endpoint
+from ntp_usg.core.base.addresses import numeric_address, parse_endpoint
 from ntp_usg.core.base.aliases import Alias, absent
 from ntp_usg.core.base.errors import DeviceError, WireError
 from ntp_usg.core.base.samples import Measurement
@@ -29,6 +30,7 @@ from ntp_usg.core.receivers.gpsd import (
 )
 from ntp_usg.core.receivers.readings import IMPLAUSIBLE, judge_reading
 from ntp_usg.refclocks.driver import Context, DriverOptions, ReferenceId, Reporter, keep_open
+from ntp_usg.sysapi.threads import in_own_thread
 from ntp_usg.sysapi.users import find_users, user_of_peer
 
 GPSD_PORT = 2947
@@ -177,7 +179,23 @@ class Session:
 
 
 async def _connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    return await asyncio.open_connection(*parse_endpoint(address, GPSD_PORT), limit=LONGEST_LINE)
+    """Connect to the first address of gpsd's host that takes us."""
+    host, port = parse_endpoint(address, GPSD_PORT)
+    failure = OSError("no address")
+    for each in await _addresses(host):
+        try:
+            return await asyncio.open_connection(each, port, limit=LONGEST_LINE)
+        except OSError as error:
+            failure = error
+    raise failure
+
+
+async def _addresses(host: str) -> list[str]:
+    """Numeric addresses, for which asyncio does not need its threads: it waits for those when the daemon stops."""
+    if numeric_address(host):
+        return [host]
+    work = partial(socket.getaddrinfo, host.encode(), None, type=socket.SOCK_STREAM)
+    return [str(where[0]) for *_, where in await in_own_thread(work, f"look-up of {host}")]
 
 
 def _refuse_strangers(writer: asyncio.StreamWriter, options: GpsdOptions) -> None:

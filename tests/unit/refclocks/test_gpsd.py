@@ -219,3 +219,29 @@ def test_the_user_at_the_other_end_is_looked_up(recorder, monkeypatch):
     monkeypatch.setattr(gpsd, "user_of_peer", user_of_peer)
     play(recorder, conversation)
     assert len(recorder.samples) == 1
+
+
+def test_a_host_name_is_looked_up_in_a_thread_that_nobody_waits_for_and_each_address_tried(recorder, monkeypatch):
+    looked_up = []
+
+    async def in_own_thread(work, name):
+        looked_up.append(name)
+        return [(0, 0, 0, "", ("127.0.0.99", 0)), *work()]
+
+    monkeypatch.setattr(gpsd, "in_own_thread", in_own_thread)
+
+    async def scenario():
+        said = asyncio.Event()
+
+        async def serve(reader, writer):
+            await reader.readline()
+            said.set()
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        address = f"localhost:{server.sockets[0].getsockname()[1]}"
+        async with server, recorder.watching(GpsdDriver(GpsdOptions(device=address))):
+            await asyncio.wait_for(said.wait(), 10)
+
+    asyncio.run(scenario())
+    assert looked_up[0] == "look-up of localhost"
