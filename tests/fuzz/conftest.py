@@ -10,10 +10,10 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def fuzz() -> Callable[..., str]:
-    """Runs `tests.fuzz.fuzz_NAME` for so many pieces; how often each came to which end."""
+    """Runs a target of script/fuzz for so many inputs; how often each came to which end."""
 
-    def run(name: str, count: int, seed: int = 1) -> str:
-        command = [sys.executable, "-m", f"tests.fuzz.fuzz_{name}", "--count", str(count), "--seed", str(seed)]
+    def run(target: str, count: int, seed: int = 1) -> str:
+        command = [sys.executable, "-m", "tests.fuzz.run", target, "--inputs", str(count), "--seed", str(seed)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
         assert done.returncode == 0, done.stderr
         return done.stdout

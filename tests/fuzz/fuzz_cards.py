@@ -1,15 +1,14 @@
-"""Throws what a mad kernel or card could reply at the readers: python -m tests.fuzz.fuzz_cards --count 1000000
+"""Throws what a mad kernel or card could reply at the readers: script/fuzz cards
 
 Nothing but WireError may be raised; a reading must hold whatever the card read, and be of the moment to be used. The
 same seed gives the same bytes again.
 """
 
 import struct
-import sys
 from collections.abc import Callable
 from datetime import UTC
 
-from tests.fuzz.harness import Fuzzer, judge, main
+from tests.fuzz.harness import Fuzzer, judge
 
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, WallNs, seconds
@@ -110,7 +109,3 @@ class CardFuzzer(Fuzzer):
         except WireError:
             end = "refused"
         self.events[f"{self.kind}, {end}"] += 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(CardFuzzer, __doc__))

@@ -1,12 +1,10 @@
-"""Throws random and mutated answers at the client: python -m tests.fuzz.fuzz_client --count 1000000 --seed 1
+"""Throws random and mutated answers at the client: script/fuzz client
 
 Nothing may be raised, no request may come too early, and only the answer to the latest one may become a measurement.
 The same seed gives the same packets again.
 """
 
-import sys
-
-from tests.fuzz.harness import Fuzzer, main
+from tests.fuzz.harness import Fuzzer
 
 from ntp_usg.core.associations.client import AssociationSettings, ClientAssociation
 from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs
@@ -113,7 +111,3 @@ class ClientFuzzer(Fuzzer):
             self.ask()
         del self.origins[:-20]
         return self.answer()
-
-
-if __name__ == "__main__":
-    sys.exit(main(ClientFuzzer, __doc__))

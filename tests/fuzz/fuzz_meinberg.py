@@ -1,12 +1,10 @@
-"""Throws random and mutated telegrams at the assembler: python -m tests.fuzz.fuzz_meinberg --count 1000000 --seed 1
+"""Throws random and mutated telegrams at the assembler: script/fuzz parser-meinberg
 
 Nothing may be raised, nothing may pile up, and no message may be dated before the program. The same seed gives the
 same bytes again.
 """
 
-import sys
-
-from tests.fuzz.harness import ReceiverFuzzer, main
+from tests.fuzz.harness import ReceiverFuzzer
 
 from ntp_usg.core.base.samples import FixQuality
 from ntp_usg.core.receivers.meinberg import LONGEST_TELEGRAM, MeinbergAssembler, Radio
@@ -57,7 +55,3 @@ class MeinbergFuzzer(ReceiverFuzzer):
         for _ in range(self.random.choice((1, 1, 2, 3))):
             data[self.random.randrange(1, len(data) - 1)] = self.random.choice(CHARACTERS)
         return bytes(data)
-
-
-if __name__ == "__main__":
-    sys.exit(main(MeinbergFuzzer, __doc__))

@@ -1,13 +1,12 @@
-"""Throws random and mutated NMEA bytes at the assembler: python -m tests.fuzz.fuzz_nmea --count 1000000 --seed 1
+"""Throws random and mutated NMEA bytes at the assembler: script/fuzz parser-nmea
 
 Nothing may be raised, nothing may pile up, and no message may be dated before the program. The same seed gives the
 same bytes again.
 """
 
-import sys
 from datetime import UTC, datetime
 
-from tests.fuzz.harness import ReceiverFuzzer, main
+from tests.fuzz.harness import ReceiverFuzzer
 
 from ntp_usg.core.base.instants import NS_PER_SECOND, WallNs
 from ntp_usg.core.base.samples import FixQuality, TimeMessage
@@ -66,7 +65,3 @@ class NmeaFuzzer(ReceiverFuzzer):
         if isinstance(event, TimeMessage):
             assert len(event.arrivals) <= MOST_PARTS, "the parts of a burst grow"
             datetime.fromtimestamp(event.second // NS_PER_SECOND, UTC)
-
-
-if __name__ == "__main__":
-    sys.exit(main(NmeaFuzzer, __doc__))

@@ -1,12 +1,10 @@
-"""Throws random and mutated Oncore messages at the assembler: python -m tests.fuzz.fuzz_oncore --count 1000000 --seed 1
+"""Throws random and mutated Oncore messages at the assembler: script/fuzz parser-oncore
 
 Nothing may be raised, nothing may pile up, and no message may be dated before the program. The same seed gives the
 same bytes again.
 """
 
-import sys
-
-from tests.fuzz.harness import ReceiverFuzzer, main
+from tests.fuzz.harness import ReceiverFuzzer
 
 from ntp_usg.core.base.samples import FixQuality
 from ntp_usg.core.receivers.oncore import OncoreAssembler
@@ -67,7 +65,3 @@ class OncoreFuzzer(ReceiverFuzzer):
         for _ in range(self.random.choice((1, 2, 5))):
             data[self.random.randrange(len(data))] = self.random.choice(VALUES)
         return build_message(message[2:4].decode("ascii"), bytes(data))
-
-
-if __name__ == "__main__":
-    sys.exit(main(OncoreFuzzer, __doc__))

@@ -1,14 +1,13 @@
-"""Throws random and mutated datagrams at the responder: python -m tests.fuzz.fuzz_packets --count 1000000 --seed 1
+"""Throws random and mutated datagrams at the responder: script/fuzz packets
 
 Nothing may be raised, and no answer may be longer than its request. The same seed gives the same packets again.
 """
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
-from tests.fuzz.harness import START, Fuzzer, main
+from tests.fuzz.harness import START, Fuzzer
 
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import MonoNs, WallNs
@@ -144,7 +143,3 @@ class PacketFuzzer(Fuzzer):
             assert 48 <= mac_start(data) <= len(data)
         except WireError:
             pass
-
-
-if __name__ == "__main__":
-    sys.exit(main(PacketFuzzer, __doc__))

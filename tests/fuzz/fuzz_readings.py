@@ -1,4 +1,4 @@
-"""Throws random and mutated bytes at what other programs hand us: python -m tests.fuzz.fuzz_readings --count 1000000
+"""Throws random and mutated bytes at what other programs hand us: script/fuzz readings
 
 SOCK datagrams, shared memory and gpsd's lines: nothing but WireError may be raised, and no reading may be used that is
 not of the moment. The same seed gives the same bytes again.
@@ -7,10 +7,9 @@ not of the moment. The same seed gives the same bytes again.
 import json
 import random
 import struct
-import sys
 from collections.abc import Callable
 
-from tests.fuzz.harness import Fuzzer, judge, main
+from tests.fuzz.harness import Fuzzer, judge
 
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, nanoseconds
@@ -143,7 +142,3 @@ class ReadingFuzzer(Fuzzer):
         except WireError:
             end = "refused"
         self.events[f"{self.source}, {end}"] += 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(ReadingFuzzer, __doc__))

@@ -1,12 +1,10 @@
-"""Throws random and mutated TSIP packets at the assembler: python -m tests.fuzz.fuzz_tsip --count 1000000 --seed 1
+"""Throws random and mutated TSIP packets at the assembler: script/fuzz parser-tsip
 
 Nothing may be raised, nothing may pile up, and no message may be dated before the program. The same seed gives the
 same bytes again.
 """
 
-import sys
-
-from tests.fuzz.harness import ReceiverFuzzer, main
+from tests.fuzz.harness import ReceiverFuzzer
 
 from ntp_usg.core.base.samples import FixQuality
 from ntp_usg.core.receivers.tsip import TsipAssembler
@@ -77,7 +75,3 @@ class TsipFuzzer(ReceiverFuzzer):
         for _ in range(self.random.choice((1, 2, 5))):
             data[self.random.randrange(3, len(data) - 2)] = self.random.choice(VALUES)
         return bytes(data)
-
-
-if __name__ == "__main__":
-    sys.exit(main(TsipFuzzer, __doc__))

@@ -1,12 +1,10 @@
-"""Throws random and mutated UBX bytes at the assembler: python -m tests.fuzz.fuzz_ubx --count 1000000 --seed 1
+"""Throws random and mutated UBX bytes at the assembler: script/fuzz parser-ubx
 
 It sets a receiver up meanwhile, which answers, or not, or wrongly. Nothing may be raised, nothing may pile up, no
 message may be dated before the program, and each setup must come to an end. The same seed gives the same bytes again.
 """
 
-import sys
-
-from tests.fuzz.harness import ReceiverFuzzer, main
+from tests.fuzz.harness import ReceiverFuzzer
 
 from ntp_usg.core.base.instants import MonoNs
 from ntp_usg.core.base.samples import FixQuality, PulseCorrection
@@ -146,7 +144,3 @@ class UbxFuzzer(ReceiverFuzzer):
                 super().check(event)
             case _:
                 super().check(event)
-
-
-if __name__ == "__main__":
-    sys.exit(main(UbxFuzzer, __doc__))

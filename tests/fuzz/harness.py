@@ -1,8 +1,6 @@
-"""What the fuzzers share: the command line, what to print of a crash, and for receivers spoilt bytes and the clock."""
+"""What the fuzzers share: pieces and their ends, and for receivers spoilt bytes and the clock."""
 
-import argparse
 import random
-import sys
 from abc import ABC, abstractmethod
 from collections import Counter
 
@@ -77,9 +75,17 @@ class ReceiverFuzzer(Fuzzer):
                 spoilt[at:at] = rng.choice((*inserted, rng.randbytes(300)))
         return bytes(spoilt)
 
-    def step(self, data: bytes) -> None:
+    def wait(self) -> None:
+        """Let some time pass before the next piece."""
         self.now += nanoseconds(self.random.choice(PAUSES))
-        for event in self.assembler.feed(data, HostNs(self.now), MonoNs(self.now)):
+
+    def host(self) -> HostNs:
+        """What the host's clock shows."""
+        return HostNs(self.now)
+
+    def step(self, data: bytes) -> None:
+        self.wait()
+        for event in self.assembler.feed(data, self.host(), MonoNs(self.now)):
             self.check(event)
         deadline = self.assembler.deadline()
         if deadline is not None and self.random.random() < 0.05:
@@ -117,22 +123,3 @@ def judge(reading: Measurement, now: HostNs) -> str:
             return "used"
         case verdict:
             return str(verdict.reason)
-
-
-def main(fuzzer: type[Fuzzer], purpose: str | None) -> int:
-    """Feed as many pieces as the command line says, and print how often each kind of event came of them."""
-    parser = argparse.ArgumentParser(description=(purpose or "").partition("\n")[0])
-    parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    fuzzing = fuzzer(options.seed)
-    for number in range(options.count):
-        data = fuzzing.piece()
-        try:
-            fuzzing.step(data)
-        except Exception:
-            print(f"piece {number} of seed {options.seed}: {data.hex()}", file=sys.stderr)
-            raise
-    for event, count in fuzzing.events.most_common():
-        print(f"{count:9} {event}")
-    return 0

@@ -2,7 +2,7 @@
 
 
 def test_no_clocks_bytes_raise_or_pile_up(fuzz):
-    ends = fuzz("meinberg", 30_000)
+    ends = fuzz("parser-meinberg", 30_000)
     for event in ("message, GPS, leap None", "message, No fix", "bad_checksum", "stale", "position not checked yet"):
         assert event in ends
     assert "no troubles" in ends

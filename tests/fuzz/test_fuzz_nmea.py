@@ -5,7 +5,7 @@ import pytest
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_no_receivers_bytes_raise_or_pile_up(fuzz, seed: int):
-    ends = fuzz("nmea", 20_000, seed)
+    ends = fuzz("parser-nmea", 20_000, seed)
     for event in ("message, GPS", "fix, No fix", "antenna open", "taken for", "no troubles"):
         assert event in ends
     for reason in ("bad_checksum", "implausible", "no_date", "stale", "leap_second"):

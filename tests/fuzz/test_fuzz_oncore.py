@@ -2,7 +2,7 @@
 
 
 def test_no_receivers_bytes_raise_or_pile_up(fuzz):
-    ends = fuzz("oncore", 30_000)
+    ends = fuzz("parser-oncore", 30_000)
     for event in (
         "message, GPS, leap 0",
         "fix, No fix",

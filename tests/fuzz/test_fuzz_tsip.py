@@ -2,7 +2,7 @@
 
 
 def test_no_receivers_bytes_raise_or_pile_up(fuzz):
-    ends = fuzz("tsip", 30_000)
+    ends = fuzz("parser-tsip", 30_000)
     for event in ("message, GPS, leap 0", "fix, No fix", "holdover", "antenna open", "taken for", "no troubles"):
         assert event in ends
     for reason in ("implausible", "no_date", "stale", "leap_second"):

@@ -2,7 +2,7 @@
 
 
 def test_no_receivers_bytes_raise_or_pile_up(fuzz):
-    ends = fuzz("ubx", 80_000)
+    ends = fuzz("parser-ubx", 80_000)
     for event in ("message, GPS, leap 1", "fix, No fix", "correction", "antenna open", "survey-in", "no troubles"):
         assert event in ends
     for description in ("NEO-M8T, protocol 22: timing", "ZED-F9T, protocol 29: timing", "refuses: ", "does not answer"):

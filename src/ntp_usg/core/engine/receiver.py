@@ -195,7 +195,7 @@ class Receiver(Source):
             self._streak = 0
             text = f"GPS fix lost: no usable message for {self.age(now):.1f}s. {self.reason(now)}"
             return [Note(Level.WARNING, text)]
-        if not self.healthy and self._streak >= self.ACQUIRE_AFTER:
+        if not self.healthy and self._streak >= self.ACQUIRE_AFTER and self.estimator.latest is not None:
             self.healthy = True
             return [Note(Level.INFO, self._acquired(served)), *self._told_latency()]
         return self._doubt_saved()

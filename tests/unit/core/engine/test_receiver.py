@@ -61,6 +61,16 @@ def burst(second: int, **arrivals: float) -> TimeMessage:
     )
 
 
+def test_a_filter_that_has_made_no_measurement_yet_delays_the_news_of_a_fix(receiver):
+    filtered = Receiver(replace(receiver.settings, filter_length=8), SampleHistory(MESSAGE_NOISE), NOW)
+    for second in range(8):
+        assert filtered.review(NOW, IDENTITY) == []
+        at = SECOND + second * NS_PER_SECOND
+        filtered.message(TimeMessage(WallNs(at), HostNs(at), Fix(FixQuality.GPS, satellites_used=8)), RawNs(at), NOW)
+    [note] = filtered.review(NOW, IDENTITY)
+    assert "GPS fix acquired!" in str(note)
+
+
 def test_a_burst_is_timed_by_one_part_whichever_comes_first(receiver):
     assert receiver.stamp(burst(10, GGA=0.1, RMC=0.2)) == 10.1 * NS_PER_SECOND
     assert receiver.stamp(burst(11, RMC=0.05, GGA=0.1)) == 11.1 * NS_PER_SECOND
