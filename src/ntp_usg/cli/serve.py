@@ -33,7 +33,8 @@ Examples:\n
   ntp_usg_server --gps-device /dev/ttyAMA0 --pps-device /dev/pps0\n
   ntp_usg_server --config /etc/ntp_usg/server.toml --check\n
 Flags win over server.toml, which wins over gps.conf and pps.conf beside it.\n
-SIGHUP reloads access lists and limits. Exit codes: 0 stopped, 69 a part is unavailable, 78 wrong configuration.
+SIGHUP reloads access lists, limits and the leap second list.
+Exit codes: 0 stopped, 69 a part is unavailable, 78 wrong configuration.
 """
 
 

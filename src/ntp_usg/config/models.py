@@ -92,7 +92,10 @@ class RefclockSettings(Table):
 
 
 class SourceSettings(Table):
-    """[[source]]: a server to ask for the time, one such table each."""
+    """[[source]]: a server to ask for the time, one such table each.
+
+    Names that lead to one address have one vote together, and one that leads to this server has none.
+    """
 
     ALIASES: ClassVar[Mapping[str, Alias]] = {"minpoll": Alias("min_poll"), "maxpoll": Alias("max_poll")}
 
@@ -166,7 +169,7 @@ class ClockSettings(Table):
     drift_file: OptionalPath = "/var/lib/ntp_usg/drift"
     """Where frequency and stability are kept for the next start; empty = nowhere."""
     leap_file: OptionalPath = "/usr/share/zoneinfo/leap-seconds.list"
-    """The list of leap seconds, as IERS and tzdata publish it; empty = none."""
+    """The list of leap seconds, as IERS and tzdata publish it; read again when it changes. Empty = none."""
     leap_smear: bool = False
     """Spread a leap second over a day instead of serving it; only where every server does the same."""
 

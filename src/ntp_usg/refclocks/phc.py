@@ -35,6 +35,10 @@ def _power_of_two(value: object) -> float:
     return 2.0**value
 
 
+LEAP_FILE_SECONDS = 3600.0
+"""How often the list of leap seconds is read again: a card may be followed for years."""
+
+
 class PhcOptions(DriverOptions):
     """The configuration table [phc]; `device` is a path like /dev/ptp0 or a network interface like eth0."""
 
@@ -121,8 +125,10 @@ class PhcDriver:
         options, clock = self._options, asyncio.get_running_loop().time
         leap_table = _read_leap_table(options)
         rivals = _rivals()
-        lost_at = clock() + options.timeout_secs
+        lost_at, look_at = clock() + options.timeout_secs, clock() + LEAP_FILE_SECONDS
         while clock() < lost_at:
+            if clock() >= look_at:
+                leap_table, look_at = _newer(leap_table, options), clock() + LEAP_FILE_SECONDS
             match self._judge(tightest(device.compare(options.samples)), leap_table, context.now()):
                 case Measurement() as reading:
                     report(connected=True, detail=f"{path}, {'TAI' if options.tai else 'UTC'}, {device.way}{rivals}")
@@ -194,6 +200,14 @@ def _rivals() -> str:
     """Who else may have to do with this clock: one that sets it by the host's would lead us in a circle."""
     found = running(_STEERERS)
     return f"; it may be set by {', '.join(found)}: by anything but this host's clock, let us hope" if found else ""
+
+
+def _newer(table: LeapTable | None, options: PhcOptions) -> LeapTable | None:
+    """The list as it is now; the one so far where it cannot be read, of which the daemon's own look tells people."""
+    try:
+        return _read_leap_table(options)
+    except DeviceError:
+        return table
 
 
 def _read_leap_table(options: PhcOptions) -> LeapTable | None:

@@ -14,7 +14,7 @@ from ntp_usg.core.base.samples import Measurement, Pulse
 from ntp_usg.core.base.verdicts import Reason, Verdict
 from ntp_usg.core.engine.settings import ClockSettings, PulseSettings
 from ntp_usg.core.receivers.phc import CrossStamp, Edge, Pulses
-from ntp_usg.refclocks.phc import PhcDriver, PhcOptions, _read_leap_table
+from ntp_usg.refclocks.phc import PhcDriver, PhcOptions, _newer, _read_leap_table
 
 NOW = HostNs(1_795_300_000 * NS_PER_SECOND)
 
@@ -135,3 +135,14 @@ def test_a_missing_card_is_told_once_with_advice(recorder, tmp_path):
     assert time.monotonic() - started < 5
     assert [status.connected for status in recorder.statuses] == [False]
     assert "does not exist" in recorder.statuses[0].detail
+
+
+def test_a_newer_list_is_taken_while_the_card_is_read_and_a_bad_one_is_not(tmp_path, leap_list):
+    path = tmp_path / "list"
+    path.write_bytes(leap_list)
+    options = PhcOptions(tai=True, leap_file=str(path))
+    table = _read_leap_table(options)
+    path.write_bytes(b"nonsense")
+    assert _newer(table, options) is table
+    path.write_bytes(leap_list)
+    assert _newer(None, options) == table

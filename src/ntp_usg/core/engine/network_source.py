@@ -51,6 +51,9 @@ class NetworkSource(Source):
         self._false = 0
         self.path: ServerPath | None = None
         """Where it is, once its name was found."""
+        self._no_witness: Reason | None = None
+        """Why it has no vote of its own, by its latest answer; `_told` is what people have heard of that."""
+        self._told: Reason | None = None
         self.is_ours = False
         """Whether it is this server itself that answers there."""
 
@@ -165,11 +168,11 @@ class NetworkSource(Source):
         """
 
         def objection(header: Header, exchange: Exchange) -> Reason | None:
-            identity = stranger(header)
-            if identity is not None and self.association.reach:
+            self._no_witness = stranger(header)
+            if self._no_witness is not None and self.association.reach:
                 self.association.reach = 0
                 self.restart()
-            return identity or self._doubt_date(exchange)
+            return self._no_witness or self._doubt_date(exchange)
 
         result = self.association.receive(data, at, now, nearest_possible(pivot), objection)
         if not isinstance(result, Exchange):
@@ -188,9 +191,11 @@ class NetworkSource(Source):
 
     def review(self, now: MonoNs, served: ClockMapping) -> list[Action]:  # noqa: ARG002 - only health changes
         """Notice that the server answers or has stopped to."""
+        told, self._told = self._told, self._no_witness
         healthy = self.estimator.ready and not self.silent(now)
         if healthy == self.healthy:
-            return []
+            news = self._no_witness if self._no_witness is not told else None
+            return [Note(Level.WARNING, f"{self.settings.name}: {news.explanation}")] if news else []
         self.healthy = healthy
         if healthy:
             return [Note(Level.INFO, f"{self.settings.name}: reachable, stratum {self.stratum}")]

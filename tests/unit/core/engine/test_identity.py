@@ -6,7 +6,7 @@ import pytest
 
 from ntp_usg.core.algorithms.selection import SelectionSettings
 from ntp_usg.core.associations.client import AssociationSettings
-from ntp_usg.core.base.actions import Action, Send, Steer
+from ntp_usg.core.base.actions import Action, Note, Send, Steer
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, RawNs, WallNs
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.snapshots import ServerPath, SourceSnapshot
@@ -44,6 +44,7 @@ class Network:
         """Addresses that lead back to us although no interface has them."""
         self.reference_ids: dict[str, tuple[int, bytes]] = {}
         self.now = START
+        self.notes: list[str] = []
         self.mapping = ClockMapping()
         settings = EngineSettings(
             servers=tuple(asked(name, noselect=more.get(name, False)) for name in addresses),
@@ -68,6 +69,7 @@ class Network:
             self.perform(self.engine.timer())
 
     def perform(self, actions: list[Action]) -> None:
+        self.notes += [action.text for action in actions if isinstance(action, Note)]
         for action in actions:
             if isinstance(action, Steer):
                 self.mapping = action.mapping
@@ -185,6 +187,7 @@ def test_our_own_answer_is_no_witness_of_our_time(how):
     assert network.synchronised
     assert network.votes() == {"true"}
     assert "accepted/used" not in network.source("self").verdicts
+    assert len([text for text in network.notes if text.startswith("self: This is our own answer")]) == 1
     assert network.source("self").reason.startswith("This is our own answer: the address leads back to this server")
 
 
