@@ -24,4 +24,4 @@ REACHED = {
 @pytest.mark.parametrize("seed", [1, 2])
 def test_no_answer_raises_or_is_believed_without_a_question(fuzz, seed: int):
     ends = fuzz("client", 30_000, seed)
-    assert {line.split()[1] for line in ends.splitlines()} == REACHED
+    assert {line.split()[1] for line in ends.splitlines() if not line.startswith("==")} == REACHED

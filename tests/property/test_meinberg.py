@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ntp_usg.core.base.dates import EARLIEST, LATEST
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
 from ntp_usg.core.base.samples import Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
@@ -10,7 +11,7 @@ from ntp_usg.core.receivers.meinberg import Event, MeinbergAssembler, Radio, par
 from ntp_usg.simulate.meinberg import FORMATS, build_erlangen, build_standard, with_even_parity
 from ntp_usg.simulate.sentences import Sky
 
-FIRST, LAST = 1_767_312_000, 4_102_358_400  # from 2 January 2026 to the end of the two-digit years
+FIRST, LAST = EARLIEST // NS_PER_SECOND + 86_400, LATEST // NS_PER_SECOND - 86_400  # in any time zone
 OFFSETS = st.integers(-56, 56).map(lambda quarters: 15 * quarters)
 
 seconds = st.integers(FIRST, LAST).map(lambda second: WallNs(second * NS_PER_SECOND))

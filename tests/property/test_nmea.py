@@ -3,13 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ntp_usg.core.base.dates import EARLIEST, LATEST
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
 from ntp_usg.core.base.samples import Fix, FixQuality, Position, Reception, TimeMessage
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.core.receivers.nmea import Event, NmeaAssembler
 from ntp_usg.simulate.sentences import Sky, build_burst
 
-FIRST, LAST = 1_767_225_600, 3_471_292_799  # 2026 to 2079: through the NTP era of 2036, to the end of two-digit years
+FIRST, LAST = EARLIEST // NS_PER_SECOND, LATEST // NS_PER_SECOND - 1
 
 GREENWICH = Position(51 + 28.674 / 60, -0.0882 / 60, 46.9)
 

@@ -5,6 +5,7 @@ import contextlib
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ntp_usg.core.base.dates import EARLIEST, LATEST
 from ntp_usg.core.base.errors import WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
 from ntp_usg.core.base.samples import Position, PulseCorrection, TimeMessage
@@ -16,7 +17,7 @@ from ntp_usg.core.receivers.oncore_survey import Survey, build_survey, parse_sur
 from ntp_usg.simulate.oncore import build_position_12, build_raim
 from ntp_usg.simulate.sentences import Sky
 
-FIRST, LAST = 1_767_225_600, 4_102_444_799  # 2026 to 2099, through the NTP era of 2036 and several GPS eras
+FIRST, LAST = EARLIEST // NS_PER_SECOND, LATEST // NS_PER_SECOND - 1
 
 seconds = st.integers(FIRST, LAST).map(lambda second: WallNs(second * NS_PER_SECOND))
 skies = st.builds(Sky, satellites=st.integers(1, 12))

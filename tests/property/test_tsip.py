@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ntp_usg.core.base.dates import EARLIEST, LATEST
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
 from ntp_usg.core.base.samples import TimeMessage
 from ntp_usg.core.receivers.tsip import TsipAssembler
@@ -10,7 +11,7 @@ from ntp_usg.core.receivers.tsip_framing import Kind, TsipFramer, build_packet
 from ntp_usg.simulate.sentences import Sky
 from ntp_usg.simulate.tsip import build_palisade_burst, build_primary, build_satellites, build_supplemental
 
-FIRST, LAST = 1_767_225_600, 4_102_444_799  # 2026 to 2099, through the NTP era of 2036 and several GPS eras
+FIRST, LAST = EARLIEST // NS_PER_SECOND, LATEST // NS_PER_SECOND - 1
 LENGTHS = {
     Kind.SATELLITES: 17,
     Kind.TRACKED_SATELLITES: 18,

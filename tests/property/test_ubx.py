@@ -3,6 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ntp_usg.core.base.dates import EARLIEST, LATEST
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs
 from ntp_usg.core.base.samples import FixQuality, PulseCorrection, TimeMessage
 from ntp_usg.core.receivers.commands import Command, Description
@@ -14,7 +15,7 @@ from ntp_usg.simulate.sentences import Sky, build_burst
 from ntp_usg.simulate.ubx import build_pulse, build_ubx_burst
 from ntp_usg.simulate.ubx_receiver import MODELS, UbxReceiver
 
-FIRST, LAST = 1_767_225_600, 4_102_444_799  # 2026 to 2099, through the NTP era of 2036 and several GPS eras
+FIRST, LAST = EARLIEST // NS_PER_SECOND, LATEST // NS_PER_SECOND - 1
 
 seconds = st.integers(FIRST, LAST).map(lambda second: WallNs(second * NS_PER_SECOND))
 qualities = st.sampled_from([quality for quality in FixQuality if quality.rank and quality is not FixQuality.PPS])
