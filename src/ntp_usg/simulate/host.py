@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, NonNegativeFloat
 
-from ntp_usg.core.base.actions import Action, HostClockMoved, Leave, Level, Note, Publish, Send, Steer
+from ntp_usg.core.base.actions import Action, HostClockMoved, Leave, Level, Note, Publish, Send, SourceFault, Steer
 from ntp_usg.core.base.instants import NS_PER_SECOND, MonoNs, WallNs, nanoseconds
 from ntp_usg.core.base.samples import Pulse, Reception, TimeMessage
 from ntp_usg.core.base.snapshots import PHI, Leap, ServingState
@@ -163,6 +163,8 @@ class SimulatedHost:
                     self._world.note(self.name, Level.WARNING, f"Host clock moved by {jump:+.6f}s: starting again")
                 case Leave(association, for_ever=True):  # simulated servers have one address each
                     self._refused_by.add(association)
+                case SourceFault(_, error):
+                    raise error  # a simulation is to find faults, not to survive them
                 case Send(association, data) if association not in self._refused_by:
                     self._send(association, data)
 
