@@ -5,22 +5,28 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from ntp_usg.core.base.addresses import ListenAddress, numeric_address, parse_listen_address
 from ntp_usg.core.wire.reference_id import address_reference
+from ntp_usg.sysapi.environment import only_select
 from ntp_usg.sysapi.interfaces import Interface, read_interfaces
 
 Address = IPv4Address | IPv6Address
 
 
+def _interfaces() -> Mapping[int, Interface]:
+    """Those of this machine; a simulator that replaces the C library knows none."""
+    return {} if only_select() else read_interfaces()
+
+
 class OwnAddresses:
     """What the kernel said when it was last asked: `refresh` asks again."""
 
-    def __init__(self, listen: Sequence[str], read: Callable[[], Mapping[int, Interface]] = read_interfaces) -> None:
+    def __init__(self, listen: Sequence[str], read: Callable[[], Mapping[int, Interface]] = _interfaces) -> None:
         self._listen = [parse_listen_address(each) for each in listen]
         self._read = read
         self._by_interface: dict[str, frozenset[Address]] = {}
         self.refresh()
 
     def refresh(self) -> None:
-        """Look which addresses there are now; where the kernel does not tell (in a simulator), there are none."""
+        """Look which addresses there are now; where the kernel does not tell, there are none."""
         try:
             interfaces = list(self._read().values())
         except OSError:
