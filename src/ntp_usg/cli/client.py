@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from ntp_usg.core.associations.answers import RoundTrip, kiss_of, measure, parse_answer, refusal
 from ntp_usg.core.base.addresses import ServerAddress
+from ntp_usg.core.base.dates import nearest_possible
 from ntp_usg.core.base.errors import NtpUsgError
-from ntp_usg.core.base.instants import HostNs, RawNs, WallNs, seconds
+from ntp_usg.core.base.instants import HostNs, RawNs, seconds
 from ntp_usg.core.base.verdicts import Reason
 from ntp_usg.core.wire.header import Header, Mode, build_header
 from ntp_usg.core.wire.timestamps import from_ntp
@@ -134,7 +135,7 @@ class _Question:
             endpoint.send(request)
             header, received_at = await self._receive(endpoint, nonce)
             waited = time.monotonic() - begun
-        trip = RoundTrip(RawNs(sent_at), RawNs(received_at), waited, WallNs(received_at))
+        trip = RoundTrip(RawNs(sent_at), RawNs(received_at), waited, nearest_possible(received_at))
         return _judged(address[0], header, trip)
 
     async def _receive(self, endpoint: socket.socket, nonce: int) -> tuple[Header, HostNs]:

@@ -4,13 +4,13 @@ import asyncio
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, FiniteFloat, model_validator
 
+from ntp_usg.core.base.dates import date_of
 from ntp_usg.core.base.errors import DeviceError, WireError
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.samples import PulseCorrection, TimeMessage
@@ -139,4 +139,4 @@ async def _until(due: float) -> None:
 
 
 def _date(at: HostNs) -> str:
-    return f"{datetime.fromtimestamp(at // NS_PER_SECOND, UTC):%Y-%m-%d}"
+    return str(date_of(at))
