@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, Field, FiniteFloat
 from ntp_usg.core.base.addresses import numeric_address, parse_endpoint
 from ntp_usg.core.base.aliases import Alias, absent
 from ntp_usg.core.base.errors import DeviceError, WireError
+from ntp_usg.core.base.instants import seconds
 from ntp_usg.core.base.samples import Measurement
 from ntp_usg.core.base.verdicts import Outcome, Reason, Verdict
 from ntp_usg.core.engine.settings import ClockSettings
@@ -35,6 +36,9 @@ from ntp_usg.sysapi.users import find_users, user_of_peer
 
 GPSD_PORT = 2947
 _NO_FIX = Verdict(Outcome.REJECTED, Reason.NO_FIX)
+_WRONG_EDGE = Verdict(Outcome.REJECTED, Reason.WRONG_EDGE)
+_SOONEST_SECONDS, _LATEST_SECONDS = -0.05, 0.5
+"""A message comes within so many seconds of the pulse that it numbers; else gpsd has taken the end of the pulse."""
 _MESSAGE_ACCURACY, _PULSE_ACCURACY = 0.5, 1e-4
 """Messages are late by less than half a second, but on very slow lines. A wider bound would agree with pulses whose end
 gpsd takes for their beginning, which are off by most of a second."""
@@ -131,6 +135,8 @@ class Session:
         """Of gpsd, once it has said who it is."""
         self._mode = 0
         self._mode_until = 0.0
+        self._message: TimeReport | None = None
+        self._contradicted = False
 
     @property
     def complaint(self) -> str:
@@ -139,6 +145,10 @@ class Session:
             return "whoever listens there has not said that it is gpsd"
         if self._mode < HAS_FIX:
             return f"gpsd {self.release} has had no fix from {self._receiver or 'any receiver'}"
+        if self._contradicted:
+            return (
+                f"gpsd {self.release} takes the end of each pulse of {self._receiver}, by its messages: make it 0.1 s"
+            )
         return f"gpsd {self.release} has told no {'pulse' if self._options.pulse else 'time'} of {self._receiver}"
 
     @property
@@ -157,8 +167,10 @@ class Session:
                 case DeviceReport(device, active=False) if device == self._receiver:
                     self._mode = 0
                     self._report(connected=False, detail=f"gpsd has lost {device}: was the receiver unplugged?")
-                case TimeReport() as told if self._is_ours(told.device) and told.pulse is self._options.pulse:
-                    return self._measure(told)
+                case TimeReport() as told if self._is_ours(told.device):
+                    if not told.pulse:
+                        self._message = told
+                    return told.pulse is self._options.pulse and self._measure(told)
         except WireError:
             self._context.verdict(IMPLAUSIBLE)
         return False
@@ -166,12 +178,23 @@ class Session:
     def _measure(self, told: TimeReport) -> bool:
         reading = Measurement(told.host, told.real - told.host, 2.0**told.precision)
         news = judge_reading(reading, self._context.now()) if self._has_fix else _NO_FIX
+        self._contradicted = isinstance(news, Measurement) and told.pulse and self._contradicts_messages(told)
+        if self._contradicted:
+            news = _WRONG_EDGE
         if isinstance(news, Verdict):
             self._context.verdict(news)
             return False
         self._report(connected=True, detail=f"gpsd {self.release} at {self._options.device}, {told.device}")
         self._context.sample(news)
         return True
+
+    def _contradicts_messages(self, pulse: TimeReport) -> bool:
+        """Whether the latest message makes no sense by a pulse, of which gpsd shows one edge only."""
+        message = self._message
+        if message is None or abs(seconds(pulse.host - message.host)) > self._options.timeout_secs:
+            return False
+        latency = seconds((pulse.real - pulse.host) - (message.real - message.host))
+        return not _SOONEST_SECONDS < latency < _LATEST_SECONDS
 
     def _is_ours(self, device: str) -> bool:
         self._receiver = self._receiver or device

@@ -80,6 +80,20 @@ def test_pulses_are_readings_where_they_are_wanted(recorder):
     assert [reading.offset_ns for reading in recorder.samples] == [7]
 
 
+@pytest.mark.parametrize("ahead", [0.7, 0.8, -0.25], ids=["0.3 s", "0.2 s", "late"])
+def test_pulses_of_which_gpsd_takes_the_end_are_not_believed(recorder, ahead):
+    """The end of a pulse of 0.3 s, 0.2 s after a message that was 0.1 s late, counts as the next second's begin."""
+
+    async def conversation(say):
+        say(VERSION, FIX, told("TOFF", -100_000_000), told("PPS", round(ahead * 1e9)))
+        await asyncio.sleep(0.3)
+
+    play(recorder, conversation, pulse=True, timeout_secs=0.1)
+    assert not recorder.samples
+    assert [verdict.reason for verdict in recorder.verdicts] == [Reason.WRONG_EDGE]
+    assert "gpsd 3.22 takes the end of each pulse of /dev/gps" in recorder.statuses[0].detail
+
+
 def test_the_receiver_that_was_named_is_followed(recorder):
     async def conversation(say):
         other = {**FIX, "device": "/dev/other"}
