@@ -8,8 +8,6 @@ from ntp_usg.core.algorithms.estimator import Estimate
 from ntp_usg.core.algorithms.intersection import Agreement, Interval, find_agreement
 from ntp_usg.core.base.snapshots import Tally
 
-NUMBERING_TOLERANCE = 0.4
-"""A source numbers a pulse whose second it names this closely, in seconds; beyond lies the next pulse's."""
 MIN_CLUSTER = 3
 """RFC 5905 NMIN: so many survivors are kept, whatever their scatter."""
 NANOSECOND_VARIANCE = 1e-18
@@ -149,10 +147,9 @@ def _objection_to_pulses(line: Candidate, others: Sequence[Candidate]) -> str:
     if not line.numbered:
         return "Its pulses have no numbers: they say when a second begins, not which."
     sources = [each for each in others if each.reachable and not each.pulse and not each.distrust]
-    agrees = any(abs(each.offset - line.offset) <= NUMBERING_TOLERANCE for each in sources)
-    if not agrees and not line.confirmed:
-        return f"No healthy source confirms the number of its seconds within {NUMBERING_TOLERANCE:g} s."
-    return ""
+    if line.confirmed or any(each.interval.meets(line.interval) for each in sources):
+        return ""
+    return "No healthy source confirms its seconds: its interval does not meet the interval of any of them."
 
 
 def _voters(selectable: Sequence[Candidate]) -> Sequence[Candidate]:

@@ -365,7 +365,7 @@ class Engine:
         """Whether a latency makes no sense unless the line captures the wrong edge: then it is not learned."""
         others: list[Source] = [*self._servers.values(), *self._clocks.values()]
         told = any(line.agrees_with(other, at, now) for other in others)
-        return line.suspect(latency, receiver.settings.latency, told=told)
+        return line.suspect(latency, receiver.settings, told=told)
 
     def _watch_leap(self, raw: RawNs, served: ClockMapping) -> list[Action]:
         """Let all vote that tell the truth, whether they lead or not; and be there in time."""

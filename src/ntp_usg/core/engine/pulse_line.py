@@ -16,7 +16,7 @@ from ntp_usg.core.base.snapshots import SourceSnapshot
 from ntp_usg.core.base.verdicts import Reason
 from ntp_usg.core.engine.numbering import Numbering
 from ntp_usg.core.engine.scattering_source import ScatteringSource
-from ntp_usg.core.engine.settings import PulseSettings
+from ntp_usg.core.engine.settings import PulseSettings, ReceiverSettings
 from ntp_usg.core.engine.source import Source
 
 PULSE_NOISE = NoiseModel(expected=1e-6, floor=10e-9, gate=10e-6)
@@ -24,8 +24,8 @@ CLOSE = 0.05
 """Seconds: who knows the time as closely as this can tell one end of a pulse from the other."""
 SUSPICIOUS = 0.5
 """Seconds after their second at which messages may be those of the next one, if the edge is the end of the pulse."""
-FAR = 0.4
-"""Seconds between the latency that is stated and the one by the pulses, which are too many."""
+MARGIN = 0.02
+"""Seconds that the latency by the pulses may be off the interval that is stated: messages jitter."""
 WRONG_EDGE = (
     "the captured edge ends the pulse, and the other one begins the second: set capture_mode to the other edge, or to "
     '"Both". If the pulse really lasts for more than half of the time, set long_pulse = true.'
@@ -119,15 +119,16 @@ class PulseLine(ScatteringSource):
         """Which end of the pulse most of the latest edges were."""
         return Counter(self._ends).most_common(1)[0][0] if self._ends else PulseEnd.UNKNOWN
 
-    def suspect(self, latency: float, stated: float, *, told: bool) -> bool:
+    def suspect(self, latency: float, settings: ReceiverSettings, *, told: bool) -> bool:
         """Doubt the edge where messages come so late that they may be those of the second after, and the edge an end.
 
-        `latency` is in seconds by these pulses, `stated` what it should be, 0 where nobody has said; `told` is whether
-        somebody else agrees with the line.
+        `latency` is in seconds by these pulses, `settings` are the receiver's, which may state another one; `told` is
+        whether somebody else agrees with the line.
         """
+        stated = settings.latency
         self._latencies.append(latency)
         latency = median(self._latencies)
-        suspicious = abs(latency - stated) > FAR if stated else latency >= SUSPICIOUS
+        suspicious = abs(latency - stated) > settings.accuracy + MARGIN if stated else latency >= SUSPICIOUS
         doubtful = suspicious and self.end is not PulseEnd.BEGIN and not told
         text = f"messages come {latency:.2f} s after their second, or {self.settings.device} captures the pulse's end"
         self.trust.report("edge", (Trouble(Doubt.EDGE, text, severe=True),) if doubtful else ())

@@ -183,9 +183,9 @@ class TestPulses:
     def test_pulses_without_numbers_are_no_time(self):
         assert tallies(choose(pulses(numbered=False), source("nmea", 0, 0.2))) == " *"
 
-    @pytest.mark.parametrize(("offset", "marks"), [(0.39, "ox"), (0.41, " *"), (-0.41, " *")])
-    def test_the_numbering_source_must_be_within_four_tenths(self, offset, marks):
-        assert tallies(choose(pulses(), source("nmea", offset, 1e-3))) == marks
+    @pytest.mark.parametrize(("offset", "bound", "marks"), [(0.15, 0.2, "o*"), (0.25, 0.2, " *"), (-0.1, 5e-3, " *")])
+    def test_pulses_never_win_against_the_interval_of_the_source_that_names_their_seconds(self, offset, bound, marks):
+        assert tallies(choose(pulses(), source("nmea", offset, bound))) == marks
 
     def test_a_source_marked_noselect_may_number(self):
         assert tallies(choose(pulses(), source("nmea", 0.1, 0.2, noselect=True))) == "o "
@@ -204,7 +204,8 @@ class TestPulses:
         assert set(selection.weights) == {"PPS", "PPS2"}
 
     def test_of_two_pulse_lines_the_majority_tells_which_is_false(self):
-        selection = choose(pulses(), pulses(0.05, "PPS2"), source("s", 0, 1e-3), source("t", 0, 1e-3), A)
+        nmea = source("nmea", 0, 0.2)
+        selection = choose(pulses(), pulses(0.05, "PPS2"), source("s", 0, 1e-3), source("t", 0, 1e-3), A, nmea)
         assert selection.choices["PPS2"].tally is Tally.FALSETICKER
         assert selection.system_peer == "PPS"
 
