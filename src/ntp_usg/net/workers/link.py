@@ -26,6 +26,25 @@ _DYING_SECONDS, _DYING_LOOK = 1.0, 0.01
 _HELD_BACK = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 
+class Watch:
+    """Looks at a heartbeat; `missed`: how many looks in a row have seen no new beat."""
+
+    def __init__(self, heartbeat: Heartbeat) -> None:
+        self._heartbeat = heartbeat
+        self._beats = self._excused = self.missed = 0
+
+    def look(self, *, punctual: bool) -> None:
+        """Look once more. A look that comes late tells nothing, and a worker may announce that a beat takes long."""
+        beats = self._heartbeat.count
+        if beats != self._beats or not punctual:
+            self.missed = self._excused = 0
+        elif self._heartbeat.busy and self._excused < MOST_EXCUSED:
+            self._excused += 1
+        else:
+            self.missed += 1
+        self._beats = beats
+
+
 class WorkerLink:
     """Starts a worker; raises OSError where none can start.
 
@@ -43,10 +62,6 @@ class WorkerLink:
         self._loop = asyncio.get_running_loop()
         self._on_message = on_message
         self._outbox: deque[bytes] = deque()
-        self._beats = self._excused = 0
-        """The last beat that was seen, and how many looks saw no other because the worker had said so."""
-        self.missed = 0
-        """How many looks in a row saw no other beat."""
         self.serves = False
         self._verdict = ""
         self.ready: asyncio.Future[None] = self._loop.create_future()
@@ -59,7 +74,7 @@ class WorkerLink:
             self._stderr = create_memory("ntp_usg worker stderr", _STDERR_BYTES)
             undo.callback(os.close, self._stderr)
             heartbeat = create_heartbeat_memory()
-            self._heartbeat = Heartbeat(heartbeat)
+            self.watch = Watch(Heartbeat(heartbeat))
             try:
                 inherited = [*memories, heartbeat, theirs.fileno(), *(each.fileno() for each in endpoints)]
                 self._process = self._start([*account, *inherited], inherited)
@@ -93,17 +108,6 @@ class WorkerLink:
     def usable(self) -> bool:
         """Whether it serves, or could."""
         return self.ready.done() and not self.lost.done()
-
-    def look(self, *, punctual: bool) -> None:
-        """See whether the worker's heart has beaten since the last look; looks that come late tell nothing."""
-        beats = self._heartbeat.count
-        if beats != self._beats or not punctual or not self.ready.done():
-            self.missed = self._excused = 0
-        elif self._heartbeat.busy and self._excused < MOST_EXCUSED:
-            self._excused += 1
-        else:
-            self.missed += 1
-        self._beats = beats
 
     @property
     def congested(self) -> bool:

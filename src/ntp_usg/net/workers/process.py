@@ -21,6 +21,8 @@ from ntp_usg.sysapi.privileges import drop_privileges, set_process_name, set_tim
 PROCESS_NAME = "ntp_usg_server"
 HELD_BACK = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """A terminal or systemd sends these to all processes of the daemon; a worker starts with them blocked."""
+SPARE_WAIT = 0.5
+"""Seconds after which a spare worker shows that it lives: less often than one that serves, to save power."""
 _TIMER_SLACK_NS = 1_000  # the usual 50 us would be as long as the pauses themselves
 
 
@@ -57,7 +59,8 @@ class Worker:
                 self._be_told(not rhythm.busy)
             if rhythm.busy and self._service:
                 served = sum(map(self._service.drain, indexes.values()))
-            for descriptor, _ in self._poller.poll(rhythm.patience) if rhythm.listens else ():
+            patience = rhythm.patience if self._serving else SPARE_WAIT
+            for descriptor, _ in self._poller.poll(patience) if rhythm.listens else ():
                 if descriptor in indexes and self._service:
                     served += self._service.drain(indexes[descriptor])
                 else:

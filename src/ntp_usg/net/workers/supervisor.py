@@ -38,6 +38,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 """Seconds before the next try to start one; doubled with each that fails."""
 LOOK_SECONDS, MISSED = 0.04, 3
 """How often we look whether workers live, and after so many looks without a sign one is replaced."""
+SPARES_EVERY = 15
+"""So rarely (0.6 s) the looks include the spares, which show that they live twice a second."""
 MOST_ASIDE = 2
 """So many workers that do not respond are given time to end by themselves."""
 MISSED_ALONE = round(START_SECONDS / LOOK_SECONDS)
@@ -119,7 +121,7 @@ class SupervisedWorker:
         """Those that did not respond and have not ended yet."""
         self._failures, self._pause = 0, 0.0
         self._stopping = False
-        self._looked_at = self._loop.time()
+        self._looked_at, self._looks = self._loop.time(), 0
         self._next_look: asyncio.Handle = self._loop.call_soon(self._look)
         self._loop.call_soon(self._tend)
 
@@ -137,7 +139,7 @@ class SupervisedWorker:
         """Why requests wait for an answer at this moment; empty where they do not."""
         if self._link is None or not self._link.usable:
             return "no answering worker is ready"
-        silent = self._link.missed >= MISSED
+        silent = self._link.watch.missed >= MISSED
         return f"the answering worker (process {self._link.pid}) does not respond" if silent else ""
 
     async def stop(self) -> None:
@@ -160,7 +162,9 @@ class SupervisedWorker:
             return
         self._spares = [spare for spare in self._spares if not spare.lost.done()]
         if self._link is None or self._link.lost.done():
-            self._link = min((each for each in self._spares if each.usable), key=lambda each: each.missed, default=None)
+            self._link = min(
+                (each for each in self._spares if each.usable), key=lambda each: each.watch.missed, default=None
+            )
             if self._link:
                 self._spares.remove(self._link)
                 self._have_serve(self._link)
@@ -219,19 +223,22 @@ class SupervisedWorker:
 
     def _look(self) -> None:
         """Replace a worker that hangs: a stopped process closes no channel."""
-        now, links = self._loop.time(), [link for link in (self._link, *self._spares) if link]
+        now, self._looks = self._loop.time(), self._looks + 1
+        links = [self._link] if self._link else []
+        if self._looks % SPARES_EVERY == 0:
+            links += self._spares
         punctual = now - self._looked_at < 1.5 * LOOK_SECONDS  # else it is the machine that is busy
         self._looked_at = now
+        for link in (each for each in links if each.ready.done()):
+            link.watch.look(punctual=punctual)
         for link in links:
-            link.look(punctual=punctual)
-        for link in links:
-            replaceable = any(other.usable and not other.missed for other in self._spares if other is not link)
-            if link.missed >= (MISSED if replaceable else MISSED_ALONE):
+            replaceable = any(other.usable and not other.watch.missed for other in self._spares if other is not link)
+            if link.watch.missed >= (MISSED if replaceable else MISSED_ALONE):
                 self._set_aside(link)
         self._next_look = self._loop.call_later(LOOK_SECONDS, self._look)
 
     def _set_aside(self, link: WorkerLink) -> None:
-        silence = link.missed * LOOK_SECONDS
+        silence = link.watch.missed * LOOK_SECONDS * (1 if link.serves else SPARES_EVERY)
         if link.serves:
             _log.error(
                 "The answering worker (process %d) has not responded for %.2f s, and another takes over",
