@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -133,6 +134,22 @@ def is_free(port: int) -> bool:
     return False
 
 
+async def until_answered(port: int, address: str) -> None:
+    """Ask until there is an answer: what waits for a worker that starts gets none."""
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(TimeoutError):
+                assert (await ask(port, address, patience=0.5)).stratum == 1
+                return
+
+
+def is_free_at(address: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
+        sock.bind((address, port))
+        return True
+    return False
+
+
 def worker_of(service: AnsweringService, number: int = 0) -> SupervisedWorker:
     assert isinstance(service, Workers)
     return service._workers[number]
@@ -232,6 +249,28 @@ def test_a_new_policy_is_followed_without_a_restart(run, workers):
             await until_allowed(port)
 
     run(main())
+
+
+def test_new_sockets_are_taken_over_and_those_that_are_no_longer_wanted_are_closed(run, workers, caplog):
+    async def talk():
+        [sockets] = open_socket_sets(["127.0.0.1:0", "[::1]:0"], 1)
+        kept, former = (int(sock.getsockname()[1]) for sock in sockets)
+        service = await start_service(
+            [sockets], ServerPolicy(), in_process=not workers, user="nobody", on_request=lambda *_: None
+        )
+        try:
+            service.publish(good_state())
+            assert (await ask(former, "::1")).stratum == 1
+            [[fresh]] = open_socket_sets(["[::1]:0"], 1)
+            service.listen_on([[sockets[0], fresh]])
+            await until_answered(fresh.getsockname()[1], "::1")
+            await until_answered(kept, "127.0.0.1")
+            await until(lambda: is_free_at("::1", former))
+        finally:
+            await service.stop()
+        assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+
+    run(talk())
 
 
 def test_a_worker_of_root_has_no_rights_and_the_name_of_the_server(run):

@@ -40,8 +40,8 @@ from ntp_usg.daemon.state import DaemonState
 from ntp_usg.daemon.tasks import run_together, run_until
 from ntp_usg.net.answering import AnsweringService, start_service
 from ntp_usg.net.client import ClientEndpoints
+from ntp_usg.net.listening import Listening
 from ntp_usg.net.network_watch import watch_network
-from ntp_usg.net.udp import open_socket_sets
 from ntp_usg.net.workers.orphans import end_orphans
 from ntp_usg.net.xdp.endpoints import listeners
 from ntp_usg.net.xdp.service import start_xdp
@@ -83,6 +83,7 @@ class Daemon:
         self._own_addresses = OwnAddresses(settings.server.listen_addr)
         self._faults = FaultLog()
         self._runner = EngineRunner(self._engine, self._clock, self._publish, self._ask, self._faults)
+        self._listening: Listening | None = None
         self._service: AnsweringService | None = None
         self._background = Background()
         self._monitoring = Monitoring(self.state, self._background)
@@ -126,7 +127,9 @@ class Daemon:
         in_process = only_select() or not server.workers
         if ended := end_orphans({parse_listen_address(each).port for each in server.listen_addr}):
             log.warning("An earlier daemon died and left workers, which have been ended: processes %s", ended)
-        sockets = open_socket_sets(server.listen_addr, 1 if in_process else server.workers, dscp=server.dscp)
+        number = 1 if in_process else server.workers
+        self._listening = Listening(server.listen_addr, number, dscp=server.dscp)
+        sockets = self._listening.sets
         policy, with_xdp = server_policy(self._settings), server.xdp and not only_select()
         listening = listeners(sockets[0]) if with_xdp else []
         service = await start_service(
@@ -191,6 +194,7 @@ class Daemon:
         """Look once a minute which addresses are ours, and whether the files of leap seconds and drift are right."""
         while True:
             await asyncio.to_thread(self._own_addresses.refresh)
+            self._look_at_interfaces()
             self._renew_leap_list()
             if self._engine.serving().synchronised:
                 now = self._clock.serving().wall(self._clock.read()[0])
@@ -227,7 +231,13 @@ class Daemon:
         if not only_select():
             await watch_network(self._network_returned)
 
+    def _look_at_interfaces(self) -> None:
+        """Answer again on interfaces that have been made again."""
+        if self._listening is not None and self._service is not None and self._listening.look():
+            self._service.listen_on(self._listening.sets)
+
     def _network_returned(self) -> None:
+        self._look_at_interfaces()
         self._endpoints.network_returned()
         self._runner.perform(self._engine.network_returned())
 

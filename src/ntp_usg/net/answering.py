@@ -31,6 +31,9 @@ class AnsweringService(Protocol):
         Raises ValueError at an impossible one, which changes nothing.
         """
 
+    def listen_on(self, endpoints: Sequence[Sequence[socket.socket]]) -> None:
+        """Serve on these sockets, of the same number and order; those that are no longer among them are closed."""
+
     def complaint(self) -> str:
         """Why requests wait for an answer at this moment; empty where they do not."""
 
@@ -80,8 +83,11 @@ class LocalService:
         self._state = ServingState()
         self._counters = VerdictCounters()
         self._on_request = on_request
-        responder = Responder(policy, ClientTable(policy.max_clients, seed=secrets.randbits(128)))
-        self._service = Service(endpoints, responder, lambda: self._state, self._counters, self._hand_up)
+        self._responder = Responder(policy, ClientTable(policy.max_clients, seed=secrets.randbits(128)))
+        self._serve_on(endpoints)
+
+    def _serve_on(self, endpoints: Sequence[socket.socket]) -> None:
+        self._service = Service(endpoints, self._responder, lambda: self._state, self._counters, self._hand_up)
         for index, endpoint in enumerate(endpoints):
             self._loop.add_reader(endpoint, self._service.drain, index)
 
@@ -89,7 +95,15 @@ class LocalService:
         self._state = state
 
     def adopt(self, policy: ServerPolicy) -> None:
-        self._service.responder.adopt(policy)
+        self._responder.adopt(policy)
+
+    def listen_on(self, endpoints: Sequence[Sequence[socket.socket]]) -> None:
+        former, wanted = self._service.endpoints, [endpoint for each in endpoints for endpoint in each]
+        for endpoint in former:
+            self._loop.remove_reader(endpoint)
+            if endpoint not in wanted:
+                endpoint.close()
+        self._serve_on(wanted)
 
     def complaint(self) -> str:
         return ""
@@ -101,7 +115,7 @@ class LocalService:
         return self._counters.clients
 
     def client_tables(self) -> Sequence[Clients]:
-        return [self._service.responder.clients]
+        return [self._responder.clients]
 
     async def stop(self) -> None:
         for endpoint in self._service.endpoints:

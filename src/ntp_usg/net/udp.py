@@ -1,15 +1,17 @@
 """The sockets that requests come in on, opened so that nobody shares them and every packet says when and whereto."""
 
-import contextlib
 import errno
-import glob
+import logging
 import socket
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from typing import NamedTuple
 
 from ntp_usg.core.base.addresses import ListenAddress, parse_listen_address
 from ntp_usg.core.base.errors import NtpUsgError
 from ntp_usg.net.addresses import SocketAddress, resolve
+from ntp_usg.sysapi.interfaces import is_tentative
+from ntp_usg.sysapi.port_holder import find_holder
 from ntp_usg.sysapi.steering import steer_by_source
 from ntp_usg.sysapi.timestamping import enable_packet_info, enable_receive_timestamps, sole_address
 
@@ -19,6 +21,61 @@ RECEIVE_BUFFER = 4 * 1024 * 1024
 # asm-generic/socket.h, linux/in.h and linux/in6.h; Python does not name them
 _SO_RCVBUFFORCE = 33
 _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_PROBE = 10, 23, 3
+_IPV6_FREEBIND = 78
+
+_ANY = {"0.0.0.0", "::"}  # noqa: S104 - to be recognised
+
+log = logging.getLogger(__name__)
+
+
+class Place(NamedTuple):
+    """One socket to open: which listen address it is for, and what to bind."""
+
+    address: ListenAddress
+    family: socket.AddressFamily
+    where: SocketAddress
+
+    @property
+    def interface(self) -> str:
+        """The interface that the socket belongs to; when that is removed and made again, the socket stays deaf."""
+        return self.address.interface or (self.address.host or "").partition("%")[2]
+
+    @property
+    def host(self) -> str:
+        return str(self.where[0])
+
+    def includes(self, other: "Place") -> bool:
+        """Whether a socket here gets what is sent to the other place, too."""
+        alike = self.family == other.family and self.where[1] == other.where[1] != 0
+        return alike and self.host in _ANY and not self.interface and self != other
+
+    def excludes(self, other: "Place") -> bool:
+        """Whether the kernel refuses to open both."""
+        alike = self.family == other.family and self.where[1] == other.where[1] != 0
+        same_interface = not self.interface or not other.interface or self.interface == other.interface
+        return alike and same_interface and (self.host == other.host or bool(_ANY & {self.host, other.host}))
+
+
+def find_places(addresses: Iterable[str]) -> list[Place]:
+    """A place for each address, two for an interface, none for what another one includes.
+
+    Raises NtpUsgError with what to do about it where there is none or two exclude each other; ValueError at a text that
+    is no listen address.
+    """
+    wanted = [parse_listen_address(text) for text in addresses]
+    places = [Place(address, *each) for address in wanted for each in resolve(address)]
+    if not _kernel_has_ipv6():  # "all of IPv6" is nothing then
+        places = [place for place in places if place.host != "::"]
+    if not places:
+        raise NtpUsgError("nothing to listen on: this kernel has no IPv6, and no IPv4 address is configured")
+    kept = [place for place in places if not any(other.includes(place) for other in places)]
+    for place in (place for place in places if place not in kept):
+        log.info("%s needs no socket of its own: an address for all of the machine includes it", place.address)
+    for first, second in combinations(kept, 2):
+        if first.excludes(second):
+            both = f"{first.address} and {second.address}"
+            raise NtpUsgError(f"cannot listen on both {both}: leave out one of them in server.listen_addr")
+    return kept
 
 
 def open_socket_sets(addresses: Iterable[str], number: int, *, dscp: int = 0) -> list[list[socket.socket]]:
@@ -26,15 +83,19 @@ def open_socket_sets(addresses: Iterable[str], number: int, *, dscp: int = 0) ->
 
     Raises as `open_sockets` does.
     """
-    wanted = list(addresses)
+    return open_places(find_places(addresses), number, dscp=dscp)
+
+
+def open_places(places: Sequence[Place], number: int, *, dscp: int = 0) -> list[list[socket.socket]]:
+    """The same for places. Raises NtpUsgError."""
     if number == 1:
-        return [open_sockets(wanted, dscp=dscp)]
-    for sock in open_sockets(wanted, dscp=dscp):  # alone: the ports are nobody else's
+        return [_open_all(places, dscp, shared=False)]
+    for sock in _open_all(places, dscp, shared=False):  # alone: the ports are nobody else's
         sock.close()
     sets: list[list[socket.socket]] = []
     try:
         while len(sets) < number:
-            sets += [open_sockets(wanted, dscp=dscp, shared=True)]
+            sets += [_open_all(places, dscp, shared=True)]
     except NtpUsgError:
         for sock in (sock for each in sets for sock in each):
             sock.close()
@@ -51,41 +112,39 @@ def open_sockets(addresses: Iterable[str], *, dscp: int = 0, shared: bool = Fals
     and take some of the requests.
     Raises NtpUsgError with what to do about it; none stays open then. ValueError at a text that is no listen address.
     """
-    wanted = [parse_listen_address(text) for text in addresses]
+    return _open_all(find_places(addresses), dscp, shared=shared)
+
+
+def _open_all(places: Iterable[Place], dscp: int, *, shared: bool) -> list[socket.socket]:
     opened: list[socket.socket] = []
     try:
-        for address in wanted:
-            for family, where in resolve(address):
-                if where[0] != "::" or _kernel_has_ipv6():  # "all of IPv6" is nothing where the kernel has none
-                    opened.append(_open(address, family, where, dscp, shared=shared))
+        opened.extend(_open(place, dscp, shared=shared) for place in places)
     except NtpUsgError:
         for sock in opened:
             sock.close()
         raise
-    if not opened:
-        raise NtpUsgError("nothing to listen on: this kernel has no IPv6, and no IPv4 address is configured")
     return opened
 
 
-def _open(
-    address: ListenAddress, family: socket.AddressFamily, where: SocketAddress, dscp: int, *, shared: bool
-) -> socket.socket:
+def _open(place: Place, dscp: int, *, shared: bool) -> socket.socket:
     try:
-        sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        sock = socket.socket(place.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     except OSError as error:
-        raise NtpUsgError(f"cannot listen on {address}: {error.strerror}") from error
+        raise NtpUsgError(f"cannot listen on {place.address}: {error.strerror}") from error
     try:
         _configure(sock, dscp)
         if shared:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if address.interface:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, address.interface.encode())
-        sock.bind(where)
+        if place.address.interface:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, place.address.interface.encode())
+        if place.family == socket.AF_INET6 and is_tentative(place.host):
+            sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)  # requests come once the kernel has checked it
+        sock.bind(place.where)
         if sole_address(sock) is None:
             enable_packet_info(sock)
     except OSError as error:
         sock.close()
-        raise NtpUsgError(_advice(address, family, error)) from error
+        raise NtpUsgError(_advice(place, error)) from error
     return sock
 
 
@@ -122,28 +181,14 @@ def never_fragment(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_PROBE)
 
 
-def _advice(address: ListenAddress, family: socket.AddressFamily, error: OSError) -> str:
-    refusal = f"cannot listen on {address}"
+def _advice(place: Place, error: OSError) -> str:
+    refusal, port = f"cannot listen on {place.address}", place.address.port
     match error.errno:
         case errno.EADDRINUSE:
-            return f"{refusal}: port {address.port} is in use by {_holder(family, address.port)}"
+            return f"{refusal}: port {port} is in use by {find_holder(place.family, place.host, port)}"
         case errno.EACCES | errno.EPERM:
             return f"{refusal}: ports below 1024 and interfaces need CAP_NET_BIND_SERVICE, CAP_NET_RAW or root"
         case errno.EADDRNOTAVAIL:
             return f"{refusal}: no interface of this machine has that address"
         case _:
             return f"{refusal}: {error.strerror}"
-
-
-def _holder(family: socket.AddressFamily, port: int) -> str:
-    """Who has the port, as far as /proc lets us see: another user's sockets show to root only."""
-    with contextlib.suppress(OSError):  # no /proc, or not all of it
-        table = Path("/proc/net/udp6" if family == socket.AF_INET6 else "/proc/net/udp").read_text()
-        lines = (line.split() for line in table.splitlines()[1:])
-        bound = {f"socket:[{fields[9]}]" for fields in lines if fields[1].endswith(f":{port:04X}")}
-        for link in map(Path, glob.iglob("/proc/[0-9]*/fd/*")):  # noqa: PTH207 - this one survives processes that vanish
-            with contextlib.suppress(OSError):
-                if str(link.readlink()) in bound:
-                    process = link.parent.parent
-                    return f"{(process / 'comm').read_text().strip()} (process {process.name})"
-    return f"another program (`sudo ss -ulnp sport = :{port}` names it)"

@@ -5,7 +5,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, port
 _LINK = struct.Struct("=BxHiII")  # struct ifinfomsg: family, type, index, flags, change
@@ -18,7 +18,8 @@ _NESTED = 0x8000
 _LINK_MAC, _LINK_NAME, _LINK_PARENT, _LINK_INFO, _LINK_OTHER_NAMESPACE = 1, 3, 5, 18, 37
 _INFO_KIND, _INFO_DATA, _VLAN_ID, _VLAN_PROTOCOL = 1, 2, 1, 5
 _ANY_ADDRESS, _LOCAL_ADDRESS, _BROADCAST_ADDRESS, _ADDRESS_FLAGS = 1, 2, 4, 8
-_NOT_YET_OURS = 0x40 | 0x08  # IFA_F_TENTATIVE, IFA_F_DADFAILED (RFC 4862)
+_TENTATIVE = 0x40
+_NOT_YET_OURS = _TENTATIVE | 0x08  # IFA_F_TENTATIVE, IFA_F_DADFAILED (RFC 4862)
 _LONGEST = 1 << 17
 
 
@@ -67,6 +68,20 @@ def read_interfaces() -> dict[int, Interface]:
             tuple(broadcasts.get(index, ())),
         )
     return interfaces
+
+
+def is_tentative(host: str) -> bool:
+    """Whether an interface has this IPv6 address, but the kernel still checks that no other machine does (RFC 4862)."""
+    wanted = ip_address(host.partition("%")[0]).packed
+    try:
+        for message in _dump(_GET_ADDRESS, _ADDRESS.pack(socket.AF_INET6, 0, 0, 0, 0)):
+            found = dict(_attributes(message[_ADDRESS.size :]))
+            flags = int.from_bytes(found.get(_ADDRESS_FLAGS, bytes([message[2]])), "little")
+            if found.get(_ANY_ADDRESS) == wanted and flags & _NOT_YET_OURS == _TENTATIVE:
+                return True
+    except OSError:  # the kernel does not tell: bind() will
+        pass
+    return False
 
 
 def _broadcasts(address: bytes, prefix: int, found: dict[int, bytes]) -> Iterator[bytes]:

@@ -1,3 +1,4 @@
+import logging
 import os
 import socket
 import subprocess
@@ -63,6 +64,44 @@ def test_one_address_that_cannot_be_had_leaves_no_socket_open():
     with pytest.raises(ValueError, match=r"time\.example\.org"):
         open_sockets(["127.0.0.1:0", "time.example.org"])
     assert set(Path("/proc/self/fd").iterdir()) == before
+
+
+def test_an_address_that_another_entry_includes_needs_no_socket(opened, caplog):
+    caplog.set_level(logging.INFO)
+    [probe] = opened("127.0.0.1:0")
+    port = port_of(probe)
+    probe.close()
+    sockets = opened(f"127.0.0.1:{port}", f"0.0.0.0:{port}", f"lo:{port}", f"[::]:{port}")
+    assert [sock.getsockname()[0] for sock in sockets] == ["0.0.0.0", "::"]
+    assert f"127.0.0.1:{port} needs no socket of its own" in caplog.text
+
+
+def test_two_entries_that_exclude_each_other_are_both_named():
+    with pytest.raises(NtpUsgError, match=r"both lo:4123 and 127.0.0.1:4123: leave out one of them"):
+        open_sockets(["lo:4123", "127.0.0.1:4123"])
+
+
+def test_the_holder_named_is_the_one_that_is_in_the_way(opened):
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout
+        assert other.stdin
+        port = int(other.stdout.readline())
+        [ours] = opened(f"127.0.0.2:{port}")  # on the same port, and in nobody's way
+        with pytest.raises(NtpUsgError, match=rf"in use by .* \(process {other.pid}\)"):
+            open_sockets([f"127.0.0.1:{port}"])
+        ours.close()
+        other.stdin.close()
+
+
+HOLDER = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
 
 
 def test_the_dscp_is_in_the_upper_six_bits_of_both_families(opened):

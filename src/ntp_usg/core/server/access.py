@@ -1,6 +1,7 @@
 """Who gets an answer: first the deny list, then the allow list; whoever is refused gets silence (RFC 8633)."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from ntp_usg.core.base.verdicts import Reason
@@ -38,10 +39,13 @@ class NetworkSet:
     def __init__(self, networks: Iterable[str]) -> None:
         tables: dict[int, dict[int, dict[int, str]]] = {4: {}, 16: {}}
         for text in networks:
-            network = parse_network(text)
-            size, shift = network.max_prefixlen // 8, network.max_prefixlen - network.prefixlen
-            tables[size].setdefault(shift, {})[int(network.network_address) >> shift] = text
+            size, number, shift = _parse_quickly(text) or _parse_thoroughly(text)
+            tables[size].setdefault(shift, {})[number >> shift] = text
         self._tables = {size: sorted(by_shift.items()) for size, by_shift in tables.items()}
+
+    def prefixes(self, size: int) -> Iterable[tuple[int, Collection[int]]]:
+        """Networks of addresses of `size` bytes, by how many bits their numbers have been shifted right."""
+        return self._tables[size]
 
     def borders(self, size: int) -> set[int]:
         """The addresses of `size` bytes at which an entry begins, or the first one after it."""
@@ -63,6 +67,27 @@ class NetworkSet:
         return None
 
 
+def _parse_thoroughly(text: str) -> tuple[int, int, int]:
+    """Bytes of an address, the network's number, and how many of its last bits are free."""
+    network = parse_network(text)
+    return network.max_prefixlen // 8, int(network.network_address), network.max_prefixlen - network.prefixlen
+
+
+def _parse_quickly(text: str) -> tuple[int, int, int] | None:
+    """The same for IPv4 networks in their one spelling, ten times as fast: a reload must not keep clients waiting."""
+    match = _PLAIN_IPV4.fullmatch(text)
+    if match is None:
+        return None
+    first, second, third, fourth, length = map(int, match.groups())
+    number = first << 24 | second << 16 | third << 8 | fourth
+    in_range = max(first, second, third, fourth) < 256 and length <= 32
+    return (4, number, 32 - length) if in_range and number % (1 << 32 - length) == 0 else None
+
+
+_OCTET = r"(0|[1-9][0-9]{0,2})"
+_PLAIN_IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}/(0|[1-9][0-9]?)")
+
+
 IMPOSSIBLE = ("0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::", "ff00::/8")
 """No host sends from these (RFC 1122 section 3.2.1.3, RFC 1112 section 4, RFC 4291 section 2.7): an answer would hit
 many or none."""
@@ -80,6 +105,15 @@ class Access:
         """Where in the space of addresses of `size` bytes the verdict on requests for the time may change."""
         borders = self._impossible.borders(size) | self._deny.borders(size)
         return sorted(borders | (self._allow.borders(size) if self._allow else set()))
+
+    def refusals(self) -> tuple[tuple[Reason, NetworkSet], ...]:
+        """Why those within a set get no answer; an address is judged by the first set that it falls under."""
+        return (Reason.BAD_SOURCE, self._impossible), (Reason.ACCESS_DENIED, self._deny)
+
+    @property
+    def allowed(self) -> NetworkSet | None:
+        """Who of the others gets one; None means everybody."""
+        return self._allow
 
     def refusal(self, address: bytes, *, monitoring: bool) -> Reason | None:
         """Why the client with this packed, unmapped address gets no answer; None if it gets one."""

@@ -74,6 +74,10 @@ class Workers:
         for worker in self._workers:
             worker.adopt(policy)
 
+    def listen_on(self, endpoints: Sequence[Sequence[socket.socket]]) -> None:
+        for worker, each in zip(self._workers, endpoints, strict=True):
+            worker.listen_on(each)
+
     def complaint(self) -> str:
         return next(filter(None, (worker.complaint() for worker in self._workers)), "")
 
@@ -117,6 +121,8 @@ class SupervisedWorker:
         """Those that are ready, and at most one that starts."""
         self._links: set[WorkerLink] = set()
         """All whose process has not ended."""
+        self._outdated: set[WorkerLink] = set()
+        """Those with sockets that are no longer ours."""
         self._aside: list[WorkerLink] = []
         """Those that did not respond and have not ended yet."""
         self._failures, self._pause = 0, 0.0
@@ -134,6 +140,17 @@ class SupervisedWorker:
         self._policy = policy
         for link in self._links:
             link.send(*build_policy(policy))
+
+    def listen_on(self, endpoints: Sequence[socket.socket]) -> None:
+        """Have workers with these sockets take over as soon as one is ready; the others end."""
+        for endpoint in self._endpoints:
+            if endpoint not in endpoints:
+                endpoint.close()  # a worker that serves has it still
+        self._endpoints = endpoints
+        self._outdated = set(self._links)
+        for link in self._links - {self._link}:
+            link.set_aside()
+        self._tend()
 
     def complaint(self) -> str:
         """Why requests wait for an answer at this moment; empty where they do not."""
@@ -160,7 +177,9 @@ class SupervisedWorker:
         """Have one worker serve, and spare ones get ready; called whenever something has changed."""
         if self._stopping:
             return
-        self._spares = [spare for spare in self._spares if not spare.lost.done()]
+        self._spares = [each for each in self._spares if not each.lost.done() and each not in self._outdated]
+        if self._link in self._outdated and any(spare.usable for spare in self._spares):
+            self._link.set_aside()
         if self._link is None or self._link.lost.done():
             self._link = min(
                 (each for each in self._spares if each.usable), key=lambda each: each.watch.missed, default=None
@@ -195,7 +214,9 @@ class SupervisedWorker:
 
     def _gone(self, link: WorkerLink, how: "asyncio.Future[str]") -> None:
         self._links.discard(link)
-        if not self._stopping:
+        if link in self._outdated:
+            self._outdated.discard(link)
+        elif not self._stopping:
             if not link.ready.done():
                 self._fail(how.result())
             elif link in self._aside:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -111,6 +112,9 @@ class XdpService:
 
     def complaint(self) -> str:
         return self._behind.complaint()
+
+    def listen_on(self, endpoints: Sequence[Sequence[socket.socket]]) -> None:
+        self._behind.listen_on(endpoints)
 
     def counters(self) -> Mapping[str, int]:
         here = {f"{each.outcome}/{each.reason}": number for each, number in self._path.counters().items()}

@@ -2,9 +2,11 @@ import re
 from ipaddress import ip_address, ip_network
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ntp_usg.core.base.verdicts import Reason
-from ntp_usg.core.server.access import Access, NetworkSet, parse_network, unmapped
+from ntp_usg.core.server.access import Access, NetworkSet, _parse_quickly, _parse_thoroughly, parse_network, unmapped
 from ntp_usg.core.server.policy import ServerPolicy
 
 
@@ -92,3 +94,24 @@ def test_by_default_only_this_machine_may_monitor() -> None:
 @pytest.mark.parametrize("address", ["0.0.0.0", "224.0.1.1", "255.255.255.255", "::", "ff02::1", "::ffff:224.0.1.1"])
 def test_an_address_that_no_client_can_have_is_refused_even_if_allowed(address: str) -> None:
     assert refusal(ServerPolicy(allow=("0.0.0.0/0", "::/0")), address) is Reason.BAD_SOURCE
+
+
+PLAIN = st.builds(
+    lambda octets, length: ".".join(map(str, octets)) + f"/{length}",
+    st.lists(st.sampled_from([0, 1, 10, 128, 255, 256, 1000]), min_size=4, max_size=4),
+    st.integers(0, 40),
+)
+
+
+@given(PLAIN | st.text("0123456789./", max_size=20))
+def test_the_quick_way_to_read_a_network_reads_what_the_thorough_one_does(text: str) -> None:
+    try:
+        thorough = _parse_thoroughly(text)
+    except ValueError:
+        thorough = None
+    assert _parse_quickly(text) in (None, thorough)
+
+
+def test_networks_in_their_one_spelling_take_the_quick_way() -> None:
+    assert _parse_quickly("192.0.2.128/25") == _parse_thoroughly("192.0.2.128/25")
+    assert _parse_quickly("192.0.2.1/25") is None

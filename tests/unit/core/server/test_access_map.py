@@ -1,7 +1,9 @@
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ntp_usg.core.server.access import Access
 from ntp_usg.core.server.access_map import REASONS, UNDECIDED, AccessMap
@@ -39,3 +41,19 @@ def test_of_ipv6_it_decides_by_the_network_and_leaves_the_rest_to_the_lists(poli
         assert code == UNDECIDED or REASONS[code] is access.refusal(ip_address(text).packed, monitoring=False), text
     assert codes[IPV6.index("::ffff:10.0.0.1")] == UNDECIDED
     assert UNDECIDED not in codes[IPV6.index("2001:db8:0:2::") :]
+
+
+PREFIXES = st.builds(
+    lambda packed, length: str(ip_network((packed, length), strict=False)),
+    st.lists(st.sampled_from([0, 10, 127, 128, 192, 224, 240, 255]), min_size=4, max_size=4).map(bytes),
+    st.integers(0, 32),
+)
+
+
+@given(st.lists(PREFIXES, max_size=6), st.none() | st.lists(PREFIXES, max_size=6))
+def test_any_lists_of_ipv4_networks_are_mapped_exactly(deny: list[str], allow: list[str] | None):
+    access = Access(ServerPolicy(deny=tuple(deny), allow=None if allow is None else tuple(allow)))
+    edges = {number for border in access.borders(4) for number in (border - 1, border, border + 1)}
+    numbers = sorted(number for number in edges if 0 <= number < 2**32)
+    told = [REASONS[code] for code in AccessMap(access).judge(None, np.array(numbers, np.uint64)).tolist()]
+    assert told == [access.refusal(number.to_bytes(4), monitoring=False) for number in numbers]
