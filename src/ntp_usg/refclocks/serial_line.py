@@ -146,4 +146,10 @@ _ADVICE: dict[int | None, str] = {
 
 
 def _advice(device: str, error: Exception) -> str:
-    return f"{device} {_ADVICE.get(getattr(error, 'errno', None)) or f'cannot be used: {error}'}"
+    return f"{device} {_ADVICE.get(_number(error)) or f'cannot be used: {error}'}"
+
+
+def _number(error: BaseException) -> int | None:
+    """The errno of an error; pyserial wraps those of termios, which have theirs elsewhere."""
+    cause = error.__context__ if isinstance(error.__context__, termios.error) else error
+    return cause.args[0] if isinstance(cause, termios.error) else getattr(error, "errno", None)

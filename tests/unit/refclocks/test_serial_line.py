@@ -3,9 +3,11 @@
 import asyncio
 import errno
 import os
+import termios
 import time
 
 import pytest
+from serial import SerialException
 
 from ntp_usg.core.base.errors import DeviceError
 from ntp_usg.core.base.instants import HostNs
@@ -88,6 +90,12 @@ REFUSALS = [
 @pytest.mark.parametrize(("number", "advice"), REFUSALS)
 def test_every_common_refusal_has_its_advice(number, advice):
     assert advice in _advice("/dev/ttyUSB0", OSError(number, os.strerror(number)))
+
+
+def test_a_line_that_goes_while_it_is_opened_has_the_same_advice():
+    failure = SerialException("Could not configure port: (5, 'Input/output error')")
+    failure.__context__ = termios.error(errno.EIO, "Input/output error")  # as pyserial raises it
+    assert "hung up: was the receiver unplugged?" in _advice("/dev/ttyUSB0", failure)
 
 
 def test_the_line_runs_at_the_speed_that_was_set_last_and_drops_what_came_before(line):
