@@ -40,8 +40,8 @@ class PulseLine(ScatteringSource):
     """One pulse input."""
 
     GRACE = 10.0
-    """Seconds in which a line may become usable: after the start, before messages alone set the clock; with edges that
-    come, before people hear that they are useless."""
+    """Seconds in which a line may become usable, from the start or the first edge on: before messages alone set the
+    clock, and before people hear that its edges are useless."""
     PATIENCE = 60.0
     """Seconds in which pulses of the right rate are waited for that have no number yet."""
     STEADY_FOR = 4.0
@@ -183,7 +183,8 @@ class PulseLine(ScatteringSource):
 
     def awaited(self, now: MonoNs) -> bool:
         """Whether usable pulses are there, or may still be coming, so that messages alone should not set the clock."""
-        if seconds(now - self._started_at) < self.GRACE:
+        begun_at = max(self._started_at, self._edges_since if self._pulsing(now) else self._started_at)
+        if seconds(now - begun_at) < self.GRACE:
             return True
         # Messages number no pulses of a higher rate: it is the clock that must be set first.
         usable = self.healthy or (self.settings.rate_hz == 1 and seconds(now - self._steady_since) < self.PATIENCE)

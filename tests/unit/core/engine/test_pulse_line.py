@@ -83,6 +83,13 @@ def test_useless_edges_are_waited_for_no_longer_than_silence(line: PulseLine):
     assert line.reason(MonoNs(60 * 10**9)).startswith("/dev/ttyS0 shows 5 pulses a second, where 1 pulse a second must")
 
 
+def test_pulses_that_begin_late_are_waited_for(line: PulseLine):
+    """A busy machine takes its time to start: the pulses come only when the messages have begun, too."""
+    assert not line.awaited(MonoNs(12 * 10**9))
+    send(line, 1.0, 12.5, 14.0)
+    assert line.awaited(MonoNs(14 * 10**9))
+
+
 def test_pulses_that_nobody_numbers_are_waited_for_a_minute(line: PulseLine):
     send(line, 1.0, 1.0, 100.0)
     assert line.awaited(MonoNs(60 * 10**9))
