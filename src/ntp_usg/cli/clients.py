@@ -7,15 +7,15 @@ import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ntp_usg.cli.status import DEFAULT_SOCKET, fetch
+from ntp_usg.cli.application import print_report
+from ntp_usg.cli.status import DEFAULT_SOCKET, SocketPath, fetch
 from ntp_usg.cli.tables import Document, format_duration
 from ntp_usg.core.base.errors import NtpUsgError
 from ntp_usg.core.server.listing import MOST_CLIENTS, Order
@@ -36,9 +36,7 @@ def clients(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST_CLIENTS, help="How many at most.")] = 20,
     names: Annotated[bool, typer.Option("--names", help="Ask DNS for names, for 3 seconds at most.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document; intervals in seconds.")] = False,
-    path: Annotated[
-        Path, typer.Option("--socket", metavar="PATH", help="The daemon's [server] control_socket.")
-    ] = DEFAULT_SOCKET,
+    path: SocketPath = DEFAULT_SOCKET,
 ) -> None:
     """Show who asks the daemon on this machine: how often, when last, and who is refused for asking too often.
 
@@ -56,7 +54,7 @@ def clients(
     if as_json:
         typer.echo(json.dumps(document, indent=2))
     else:
-        Console(highlight=False).print(clients_table(document))
+        print_report(clients_table(document))
 
 
 def look_up(addresses: Sequence[str], seconds: float = NAMES_SECONDS) -> Mapping[str, str]:

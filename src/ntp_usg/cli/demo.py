@@ -54,12 +54,17 @@ listen = "127.0.0.1:{http_port}"
 
 @dataclass
 class CheckClient:
-    """A client of our own, which counts what it gets and remembers the latest time served."""
+    """A client of our own, which counts what it gets and compares the latest time served with the receiver's truth."""
 
     servers: list[ServerAddress]
+    truth: Truth
     sent: int = 0
     answered: int = 0
     offset: float | None = None
+    error: float = 0.0
+    """Of the latest time served, against the receiver's truth; as far as this client can tell."""
+    uncertainty: float = 0.0
+    """Half of that question's round trip: how far the client itself may be off."""
 
     async def run(self) -> None:
         """Ask one server after the other until cancelled."""
@@ -70,7 +75,8 @@ class CheckClient:
                 answer = await ask(server, 1.0)
                 self.answered += 1
                 if answer.header.stratum:
-                    self.offset = answer.offset
+                    self.offset, self.uncertainty = answer.offset, answer.delay / 2
+                    self.error = answer.offset - _ahead(self.truth)
             await asyncio.sleep(QUESTION_INTERVAL)
 
 
@@ -107,17 +113,20 @@ async def _demo(folder: Path, truth: Truth, duration: float | None) -> bool:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # before there is anything that would be left behind
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     addresses = ["127.0.0.1", *(["::1"] if _has_ipv6() else [])]
-    client = CheckClient([ServerAddress(address, PORT) for address in addresses])
+    for address in addresses:
+        _require_free_port(address)
+    client = CheckClient([ServerAddress(address, PORT) for address in addresses], truth)
     receiver = SimulatedReceiver(truth, folder / "gps", folder / "pps.sock")
     listen = ", ".join(f'"{server}"' for server in client.servers)
     (folder / "server.toml").write_text(CONFIGURATION.format(listen=listen, folder=folder, http_port=HTTP_PORT))
-    async with _background(receiver.run()), _daemon(folder) as log:
-        if not await _started(log, stop):
+    log = folder / "server.log"
+    async with _background(receiver.run()), _daemon(folder, log) as process:
+        if not await _started(process, log, stop):
             return False
         async with _background(client.run()):
-            await _show(folder, truth, client, duration, stop)
+            await _show(folder, client, duration, stop)
         status = await asyncio.to_thread(fetch_status, folder / "control.sock")
-    Console(highlight=False, soft_wrap=True).print(_summary(status, truth, client))
+    Console(highlight=False, soft_wrap=True).print(_summary(status, client))
     return bool(status["system"]["synchronised"])
 
 
@@ -132,29 +141,30 @@ async def _background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _daemon(folder: Path) -> AsyncIterator[Path]:
-    """The real daemon, as a process of its own; its log is a file of the folder."""
-    log = folder / "server.log"
+async def _daemon(folder: Path, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The real daemon, as a process of its own."""
     program = Path(sys.executable).with_name("ntp_usg_server")
     with log.open("w") as output:
         process = await asyncio.create_subprocess_exec(
             program, "--config", folder / "server.toml", stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output
         )
     try:
-        yield log
+        yield process
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         await process.wait()
 
 
-async def _started(log: Path, stop: asyncio.Event) -> bool:
+async def _started(process: asyncio.subprocess.Process, log: Path, stop: asyncio.Event) -> bool:
     """Wait until the daemon serves, or somebody ends it. Raises NtpUsgError with its last words where it does not."""
     words = ""
     for _ in range(100):
         words = log.read_text()  # noqa: ASYNC240 - a few lines, from memory
         if " serves on " in words:
             return True
+        if process.returncode is not None:
+            break
         if await _told(stop, 0.1):
             return False
     raise NtpUsgError(f"the server did not start:\n{words}")
@@ -167,7 +177,7 @@ async def _told(stop: asyncio.Event, patience: float) -> bool:
     return stop.is_set()
 
 
-async def _show(folder: Path, truth: Truth, client: CheckClient, duration: float | None, stop: asyncio.Event) -> None:
+async def _show(folder: Path, client: CheckClient, duration: float | None, stop: asyncio.Event) -> None:
     """Keep the picture fresh until the time is over or somebody ends it."""
     console = Console(highlight=False)
     ends_at = time.monotonic() + duration if duration else float("inf")
@@ -175,22 +185,26 @@ async def _show(folder: Path, truth: Truth, client: CheckClient, duration: float
         while not stop.is_set() and time.monotonic() < ends_at:
             status = await asyncio.to_thread(fetch_status, folder / "control.sock")
             if live:
-                live.update(Group(status_table(status), "", _truth(truth, client), "", _hints(folder)), refresh=True)
+                live.update(Group(status_table(status), "", _truth(client), "", _hints(folder)), refresh=True)
             else:
                 console.print(_line(status, client), soft_wrap=True)
             pause = min(REFRESH_INTERVAL if live else PLAIN_INTERVAL, max(0.0, ends_at - time.monotonic()))
             await _told(stop, pause)
 
 
-def _truth(truth: Truth, client: CheckClient) -> Text:
+def _truth(client: CheckClient) -> Text:
     """What our own client measures, beside what the receiver knows."""
     text = Text("check client: ", style="bold")
     if client.offset is None:
         return text.append("no time yet, the server does not claim any before its receiver has locked", style="")
-    ahead = _ahead(truth)
-    error = format_interval(client.offset - ahead, sign="+")
-    text.append(f"served time is {client.offset:+.6f} s from this machine's clock, the receiver's truth ", style="")
-    return text.append(f"{ahead:+.6f} s: {error} apart; {client.answered} of {client.sent} requests answered", style="")
+    text.append(f"served time is {client.offset:+.6f} s from this machine's clock, {_comparison(client)}; ", style="")
+    return text.append(f"{client.answered} of {client.sent} requests answered", style="")
+
+
+def _comparison(client: CheckClient) -> str:
+    """What the client sees of the error, which is mostly its own: a question takes longer than the server is wrong."""
+    error, own = format_interval(client.error, sign="+"), format_interval(client.uncertainty)
+    return f"{error} from the receiver's truth as this client measures it, to {own} (half its round trip)"
 
 
 def _hints(folder: Path) -> Text:
@@ -208,7 +222,8 @@ def _hints(folder: Path) -> Text:
 def _line(status: dict[str, Any], client: CheckClient) -> str:
     system = status["system"]
     gps, pps = status["sources"]
-    satellites = gps["fix"]["satellites_used"] if gps["fix"] else 0
+    used = gps["fix"] and gps["fix"]["satellites_used"]
+    satellites = "-" if used is None else used
     served = "none yet" if client.offset is None else f"{client.offset:+.6f} s from the host's"
     return (
         f"{system['phase']}: stratum {system['stratum']}, {satellites} satellites, pulse "
@@ -216,14 +231,14 @@ def _line(status: dict[str, Any], client: CheckClient) -> str:
     )
 
 
-def _summary(status: dict[str, Any], truth: Truth, client: CheckClient) -> str:
+def _summary(status: dict[str, Any], client: CheckClient) -> str:
     system = status["system"]
     if not system["synchronised"]:
         return f"NOT synchronised: {status['health']['text']}"
     assert client.offset is not None
     return (
         f"Stratum {system['stratum']}, synchronised to {system['selected']}: served time {client.offset:+.6f} s from "
-        f"this machine's clock (truth {_ahead(truth):+.6f} s), error below {format_interval(system['root_distance'])}; "
+        f"this machine's clock, error below {format_interval(system['root_distance'])}; {_comparison(client)}; "
         f"answered {client.answered} of {client.sent} requests of its own check client."
     )
 
@@ -231,6 +246,18 @@ def _summary(status: dict[str, Any], truth: Truth, client: CheckClient) -> str:
 def _ahead(truth: Truth) -> float:
     host = HostNs(time.time_ns())
     return seconds(truth.true_time(host) - host)
+
+
+def _require_free_port(address: str) -> None:
+    """Raises NtpUsgError at once, instead of after the daemon's own tries."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, PORT))
+    except OSError as error:
+        raise NtpUsgError(
+            f"UDP port {PORT} of {address} cannot be used ({error.strerror}): does another demo run?"
+        ) from error
 
 
 def _has_ipv6() -> bool:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ntp_usg.cli.application import print_report
 from ntp_usg.core.base.errors import DeviceError, NtpUsgError
 from ntp_usg.core.server.policy import ServerPolicy
 from ntp_usg.net.xdp.attachment import open_fast_path
@@ -59,7 +59,7 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON doc
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in checks], indent=2))
     else:
-        Console(highlight=False).print(_table(checks))
+        print_report(_table(checks))
     raise typer.Exit(int(any(check.level is Level.FAIL for check in checks)))
 
 

@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ntp_usg.cli.status import DEFAULT_SOCKET, fetch_status
+from ntp_usg.cli.status import DEFAULT_SOCKET, SocketPath, fetch_status
 from ntp_usg.core.base.doubts import Doubt
 from ntp_usg.core.base.errors import NtpUsgError
 from ntp_usg.core.base.snapshots import LatencyOrigin, SourceKind, Tally
@@ -36,9 +35,7 @@ _TALLIES = {
 def explain(
     source: Annotated[str | None, typer.Argument(help="The name of one source, as in `ntp_usg status`.")] = None,
     *,
-    path: Annotated[
-        Path, typer.Option("--socket", metavar="PATH", help="The daemon's [server] control_socket.")
-    ] = DEFAULT_SOCKET,
+    path: SocketPath = DEFAULT_SOCKET,
     as_json: Annotated[bool, typer.Option("--json", help="A list of sources with their explanations.")] = False,
 ) -> None:
     """Say of each source what it is, what became of it and why, what speaks against it, and how its samples ended.

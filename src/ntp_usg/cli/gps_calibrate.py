@@ -116,7 +116,7 @@ def warnings(system: SystemSnapshot) -> Iterator[str]:
     if disputed := line.verdicts.get("rejected/numbering_disputed"):
         yield f"{disputed} messages named another second than had been counted to: the line falls behind, or slips"
     yield from _late(receiver.latencies.get(receiver.timed_part))
-    if system.serving.synchronised and abs(system.host_offset) >= _WHOLE:
+    if system.serving.synchronised and system.host_offset is not None and abs(system.host_offset) >= _WHOLE:
         yield (
             f"the receiver's time is {system.host_offset:+.1f} s from this machine's clock: one of them is wrong. A "
             "receiver that seems a second behind sends its messages more than a second late: say about how late with "

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from ntp_usg import __version__
+from ntp_usg.cli.application import Application
 from ntp_usg.cli.clients import clients
 from ntp_usg.cli.demo import demo
 from ntp_usg.cli.doctor import doctor
@@ -33,7 +34,7 @@ Examples:\n
 The daemon itself is ntp_usg_server; `ntp_usg COMMAND --help` has more on each command.
 """
 
-app = typer.Typer(
+app = Application(
     name="ntp_usg",
     no_args_is_help=True,
     add_completion=False,

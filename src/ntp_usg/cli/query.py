@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import typer
-from rich.console import Console, JustifyMethod
+from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from ntp_usg.cli.application import print_report
 from ntp_usg.cli.client import Answer, NoAnswerError, ask
 from ntp_usg.core.base.addresses import ServerAddress, parse_server_address
 from ntp_usg.core.base.snapshots import Leap
@@ -183,10 +184,8 @@ def _print_table(findings: list[Finding]) -> None:
     for finding in findings:
         verdict = Text(finding.verdict, style="green" if finding.ok else "red")
         table.add_row(Text(str(finding.server)), *map(Text, _cells(finding)), verdict)
-    console = Console(highlight=False)
-    console.print(table)
-    for finding in findings:
-        console.print(f"{finding.server}: {finding.explanation}", style="dim" if finding.ok else "", markup=False)
+    explanations = (Text(f"{each.server}: {each.explanation}", style="dim" if each.ok else "") for each in findings)
+    print_report(table, *explanations)
 
 
 def _cells(finding: Finding) -> tuple[str, ...]:

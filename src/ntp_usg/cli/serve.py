@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from ntp_usg import __version__
+from ntp_usg.cli.application import Application
 from ntp_usg.config.explain import explain_settings
 from ntp_usg.config.loader import DEFAULT_PATH, load_settings
 from ntp_usg.config.models import Settings
@@ -23,7 +24,7 @@ EX_CONFIG = 78
 """sysexits.h: something in the configuration is wrong; restarting will not help."""
 EX_UNAVAILABLE = 69
 
-app = typer.Typer(
+app = Application(
     add_completion=False, rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]}
 )
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)

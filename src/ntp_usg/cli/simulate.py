@@ -3,7 +3,7 @@
 import json
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +12,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
+from ntp_usg.cli.application import print_report
 from ntp_usg.core.base.errors import ConfigError, ConfigProblem, NtpUsgError
 from ntp_usg.core.base.instants import seconds
 from ntp_usg.observe.units import format_interval
@@ -26,6 +28,8 @@ Result = tuple[Simulation, list[Figures]]
 EX_DATA_ERROR = 65
 EX_UNAVAILABLE = 69
 _LONGEST_FILE = 1_000_000
+_GAP = 2
+"""Characters between two columns."""
 _ROWS: dict[str, tuple[str, Callable[[float], str]]] = {
     "RMS error": ("rms_error", format_interval),
     "mean error": ("mean_error", lambda value: format_interval(value, sign="+")),
@@ -98,21 +102,49 @@ def _read(file: Path) -> str:
 
 
 def _show(scenario: Scenario, results: Sequence[Result]) -> None:
-    console = Console()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(scenario.title)
-    for host in scenario.host:
-        table.add_column(host.name, justify="right")
-    for name, (attribute, form) in _ROWS.items():
-        cells = []
-        for index in range(len(scenario.host)):
-            values = [getattr(figures[index], attribute) for _, figures in results]
-            cells.append(_cell([value for value in values if value is not None and not math.isnan(value)], form))
-        table.add_row(name, *cells)
-    console.print(table)
+    """Tables side by side as far as they fit, the rest of the hosts below; then what happened."""
+    columns = [(host.name, _column(results, index)) for index, host in enumerate(scenario.host)]
+    for number, group in enumerate(_in_groups(columns, Console().width, _heading_width(scenario.title))):
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("" if number else scenario.title)
+        for name, _ in group:
+            table.add_column(name, justify="right", no_wrap=True)
+        for row, heading in enumerate(_ROWS):
+            table.add_row(heading, *(cells[row] for _, cells in group))
+        print_report(*([""] if number else []), table)
     if len(results) == 1:
-        console.print()
-        _show_journal(console, results[0][0])
+        print_report("", *_journal(results[0][0]))
+
+
+Column = tuple[str, list[str]]
+"""The name of a host, and its figures in the order of _ROWS."""
+
+
+def _column(results: Sequence[Result], index: int) -> list[str]:
+    """One host's figures."""
+    cells = []
+    for attribute, form in _ROWS.values():
+        values = [getattr(figures[index], attribute) for _, figures in results]
+        cells.append(_cell([value for value in values if value is not None and not math.isnan(value)], form))
+    return cells
+
+
+def _heading_width(title: str) -> int:
+    return max(len(text) for text in (title, *_ROWS))
+
+
+def _in_groups(columns: Sequence[Column], width: int, used: int) -> Iterator[list[Column]]:
+    """As many hosts to a table as fit into so many characters beside the headings, at least one."""
+    group: list[Column] = []
+    taken = used
+    for name, cells in columns:
+        needed = _GAP + max(len(text) for text in (name, *cells))
+        if group and taken + needed > width:
+            yield group
+            group, taken = [], used
+        group.append((name, cells))
+        taken += needed
+    yield group
 
 
 def _cell(values: list[float], form: Callable[[float], str]) -> str:
@@ -123,10 +155,10 @@ def _cell(values: list[float], form: Callable[[float], str]) -> str:
     return text if len(values) == 1 else f"{text} ± {form(statistics.stdev(values)).lstrip('+')}"
 
 
-def _show_journal(console: Console, simulation: Simulation) -> None:
+def _journal(simulation: Simulation) -> Iterator[Text]:
     for entry in simulation.journal:
         elapsed = seconds(entry.at - simulation.scenario.starts_at)
-        console.print(f"{elapsed:12.3f}  {entry.host}: {entry.text}", markup=False, highlight=False, soft_wrap=True)
+        yield Text(f"{elapsed:12.3f}  {entry.host}: {entry.text}")
 
 
 def _document(simulation: Simulation, figures: list[Figures]) -> dict[str, Any]:

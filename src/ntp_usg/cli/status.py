@@ -12,20 +12,28 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from ntp_usg.cli.application import print_report
 from ntp_usg.cli.tables import status_table
 from ntp_usg.core.base.errors import NtpUsgError
+from ntp_usg.sysapi.processes import running
 
 DEFAULT_SOCKET = Path("/run/ntp_usg/control.sock")
 """As in config.models, which is not imported: it would double the time that every command takes to start."""
+DAEMON = "ntp_usg_server"
+"""As /proc names it."""
 TIMEOUT = 5.0
 WATCH_INTERVAL = 1.0
+
+SocketPath = Annotated[
+    Path,
+    # not `readable`: we say ourselves who may open it
+    typer.Option("--socket", metavar="PATH", readable=False, help="The daemon's [server] control_socket."),
+]
 
 
 def status(
     *,
-    path: Annotated[
-        Path, typer.Option("--socket", metavar="PATH", help="The daemon's [server] control_socket.")
-    ] = DEFAULT_SOCKET,
+    path: SocketPath = DEFAULT_SOCKET,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document; intervals in seconds.")] = False,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Renew the table every second until Ctrl-C.")] = False,
 ) -> None:
@@ -42,7 +50,7 @@ def status(
         elif watch:
             document = _watch(path, document)
         else:
-            Console(highlight=False).print(status_table(document))
+            print_report(status_table(document))
     except NtpUsgError as error:
         typer.echo(f"ntp_usg status: {error}", err=True)
         raise typer.Exit(2) from None
@@ -92,10 +100,7 @@ class _UnixConnection(http.client.HTTPConnection):
 def _advice(path: Path, error: OSError) -> str:
     """The way out, in the words of the person who is stuck."""
     if isinstance(error, FileNotFoundError):
-        return (
-            f"no daemon here: {path} does not exist. Start one (`systemctl start ntp-server`, or ntp_usg_server), "
-            "or name its socket with --socket"
-        )
+        return _missing(path)
     if isinstance(error, PermissionError):
         return f"you may not open {path}: use sudo, or join {_group(path)} and log in again"
     if isinstance(error, ConnectionRefusedError):
@@ -103,6 +108,19 @@ def _advice(path: Path, error: OSError) -> str:
     if isinstance(error, TimeoutError):
         return f"the daemon behind {path} has not answered for {TIMEOUT:g} s: look at `journalctl -u ntp-server`"
     return f"cannot use {path}: {error.strerror or error}"
+
+
+def _missing(path: Path) -> str:
+    """No socket is not always no daemon: it may listen elsewhere, or could not open one."""
+    if daemons := running({DAEMON}):
+        return (
+            f"{path} does not exist, but {daemons[0]} runs: name its [server] control_socket with --socket, "
+            "or look in its log for why it has none (`journalctl -u ntp-server`)"
+        )
+    return (
+        f"no daemon here: {path} does not exist. Start one (`systemctl start ntp-server`, or ntp_usg_server), "
+        "or name its socket with --socket"
+    )
 
 
 def _group(path: Path) -> str:

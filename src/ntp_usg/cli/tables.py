@@ -67,10 +67,12 @@ def _leader(system: Document) -> str:
 
 def _clock(system: Document) -> str:
     """How the host's clock runs by itself, and whether we set it or only know how wrong it is."""
-    clock = f"host clock {system['frequency_ppm'] or 0.0:+z.3f} ppm"
+    frequency, ahead = system["frequency_ppm"], system["host_offset"]
+    clock = "host clock -" if frequency is None else f"host clock {frequency:+z.3f} ppm"
     if system["clock"] == "system":
         return f"{clock}, disciplined"
-    ahead = system["host_offset"] or 0.0
+    if ahead is None:
+        return clock
     return f"{clock} and {format_interval(abs(ahead))} {'behind' if ahead > 0 else 'ahead'}"
 
 

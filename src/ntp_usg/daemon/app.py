@@ -46,6 +46,7 @@ from ntp_usg.net.workers.orphans import end_orphans
 from ntp_usg.net.xdp.endpoints import listeners
 from ntp_usg.net.xdp.service import start_xdp
 from ntp_usg.observe.server import serve_tcp, serve_unix
+from ntp_usg.observe.units import format_interval
 from ntp_usg.observe.web import build_app
 from ntp_usg.refclocks.driver import Driver, DriverOptions
 from ntp_usg.sysapi.environment import only_select
@@ -299,7 +300,7 @@ def _status_line(snapshot: SystemSnapshot, needs_restart: Sequence[str]) -> str:
     """One line for `systemctl status`."""
     line = f"{snapshot.phase.value.capitalize()}: not synchronised"
     if snapshot.serving.synchronised:
-        offset = f"offset {snapshot.offset * 1e6:+.3f} us"
+        offset = f"offset {format_interval(snapshot.offset, sign='+')}"
         alone = f"on its own, {snapshot.reserve} in reserve" if snapshot.reserve else "on its own"
         leader = snapshot.selected or alone
         line = f"{snapshot.phase.value.capitalize()}, stratum {snapshot.serving.stratum}, {leader}, {offset}"

@@ -36,7 +36,8 @@ _SYSTEM: tuple[_Gauge[SystemSnapshot], ...] = (
     ),
     _Gauge(
         "ntp_usg_clock_offset_seconds",
-        "Estimated remaining error of the time served. Below 1e-6 with a pulse, below 1e-3 without.",
+        "What the time served is still to be corrected by: below 1e-6 with a pulse. It is no bound of the error: "
+        "that is ntp_usg_root_dispersion_seconds plus half of ntp_usg_root_delay_seconds. Absent while nobody leads.",
         lambda system: system.offset,
     ),
     _Gauge(

@@ -15,7 +15,7 @@ from ntp_usg.simulate.oscillators import OscillatorSettings
 from ntp_usg.simulate.receivers import SimulatedMessages, SimulatedPulses
 from ntp_usg.simulate.recorder import Figures, Recorder
 from ntp_usg.simulate.scenario import Scenario
-from ntp_usg.simulate.tables import HostTable
+from ntp_usg.simulate.tables import HostTable, reference_of
 from ntp_usg.simulate.world import Entry, World
 
 
@@ -80,6 +80,8 @@ class Simulation:
         name, world = table.name, self.world
         clock = self._make_clock(name, table.oscillator)
         engine = Engine(table.engine_settings(), clock, self._random("engine", name).getrandbits)
+        for source in () if table.translated else table.source:
+            engine.seen_as(source.name, reference_of(name))
         host = self._hosts[name] = SimulatedHost(name, world, self._network, clock, engine)
         self._network.add(host)
         self._pulses[name] = [

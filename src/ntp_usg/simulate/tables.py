@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from ntp_usg.core.associations.client import AssociationSettings
 from ntp_usg.core.engine.settings import EngineSettings, NetworkSettings, PulseSettings, ReceiverSettings
+from ntp_usg.core.wire.reference_id import address_reference
 from ntp_usg.simulate.host import ServerSettings
 from ntp_usg.simulate.links import LinkSettings
 from ntp_usg.simulate.oscillators import OscillatorSettings
@@ -25,6 +26,11 @@ class ServerTable(ServerSettings):
     oscillator: OscillatorSettings = OscillatorSettings()
 
 
+def reference_of(name: str) -> bytes:
+    """The reference id of whoever follows a host or server: a name stands for its address."""
+    return address_reference(name.encode())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceTable(AssociationSettings):
     """`[[host.source]]`: a server or host that it asks for the time, by its name."""
@@ -40,7 +46,7 @@ class SourceTable(AssociationSettings):
             name=self.name,
             driver="ntp",
             device=self.name,
-            reference_id=self.name.encode()[:4].ljust(4, b"\0"),
+            reference_id=reference_of(self.name),
             association=self,
             prefer=self.prefer,
             trust=self.trust,
@@ -99,6 +105,8 @@ class HostTable:
     """`[[host]]`: a machine that runs the engine, and is looked at."""
 
     name: str
+    translated: bool = False
+    """Whether it is behind an address translator, so that it cannot see that a server follows it."""
     oscillator: OscillatorSettings = OscillatorSettings()
     engine: EngineSettings = EngineSettings()
     source: tuple[SourceTable, ...] = ()

@@ -34,3 +34,9 @@ def udp_server() -> Iterator[Callable[..., int]]:
     """`udp_server(answers, host="127.0.0.1")` -> the port at which a server answers so."""
     with ExitStack() as stack:
         yield lambda answers, host="127.0.0.1": stack.enter_context(_udp_server(answers, host))
+
+
+@pytest.fixture(autouse=True)
+def no_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What else runs on this machine is no business of tests."""
+    monkeypatch.setattr("ntp_usg.cli.status.running", lambda names: [])

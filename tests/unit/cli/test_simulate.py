@@ -48,6 +48,17 @@ def test_a_run_ends_in_a_table_and_the_journal(scenario: Path):
     assert "600.000  client-server: scenario: cut" in result.stdout
 
 
+def test_more_hosts_than_fit_beside_each_other_go_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    names = [f"client{number}" for number in range(12)]
+    hosts = "".join(f'[[host]]\nname = "{name}"\n' for name in names)
+    (tmp_path / "crowd.toml").write_text(f'title = "Crowd"\nduration = "10min"\n{hosts}')
+    lines = [line.rstrip() for line in simulate(tmp_path / "crowd.toml").stdout.splitlines()]
+    assert max(map(len, lines)) <= 80
+    assert [name for line in lines for name in line.split() if name in names] == names
+    assert sum(line.startswith("RMS error") for line in lines) > 1
+
+
 def test_several_runs_end_in_means_and_their_spread(scenario: Path):
     result = simulate(scenario, "--runs", "2")
     assert "±" in result.stdout

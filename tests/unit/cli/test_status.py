@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
+from ntp_usg.cli import status as module
 from ntp_usg.cli.main import app
 from ntp_usg.cli.status import DEFAULT_SOCKET, _advice
 from ntp_usg.cli.tables import status_table
@@ -153,6 +154,18 @@ def test_a_clock_on_its_own_with_a_source_in_reserve_is_no_holdover(
 def test_a_stalled_engine_is_told_though_its_last_word_was_good(view_of: ViewOf, locked_snapshot: SystemSnapshot):
     old = replace(locked_snapshot, serving=replace(locked_snapshot.serving, expires_at=locked_snapshot.serving.as_of))
     assert rendered(view_of(old))[1] == "stalled: the engine has published nothing for 1 s"
+
+
+def test_what_is_not_known_is_a_dash(view_of: ViewOf, lost_snapshot: SystemSnapshot):
+    unknown = replace(lost_snapshot, offset=None, jitter=None, frequency_ppm=None, host_offset=None)
+    assert rendered(view_of(unknown))[1] == "offset -, jitter -, host clock -"
+
+
+def test_a_daemon_that_runs_without_this_socket_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(module, "running", lambda names: [f"{name} (process 812)" for name in names])
+    result = run("--socket", str(tmp_path / "none"))
+    assert result.exit_code == 2
+    assert "does not exist, but ntp_usg_server (process 812) runs: name its [server] control_socket" in result.output
 
 
 def test_a_daemon_without_reference_clocks_says_so(view_of: ViewOf, locked_snapshot: SystemSnapshot):

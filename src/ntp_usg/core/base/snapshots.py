@@ -197,13 +197,13 @@ class SystemSnapshot:
     """Name of the source that the clock follows."""
     reserve: str | None
     """Name of the source that will lead next; until then the clock by itself is known better than by that source."""
-    offset: float
-    """Estimated remaining error of the served clock, in seconds."""
-    jitter: float
-    frequency_ppm: float
-    """How much faster than true time the host clock runs by itself."""
-    host_offset: float
-    """How far the served time is ahead of the host's clock, in seconds."""
+    offset: float | None
+    """Estimated remaining error of the served clock, in seconds; None while no source says."""
+    jitter: float | None
+    frequency_ppm: float | None
+    """How much faster than true time the host clock runs by itself; None before the first lock."""
+    host_offset: float | None
+    """How far the served time is ahead of the host's clock, in seconds; None before the first lock."""
     clock: str
     """`system` or `virtual`."""
     holdover_age: float | None

@@ -79,9 +79,9 @@ class Steering:
         return SyncPhase.SYNCHRONISED if in_reserve else self.phase
 
     @property
-    def jitter(self) -> float:
+    def jitter(self) -> float | None:
         """Scatter of what the clock follows, in seconds."""
-        return self._lead.estimate.jitter if self._lead else 0.0
+        return self._lead.estimate.jitter if self._lead else None
 
     def correct(self, lead: Lead, raw: RawNs, current: ClockMapping, now: MonoNs) -> list[Action]:
         """Follow the leading sources: step at the first lock and when the error is beyond slewing, else slew."""
@@ -176,10 +176,10 @@ class Steering:
         deviation = self._lead.estimate.rate_deviation if self._lead and self.phase is SyncPhase.SYNCHRONISED else 0.0
         return Belief(self.error_bound(now), served.rate, 3 * deviation)
 
-    def remaining(self, raw: RawNs, current: ClockMapping) -> float:
-        """Estimated error of the served clock that is still to be slewed away, in seconds."""
+    def remaining(self, raw: RawNs, current: ClockMapping) -> float | None:
+        """Estimated error of the served clock that is still to be slewed away, in seconds; None while nobody leads."""
         if self._lead is None or self.phase is not SyncPhase.SYNCHRONISED:
-            return 0.0
+            return None
         return seconds(self._expected(raw).offset_ns - current.correction_ns(raw))
 
     def served_stratum(self, stratum: int) -> int:

@@ -171,10 +171,10 @@ def _system_variables(snapshot: SystemSnapshot, identity: Identity, now: MonoNs)
         "peer": str(peer.association if peer else 0),
         "peeradr": _address(peer) if peer else _NO_ADDRESS,
         "peermode": "3" if peer else "0",
-        "offset": _milliseconds(snapshot.offset),
+        "offset": _milliseconds(snapshot.offset or 0.0),
         # ntpd reports the correction it applies, we how fast the clock runs by itself
-        "frequency": f"{-snapshot.frequency_ppm:z.6f}",
-        "sys_jitter": _milliseconds(snapshot.jitter),
+        "frequency": f"{-(snapshot.frequency_ppm or 0.0):z.6f}",
+        "sys_jitter": _milliseconds(snapshot.jitter or 0.0),
     }
 
 

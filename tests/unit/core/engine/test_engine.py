@@ -307,6 +307,12 @@ def test_the_receiver_coming_back_is_followed_without_a_jump():
     assert bench.noted("A source leads again after")
 
 
+def test_before_the_first_lock_nothing_is_claimed_of_the_clock():
+    snapshot = Bench(messages=False, pulses=False).run(3)
+    known = (snapshot.offset, snapshot.jitter, snapshot.frequency_ppm, snapshot.host_offset)
+    assert known == (None, None, None, None)
+
+
 def test_the_host_clock_stepped_by_another_program_starts_a_new_epoch():
     bench = Bench()
     bench.run(30)

@@ -184,7 +184,7 @@ def test_a_single_falseticker_is_asked_on_and_does_not_lead() -> None:
     asked = false.asked
     net.run(3600)
     assert false.asked > asked
-    assert abs(net.engine.snapshot().offset) < 1e-3
+    assert net.engine.snapshot().offset == pytest.approx(0, abs=1e-3)
 
 
 def test_a_name_that_cannot_be_looked_up_is_tried_at_the_usual_pace_for_hours() -> None:

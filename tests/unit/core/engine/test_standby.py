@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from ntp_usg.core.base.actions import Action, Steer
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, RawNs, nanoseconds
 from ntp_usg.core.base.mapping import ClockMapping
@@ -80,7 +82,7 @@ def test_a_clock_that_comes_later_is_followed_although_the_battery_clock_is_far_
     bench.run(30, rtc=100.0)
     snapshot = bench.run(30, rtc=100.0, card=0.5)
     assert (snapshot.selected, snapshot.serving.stratum) == ("PHC(0)", 1)
-    assert abs(snapshot.host_offset - 0.5) < 1e-6
+    assert snapshot.host_offset == pytest.approx(0.5, abs=1e-6)
 
 
 def test_it_is_not_waited_for_and_outvotes_nobody():
@@ -93,7 +95,7 @@ def test_when_the_others_fall_silent_what_was_learned_of_the_clock_goes_before_i
     bench.run(60, rtc=1.0, card=0.5)
     snapshot = bench.run(60, rtc=1.0)
     assert snapshot.selected is None
-    assert abs(snapshot.host_offset - 0.5) < 1e-4
+    assert snapshot.host_offset == pytest.approx(0.5, abs=1e-4)
     assert snapshot.serving.stratum == 1
 
 
