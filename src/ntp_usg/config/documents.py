@@ -2,10 +2,12 @@
 
 import re
 import tomllib
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ntp_usg.config.foreign import foreign_format, missing_quotes
 from ntp_usg.core.base.errors import ConfigError, ConfigProblem
 
 KeyPath = tuple[str | int, ...]
@@ -63,7 +65,8 @@ def parse_document(source: str, data: bytes) -> Document:
     except ValueError as error:  # TOMLDecodeError, and the plain one of an integer with thousands of digits
         place = _PLACE.search(str(error))
         line = int(place["line"] or text.rstrip("\n").count("\n") + 1) if place else 0
-        raise _fault(source, line, f"not valid TOML: {_PLACE.sub('', str(error))}") from error
+        what = foreign_format(text) or f"not valid TOML: {_PLACE.sub('', str(error))}{missing_quotes(text, line)}"
+        raise _fault(source, line, what) from error
 
 
 def _fault(source: str, line: int, message: str) -> ConfigError:
@@ -72,7 +75,7 @@ def _fault(source: str, line: int, message: str) -> ConfigError:
 
 def _readable(data: bytes) -> str:
     r"""The text for tomllib: without the `\0`, no TOML escape, with which the guide ends basic strings."""
-    text = data.decode().replace("\r\n", "\n")
+    text = data.removeprefix(BOM_UTF8).decode().replace("\r\n", "\n")
     if _DEEP_KEY.search(text):
         raise RecursionError
     return _TRAILING_NULS.sub(lambda token: token[0] if token["text"] is None else f'"{token["text"]}"', text)

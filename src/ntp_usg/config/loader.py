@@ -33,6 +33,8 @@ def load_settings(
 ) -> Settings:
     """Settings from flags, else from the file at `path`, else from the drivers' files beside it (`gps.conf` ...).
 
+    Beside another path than the default one they may be anybody's: those without the driver's table are passed over,
+    unless the configuration asks for that driver.
     `sections` has the model of each driver's table, `overrides` the flags that were given, as dotted keys.
     `path` may be missing where it is not `required`: the default path. The `expected` files, which an earlier load has
     read, may be neither missing nor empty. Raises ConfigError with all problems at once.
@@ -40,13 +42,14 @@ def load_settings(
     problems: list[ConfigProblem] = []
     models = {**TABLES, **ARRAYS, **sections}
     files = {name: f"{name}.conf or {path.name}" if name in sections else path.name for name in models}
+    main, flags = _read(path, models, files, problems, required=required, expected=expected), _command_line(overrides)
+    beside = {name: path.parent / f"{name}.conf" for name in sections}
+    asked = sections if path == DEFAULT_PATH or not required else _named(main) | _named(flags)
+    read = [name for name, file in beside.items() if name in asked or str(file) in expected or _has_table(file, name)]
     documents = [
-        *(
-            _read(path.parent / f"{name}.conf", {name: model}, files, problems, expected=expected)
-            for name, model in sections.items()
-        ),
-        _read(path, models, files, problems, required=required, expected=expected),
-        _command_line(overrides),
+        *(_read(beside[name], {name: sections[name]}, files, problems, expected=expected) for name in read),
+        main,
+        flags,
     ]
     complete = not problems  # otherwise what seems missing may stand where we could not read
     *covered, tables = _layers(documents, models, problems)
@@ -72,6 +75,11 @@ def load_settings(
         {
             **{name: checked[name] for name in TABLES if name in Settings.model_fields},
             "sources": tuple(checked[name] for name in sources),
+            "passed_over": tuple(
+                f"{file} is not read: there is no table [{name}] in it"
+                for name, file in beside.items()
+                if name not in read and file.is_file()
+            ),
             "drivers": {name: checked[name] for name in in_use},
             "origins": {f"{table}.{key}": entry.origin for table in tables for key, entry in tables[table].items()},
             "files": tuple(each.source for each in documents if each.tables and each.source != COMMAND_LINE),
@@ -105,6 +113,21 @@ def _read(
         problems += table_problems(document, accepted, files)
         return _flattened(document, accepted)
     return Document(source, {})
+
+
+def _named(document: Document) -> set[str]:
+    """The drivers that a document has a table for, or asks for in [refclock]."""
+    refclock = document.tables.get("refclock", {})
+    asked = {home for (table, key), (home, _) in SHORTCUTS.items() if table == "refclock" and key in refclock}
+    return {kind(name) for name in document.tables} | asked | _DRIVERS_OF_TYPE.get(str(refclock.get("type")), set())
+
+
+def _has_table(file: Path, name: str) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return name in parse_document(str(file), stream.read(MAX_BYTES + 1)).tables
+    except (OSError, ConfigError):
+        return False
 
 
 def _flattened(document: Document, accepted: Models) -> Document:

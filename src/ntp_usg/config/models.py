@@ -1,7 +1,8 @@
 """Every key of the configuration, one class a table. Drivers bring the models of their own tables themselves."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from ipaddress import ip_address, ip_network
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -11,6 +12,7 @@ from pydantic import (
     SerializeAsAny,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from ntp_usg.config.values import (
@@ -25,6 +27,7 @@ from ntp_usg.config.values import (
     WebAddress,
 )
 from ntp_usg.core.base.aliases import Alias
+from ntp_usg.core.base.durations import read_intervals
 
 
 class Table(BaseModel):
@@ -121,6 +124,11 @@ class SourceSettings(Table):
     """NTP version of the requests."""
     offset_secs: float = Field(default=0.0, ge=-1e9, le=1e9)
     """How far this source is known to be ahead: an asymmetric path, a server on another time scale."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_units(cls, values: Any) -> Any:  # noqa: ANN401 - input of any type, as pydantic hands it over
+        return read_intervals(values)
 
     @field_validator("max_poll")
     @classmethod
@@ -226,7 +234,7 @@ class LogSettings(Table):
     """[log]: how much is told."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least important line that is written."""
+    """The least important line that is written; `debug` adds the verdict of each sample, polls and selection."""
 
 
 class Settings(Table):
@@ -245,6 +253,8 @@ class Settings(Table):
     """The servers to ask, in the order of the file."""
     drivers: Mapping[str, SerializeAsAny[BaseModel]] = {}
     """Options of the reference clocks in use, by table: `shm`, and `shm.1` of a second one."""
+    passed_over: tuple[str, ...] = ()
+    """Which files beside the configuration were not read, and how to have them read."""
     origins: Mapping[str, str] = {}
     """Dotted key -> `server.toml:3` or the flag that set it."""
     files: tuple[str, ...] = ()
@@ -256,6 +266,12 @@ class Settings(Table):
         found = []
         if not (self.drivers or self.sources):
             found.append("neither reference clock nor [[source]] is configured: every answer will say unsynchronised")
+        if self.access.allow and not _answers_loopback(self.access):
+            found.append(
+                "[access] does not allow 127.0.0.1: ntpq and `ntp_usg query` on this machine will get no answer; "
+                'add "127.0.0.0/8" and "::1/128" to allow'
+            )
+        found += self.passed_over
         if self.server.enable_hardware_timestamps and not self.server.stamping:
             which = self.server.timestamp_interface or "an interface"
             found.append(
@@ -267,6 +283,14 @@ class Settings(Table):
     def driver(self, name: str) -> BaseModel:
         """The options of one reference clock in use; KeyError for any other."""
         return self.drivers[name]
+
+
+def _answers_loopback(access: AccessSettings) -> bool:
+    local = ip_address("127.0.0.1")
+    allowed, denied = (
+        any(local in ip_network(each) for each in networks) for networks in (access.allow or (), access.deny)
+    )
+    return allowed and not denied
 
 
 TABLES: Mapping[str, type[Table]] = {

@@ -13,6 +13,7 @@ from ntp_usg.config.documents import Document, KeyPath
 from ntp_usg.config.models import ARRAYS, FLAGS, MAX_TABLES, SHORTCUTS, TABLES, kind
 from ntp_usg.config.values import shown
 from ntp_usg.core.base.aliases import aliases_of
+from ntp_usg.core.base.durations import is_interval
 from ntp_usg.core.base.errors import ConfigProblem
 
 COMMAND_LINE = "command line"
@@ -122,6 +123,8 @@ def _plain(detail: ErrorDetails, field: FieldInfo | None) -> str:
     if expected == detail["msg"]:
         return expected
     kind = detail["type"].partition("_")[0]
+    if kind in {"int", "float"} and is_interval(str(detail["loc"][0])):
+        return f'must be a number of seconds or a text like "2s", not {shown(detail["input"])}'
     if kind in {"greater", "less"} and field:
         expected = _range(field) or expected
     return f"must be {_EXPECTED.get(kind, expected)}, not {shown(detail['input'])}"

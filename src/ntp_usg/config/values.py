@@ -17,12 +17,11 @@ from ntp_usg.core.base.addresses import (
     parse_listen_address,
     parse_server_address,
 )
+from ntp_usg.core.base.durations import parse_interval
 from ntp_usg.core.server.access import parse_network
 
 METRICS_PORT = 8080
 
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
-_DURATION = re.compile(rf"(?P<number>[0-9]+(?:\.[0-9]+)?) *(?P<unit>{'|'.join(_UNITS)})")
 
 _HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 
@@ -48,8 +47,8 @@ def shown(value: object) -> str:
 def parse_duration(value: object) -> float:
     """Seconds from a number of seconds or a text like `250us`, `10ms`, `5s`; ValueError otherwise."""
     seconds = math.nan
-    if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
-        seconds = float(match["number"]) * _UNITS[match["unit"]]
+    if isinstance(value, str) and (interval := parse_interval(value)) is not None:
+        seconds = interval
     elif isinstance(value, float | int) and not isinstance(value, bool) and abs(value) < 1e12:
         seconds = float(value)
     if not 0 < seconds < math.inf:

@@ -33,6 +33,7 @@ from ntp_usg.daemon.monitoring import Monitoring
 from ntp_usg.daemon.notify import notify, watchdog_interval
 from ntp_usg.daemon.own_addresses import OwnAddresses
 from ntp_usg.daemon.plan import engine_settings, holdover_model, server_policy
+from ntp_usg.daemon.progress import ProgressLog
 from ntp_usg.daemon.reload import Configuration, Load
 from ntp_usg.daemon.runner import EngineRunner, SourceContext
 from ntp_usg.daemon.signals import STOP_SIGNALS, Signals
@@ -85,6 +86,7 @@ class Daemon:
         self._faults = FaultLog()
         self._runner = EngineRunner(self._engine, self._clock, self._publish, self._ask, self._faults)
         self._listening: Listening | None = None
+        self._progress = ProgressLog(self._engine.snapshot)
         self._service: AnsweringService | None = None
         self._background = Background()
         self._monitoring = Monitoring(self.state, self._background)
@@ -217,6 +219,7 @@ class Daemon:
         tai_offset = self._engine.tai_offset()
         self._clock.declare(leap=serving.leap, maximum_error=bound, estimated_error=bound, tai_offset=tai_offset)
         self.state.publish()
+        self._progress.look(self.state.now())
 
     def _ask(self, action: Send | Leave) -> None:
         name = action.association
@@ -224,6 +227,7 @@ class Daemon:
             self._endpoints.leave(name, action.why, for_ever=action.for_ever)
             return
         self._endpoints.send(name, action.data)
+        self._progress.asked(name)
         trouble = self._endpoints.trouble(name)
         self._engine.device(name, DeviceStatus(trouble is None, trouble or "reachable"))  # the endpoints log it
 

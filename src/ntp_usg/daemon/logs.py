@@ -17,6 +17,8 @@ REFILL_SECONDS = 30.0
 REPORT_SECONDS = 60.0
 """Lines held back are summed up so long after the first of them."""
 MOST_TOPICS, MOST_SHAPES = 128, 16
+_LIMITS_ITSELF = "ntp_usg.daemon.progress"
+"""This logger writes no more than a line a second for each source, and only where they are asked for."""
 MOST_LINES, LINE_LENGTH = 40, 1000
 """Of one message, with its traceback: more is left out."""
 
@@ -109,6 +111,9 @@ class FloodLimiter:
     def take(self, record: logging.LogRecord, now: float) -> Iterator[logging.LogRecord]:
         """What is to be written now: reports that are due, and `record` if its topic has a token left."""
         yield from self.due(now)
+        if record.name == _LIMITS_ITSELF:
+            yield record
+            return
         text = record.getMessage()
         name = _topic(record.name, text)
         if name not in self._topics and len(self._topics) >= MOST_TOPICS:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from importlib.metadata import entry_points
 from typing import Annotated, Any, ClassVar, NoReturn, Protocol
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from ntp_usg.core.base.aliases import Alias, absent, exponent, precision
+from ntp_usg.core.base.durations import read_intervals
 from ntp_usg.core.base.errors import DeviceError
 from ntp_usg.core.base.instants import HostNs
 from ntp_usg.core.base.samples import DeviceStatus, Fix, Measurement, Pulse, PulseCorrection, Reception, TimeMessage
@@ -96,6 +97,11 @@ class DriverOptions(BaseModel):
     """Set the clock only while this source, or another one that is required, agrees."""
     noselect: bool = False
     """Watch this source, but never follow it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_units(cls, values: Any) -> Any:  # noqa: ANN401 - input of any type, as pydantic hands it over
+        return read_intervals(values)
 
     def source(self) -> SourceSettings:
         """What the engine must know of the device."""

@@ -90,7 +90,7 @@ def test_without_matplotlib_the_table_is_there_and_the_way_to_get_pictures(
     result = simulate(scenario, "--picture", tmp_path / "short.png")
     assert result.exit_code == 69
     assert "RMS error" in result.stdout
-    assert "ntp_usg[pictures]" in result.stderr
+    assert "script/setup --dev" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["missing/short.png", "short.strange"])

@@ -19,10 +19,18 @@ Problems = Callable[..., list[str]]
 
 
 @pytest.fixture
-def load(tmp_path: Path) -> Load:
-    """Loads what is given as text: `load("[server]...", gps="[gps]...", flags={"gps.device": "/dev/x"})`."""
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Loads what is given as text: `load("[server]...", gps="[gps]...", flags={"gps.device": "/dev/x"})`.
 
-    def load(server: str | bytes, *, flags: Mapping[str, object] | None = None, **others: str) -> Settings:
+    The path is taken for the default one; `elsewhere=True` makes it another.
+    """
+    monkeypatch.setattr("ntp_usg.config.loader.DEFAULT_PATH", tmp_path / "server.toml")
+
+    def load(
+        server: str | bytes, *, flags: Mapping[str, object] | None = None, elsewhere: bool = False, **others: str
+    ) -> Settings:
+        if elsewhere:
+            monkeypatch.setattr("ntp_usg.config.loader.DEFAULT_PATH", Path("/etc/ntp_usg/server.toml"))
         (tmp_path / "server.toml").write_bytes(server if isinstance(server, bytes) else server.encode())
         for name, text in others.items():
             (tmp_path / f"{name}.conf").write_text(text)

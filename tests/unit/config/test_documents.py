@@ -150,3 +150,36 @@ def test_a_fault_is_reported_at_its_line(data: bytes, line: int, message: str):
 def test_a_monstrous_file_is_a_fault_like_any_other(data: bytes):
     with pytest.raises(ConfigError):
         parse_document("x", data)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text():
+    assert parse_document("x", b"\xef\xbb\xbf[server]\nstratum = 2\n").tables == {"server": {"stratum": 2}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "driftfile /var/lib/ntp/ntp.drift\nserver ntp1.example.net iburst\n",
+        "# chrony\npool ntp1.example.net iburst maxsources 4\nmakestep 1.0 3\nrtcsync\n",
+        "  server ntp1.example.net\n",
+    ],
+)
+def test_the_file_of_another_time_daemon_is_recognised(text: str):
+    with pytest.raises(ConfigError) as caught:
+        parse_document("ntp.conf", text.encode())
+    assert "looks like an ntp.conf or chrony.conf" in str(caught.value)
+    assert '[[source]] and a line address = "ntp1.example.net"' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("device = /dev/ttyAMA0", 'texts need quotes: device = "/dev/ttyAMA0"'),
+        ("address = ntp.example.net # ours", 'texts need quotes: address = "ntp.example.net"'),
+    ],
+)
+def test_a_text_without_quotes_is_shown_with_them(line: str, hint: str):
+    with pytest.raises(ConfigError) as caught:
+        parse_document("server.toml", f"[gps]\n{line}\n".encode())
+    assert str(caught.value).startswith("server.toml:2: not valid TOML")
+    assert hint in str(caught.value)

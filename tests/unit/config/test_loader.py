@@ -13,6 +13,7 @@ from ntp_usg.refclocks.nmea import NmeaOptions
 from ntp_usg.refclocks.pps import PpsOptions
 
 Load = Callable[..., Settings]
+Problems = Callable[..., list[str]]
 
 SECTIONS: Models = {"gps": NmeaOptions, "pps": PpsOptions}
 
@@ -80,7 +81,8 @@ def test_the_guides_files_mean_what_the_guide_says(load: Load):
     assert isinstance(pps, PpsOptions)
     assert (pps.device, pps.capture_mode.lower(), pps.reference_id) == ("/dev/pps0", "assert", "PPS")
     assert (pps.timeout_secs, pps.dispersion) == (2.0, 1e-6)
-    assert settings.warnings == []
+    (warning,) = settings.warnings  # its access list leaves this machine out
+    assert warning.startswith("[access] does not allow 127.0.0.1")
 
 
 def test_the_guides_flags_alone_are_a_configuration(tmp_path: Path):
@@ -315,3 +317,57 @@ def test_the_type_chooses_between_receiver_and_pulse_and_leaves_other_clocks_alo
     (tmp_path / "server.toml").write_text('[refclock]\ntype = "gps"\ngps_device = "/dev/x"\n[other]\nunit = 1\n[pps]\n')
     settings = load_settings(tmp_path / "server.toml", sections={**SECTIONS, "other": OtherOptions})
     assert list(settings.drivers) == ["gps", "other"]
+
+
+@pytest.mark.fault(
+    group="Files and settings",
+    kind="Beside a configuration named with --config lies a pps.conf of another program.",
+    noticed="A warning names the file and says why it is not read.",
+    served="What the configuration says.",
+)
+def test_a_file_of_another_program_beside_the_configuration_is_passed_over(load: Load, tmp_path: Path):
+    settings = load('[[source]]\naddress = "ntp.example.net"\n', elsewhere=True, pps="pps-gpio\npps-ldisc\n")
+    assert not settings.drivers
+    assert settings.warnings == [f"{tmp_path}/pps.conf is not read: there is no table [pps] in it"]
+
+
+@pytest.mark.parametrize("naming", ['[refclock]\ntype = "pps"', "[pps]", '[refclock]\npps_device = "/dev/pps1"'])
+def test_the_file_of_a_driver_that_the_configuration_asks_for_counts_everywhere(problems: Problems, naming: str):
+    (problem,) = problems(naming, elsewhere=True, pps="pps-gpio\n")
+    assert problem.startswith("pps.conf:1: not valid TOML")
+
+
+def test_a_drivers_file_with_its_table_counts_beside_any_configuration(load: Load):
+    settings = load("", elsewhere=True, pps='[pps]\ndevice = "/dev/pps3"\n')
+    assert list(settings.drivers) == ["pps"]
+
+
+@pytest.mark.parametrize(
+    ("access", "warned"),
+    [
+        ('allow = ["192.0.2.0/24"]', True),
+        ('allow = ["192.0.2.0/24", "127.0.0.0/8"]', False),
+        ('allow = ["127.0.0.0/8"]\ndeny = ["127.0.0.1"]', True),
+        ("allow = []", False),
+        ('allow = ["::/0", "0.0.0.0/0"]', False),
+    ],
+)
+def test_an_access_list_without_this_machine_is_mentioned(load: Load, access: str, warned: bool):
+    settings = load(f'[access]\n{access}\n[[source]]\naddress = "ntp.example.net"\n')
+    assert any("no answer" in warning and "127.0.0.0/8" in warning for warning in settings.warnings) is warned
+
+
+@pytest.mark.parametrize(("written", "seconds"), [('"2s"', 2.0), ('"1500 ms"', 1.5), ("2", 2.0), ('"1min"', 60.0)])
+def test_intervals_of_drivers_may_have_a_unit(load: Load, written: str, seconds: float):
+    settings = load(f"[pps]\ntimeout_secs = {written}\n")
+    assert settings.driver("pps").timeout_secs == seconds  # type: ignore[attr-defined]
+
+
+def test_offsets_may_have_a_unit_and_a_sign(load: Load):
+    settings = load(
+        '[gps]\ndevice = "/dev/x"\noffset_secs = "-250us"\npoll_interval_secs = "16s"\n'
+        '[[source]]\naddress = "ntp.example.net"\noffset_secs = "1.5ms"\n'
+    )
+    assert settings.driver("gps").offset_secs == pytest.approx(-250e-6)  # type: ignore[attr-defined]
+    assert settings.driver("gps").poll_interval_secs == 16  # type: ignore[attr-defined]
+    assert settings.sources[0].offset_secs == pytest.approx(1.5e-3)

@@ -160,7 +160,7 @@ def test_a_table_in_a_drivers_file_is_told_where_it_belongs(problems: Problems, 
 
 def test_the_file_that_a_table_belongs_in_is_called_by_its_own_name(tmp_path: Path):
     (tmp_path / "our.toml").touch()
-    (tmp_path / "gps.conf").write_text("[server]\n")
+    (tmp_path / "gps.conf").write_text("[gps]\n[server]\n")
     with pytest.raises(ConfigError, match=r"\[server\] belongs in our\.toml$"):
         load_settings(tmp_path / "our.toml", sections={"gps": NmeaOptions})
 
@@ -182,9 +182,12 @@ def test_the_quality_that_is_not_one_is_told_the_accepted_ones(problems: Problem
     [
         ("baud_rate = '9600'", '`gps.baud_rate`: must be a number from 50 to 4000000, or "auto"'),
         ("baud_rate = 9600.0", '`gps.baud_rate`: must be a number from 50 to 4000000, or "auto"'),
-        ("poll_interval_secs = true", "`gps.poll_interval_secs`: must be a whole number, not true"),
-        ("timeout_secs = '5'", '`gps.timeout_secs`: must be a number, not "5"'),
-        ("offset_secs = false", "`gps.offset_secs`: must be a number, not false"),
+        (
+            "poll_interval_secs = true",
+            '`gps.poll_interval_secs`: must be a number of seconds or a text like "2s", not true',
+        ),
+        ("timeout_secs = '5'", '`gps.timeout_secs`: must be a number of seconds or a text like "2s", not "5"'),
+        ("offset_secs = false", '`gps.offset_secs`: must be a number of seconds or a text like "2s", not false'),
         ("min_quality = 1", "`gps.min_quality`: must be one of NoFix, Gps, DGps, DifferentialGps, Pps, Rtk, FloatRtk"),
     ],
 )

@@ -154,7 +154,7 @@ def test_another_spelling_in_another_file_is_the_same_key(read: Read):
         ("[shm]\nflag3 = 1", "2: `shm.flag3`: means nothing to this driver"),
         ("[pps]\nflag2 = 2", "2: `pps.flag2`: is a flag of ntpd: must be 0 or 1"),
         ("[pps]\nminpoll = 'x'", "2: `pps.minpoll`: is an exponent of two: must be a whole number from 0 to 10"),
-        ("[shm]\ntime1 = 'late'", '2: `shm.time1`: must be a number, not "late"'),
+        ("[shm]\ntime1 = 'late'", '2: `shm.time1`: must be a number of seconds or a text like "2s", not "late"'),
         ("[shm]\nrefid = 'GALILEO'", "2: `shm.refid`: a reference id has 1 to 4 printable ASCII characters"),
         (
             "[[gps]]\ndevice = '/dev/a'\n[[gps]]\ndevice = '/dev/b'\ntime1 = 0.0",
