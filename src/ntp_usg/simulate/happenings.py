@@ -142,14 +142,19 @@ class WrongSecond(_Event):
     what: Literal["wrong_second"]
     host: str
     seconds: int
+    receiver: str = ""
+    """Only this one; empty for all."""
 
     def begin(self, parts: Parts) -> None:
-        for receiver in parts.messages(self.host):
-            receiver.wrong_seconds += self.seconds
+        self._move(parts, self.seconds)
 
     def end(self, parts: Parts) -> None:
+        self._move(parts, -self.seconds)
+
+    def _move(self, parts: Parts, seconds: int) -> None:
         for receiver in parts.messages(self.host):
-            receiver.wrong_seconds -= self.seconds
+            if self.receiver in ("", receiver.name):
+                receiver.wrong_seconds += seconds
 
 
 class Phase(_Event):

@@ -5,7 +5,7 @@ from functools import partial
 from random import Random
 from typing import Literal, Protocol
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from ntp_usg.core.base.doubts import Trouble
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, WallNs, nanoseconds, nearest_second, seconds
@@ -58,6 +58,10 @@ class MessageNoise:
     satellites: NonNegativeInt = 9
     missing: Share = 0.0
     """Share of the seconds without a message."""
+    fraction: Share = 0.0
+    """The first instant that is named in each second, after it has begun."""
+    rate: PositiveInt = 1
+    """So many instants are named in each second."""
 
 
 class Listener(Protocol):
@@ -156,7 +160,7 @@ class SimulatedMessages:
         self.leap: int | None = None
         """What it says of the end of the month."""
         self.extra_latency = 0.0
-        self._name = name
+        self.name = name
         self._noise = noise
         self._world = world
         self._host = host
@@ -175,25 +179,30 @@ class SimulatedMessages:
         self._world.at(next_second(second), self._second)
         if not self.present or (noise.missing and self._random.random() < noise.missing):
             return
+        for number in range(noise.rate):
+            self._name_instant(second, nanoseconds(noise.fraction + number / noise.rate))
+
+    def _name_instant(self, second: WallNs, after_ns: int) -> None:
+        noise = self._noise
         late = (
             noise.latency + self.extra_latency + (self._random.expovariate(1 / noise.jitter) if noise.jitter else 0.0)
         )
         ahead, early_ns = split_second(self.deceit.ahead_ns(second))
-        arrival = WallNs(second - early_ns + nanoseconds(late))
-        named = WallNs(second + (self.wrong_seconds + ahead) * NS_PER_SECOND)
+        arrival = WallNs(second + after_ns - early_ns + nanoseconds(late))
+        named = WallNs(second + after_ns + (self.wrong_seconds + ahead) * NS_PER_SECOND)
         self._world.at(WallNs(arrival + nanoseconds(_BURST_LENGTH)), partial(self._report, named, arrival))
 
     def _report(self, named: WallNs, arrival: WallNs) -> None:
         if self.garbled:
-            self._host.verdict(self._name, Verdict(Outcome.REJECTED, Reason.BAD_CHECKSUM))
+            self._host.verdict(self.name, Verdict(Outcome.REJECTED, Reason.BAD_CHECKSUM))
             return
         fix = self.good_fix if self.sees_sky else _NO_FIX
         received_at: HostNs = self._host.clock.stamp(max(arrival, self._world.start))
-        self._host.message(self._name, TimeMessage(self.frozen or named, received_at, fix, self.leap))
+        self._host.message(self.name, TimeMessage(self.frozen or named, received_at, fix, self.leap))
 
     def complain(self, *troubles: Trouble) -> None:
         """Say what is wrong with itself, from now on."""
-        self._host.reception(self._name, Reception(troubles))
+        self._host.reception(self.name, Reception(troubles))
 
 
 def split_second(interval_ns: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from functools import partial
 from ntp_usg.core.algorithms.holdover import HoldoverModel
 from ntp_usg.core.algorithms.leap_list import LeapTable
 from ntp_usg.core.base.actions import Action, HostClockMoved, Leave, Level, Note, Publish, Steer
-from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs, nanoseconds, seconds
+from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.ports import Clock
 from ntp_usg.core.base.samples import (
@@ -26,10 +26,9 @@ from ntp_usg.core.engine.containment import contained
 from ntp_usg.core.engine.identity import Identity
 from ntp_usg.core.engine.leadership import Leadership
 from ntp_usg.core.engine.leap_watch import LeapWatch
-from ntp_usg.core.engine.numbering import Agreement
 from ntp_usg.core.engine.pulse_line import PulseLine
-from ntp_usg.core.engine.receiver import Receiver, seconds_named
 from ntp_usg.core.engine.roster import Roster
+from ntp_usg.core.engine.second_count import SecondCount
 from ntp_usg.core.engine.settings import EngineSettings
 from ntp_usg.core.engine.source import Source
 from ntp_usg.core.engine.steering import Steering
@@ -84,6 +83,7 @@ class Engine:
         self._identity = Identity(self._servers)
         self._leap = LeapWatch(settings.leap_table, smear=settings.leap_smear)
         self._leadership = Leadership(roster, settings.selection, clock, self._steering, now)
+        self._count = SecondCount(roster, self._leadership, self._steering, clock, settings.panic_threshold)
         self._tick = nanoseconds(TICK if self._sources.keys() - self._servers.keys() else NETWORK_TICK)
         self._next_tick = now
         self._checked_at = now
@@ -96,11 +96,8 @@ class Engine:
         receiver = self._receivers[name]
         received_at = self._clock.raw(receiver.stamp(message))
         reason = receiver.message(message, received_at, now)
-        actions: list[Action] = []
-        if reason in (Reason.USED, Reason.OUTLIER) and seconds_named(message):
-            for line in self._lines.values():
-                with self.containment.of(line.settings.name):
-                    actions += self._number(line, receiver, message.second, received_at, now)
+        believed = reason in (Reason.USED, Reason.OUTLIER)
+        actions = self._count.message(receiver, message, received_at, now) if believed else []
         return actions + self._advance(receiver, reason)
 
     @contained
@@ -235,6 +232,7 @@ class Engine:
             with self.containment.of(name):
                 self._sources[name].poll(now)
                 actions += self._sources[name].review(now, served)
+        actions += self._count.review(raw, now)
         self._leadership.judge(raw, now)
         for source in self._sources.values():
             actions += source.trust.review(now)
@@ -329,43 +327,6 @@ class Engine:
         least = max(doubts, key=weigh) if doubts else ()
         for line in self._lines.values():
             line.trust.report("receiver", least)
-
-    def _number(
-        self, line: PulseLine, receiver: Receiver, second: WallNs, received_at: RawNs, now: MonoNs
-    ) -> list[Action]:
-        name, trust = receiver.settings.name, receiver.trust
-        latency, trusted = receiver.settings.latency, line.settings.rate_hz == 1 and not (trust.lost or line.trust.lost)
-        pairing = line.numbering.message(name, second, received_at, latency=latency, trusted=trusted)
-        match pairing.agreement:
-            case Agreement.AGREED:
-                if self._suspect(line, receiver, pairing.latency, received_at, now):
-                    return []
-                receiver.paired(pairing.latency)
-                if not trust.accused:
-                    line.confirm(now)
-            case Agreement.DELAYED:
-                receiver.delayed(pairing.latency)
-                text = f"{name}: its messages come {pairing.latency:.2f} s after their second from now on"
-                return [Note(Level.WARNING, text)]
-            case Agreement.DISPUTED:
-                line.reject(Reason.NUMBERING_DISPUTED)
-            case Agreement.RENUMBERED:
-                line.restart()
-                self._steering.restart()
-                text = f"{name} names other seconds than {line.settings.name} has counted to"
-                return [Note(Level.WARNING, f"{text}: starting again")]
-            case Agreement.NUMBERED:
-                self._suspect(line, receiver, pairing.latency, received_at, now)
-                line.confirm(now)
-            case Agreement.UNPAIRED:
-                pass
-        return []
-
-    def _suspect(self, line: PulseLine, receiver: Receiver, latency: float, at: RawNs, now: MonoNs) -> bool:
-        """Whether a latency makes no sense unless the line captures the wrong edge: then it is not learned."""
-        others: list[Source] = [*self._servers.values(), *self._clocks.values()]
-        told = any(line.agrees_with(other, at, now) for other in others)
-        return line.suspect(latency, receiver.settings, told=told)
 
     def _watch_leap(self, raw: RawNs, served: ClockMapping) -> list[Action]:
         """Let all vote that tell the truth, whether they lead or not; and be there in time."""

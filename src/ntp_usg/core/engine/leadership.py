@@ -49,6 +49,7 @@ class Leadership:
         self._led_by: str | None = None
         self.reserve: str | None = None
         """A healthy source that will lead when the clock by itself is no longer known better than by this source."""
+        self._suspended = ""
         self._servers = {name for name, source in sources.items() if source.is_server}
         self.majority: Interval | None = None
         """Where most of the servers put the truth, relative to the served time: None where they are no majority."""
@@ -76,6 +77,10 @@ class Leadership:
         """All that tell the truth, whether they lead or not."""
         return (source for name, source in self._sources.items() if self.choice(name).tally in TRUECHIMERS)
 
+    def suspend(self, reason: str) -> None:
+        """Let nobody lead from the next judgement on, for a reason in words; empty to let them again."""
+        self._suspended = reason
+
     def judge(self, raw: RawNs, now: MonoNs) -> None:
         """Judge all sources as they are now."""
         served = self._clock.current()
@@ -92,7 +97,7 @@ class Leadership:
             anybody = [each for each in elders if each.reachable]
             voters = anybody or [each for each in candidates if each.name in self._fallbacks]
         selection = select(voters, self._selection.system_peer, self._settings)
-        objection = self._awaited(selection.weights.keys(), now)
+        objection = self._suspended or self._awaited(selection.weights.keys(), now)
         no_gain = "" if objection else self._no_gain(selection, now)
         self.reserve = self._in_reserve(selection) if no_gain else None
         objection = objection or no_gain

@@ -13,11 +13,12 @@ from ntp_usg.core.algorithms.witness import Witness
 from ntp_usg.core.base.actions import Action, Level, Note
 from ntp_usg.core.base.dates import is_possible
 from ntp_usg.core.base.doubts import Doubt, Trouble
-from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs, nanoseconds, seconds
+from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, RawNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.samples import DeviceStatus, Fix, FixQuality, MessageLatency, Sample, TimeMessage
 from ntp_usg.core.base.snapshots import LatencyOrigin, Leap, SourceSnapshot
 from ntp_usg.core.base.verdicts import Reason
+from ntp_usg.core.engine.cross_check import CrossCheck
 from ntp_usg.core.engine.position_watch import PositionWatch
 from ntp_usg.core.engine.settings import ReceiverSettings
 from ntp_usg.core.engine.source import Source
@@ -31,6 +32,8 @@ SAVED_MARGIN = 5e-3
 """Seconds by which the messages' error may be larger than it was before the restart: nothing is measuring it now."""
 MISFIT = 20e-3
 """Parts of a burst that keep another distance than they did, by so much, are not those that were measured."""
+JUMP = 0.5
+"""Seconds by which the time between two messages differs from that between the instants that they name."""
 NEVER_A_FIX = frozenset({FixQuality.NO_FIX, FixQuality.MANUAL, FixQuality.SIMULATION})
 
 
@@ -73,6 +76,9 @@ class Receiver(Source):
         self._leap: int | None = None
         self._last_second = WallNs(0)
         self._streak = 0
+        self._named: tuple[WallNs, RawNs] | None = None
+        self.renamed = True
+        """Whether it was the receiver that jumped to other seconds, and not the line that became late."""
 
     @property
     def only_names_seconds(self) -> bool:
@@ -87,6 +93,11 @@ class Receiver(Source):
     def latency(self) -> float:
         """How long after its second a message arrives, in seconds."""
         return self._lateness.latency
+
+    @property
+    def latency_origin(self) -> LatencyOrigin:
+        """Who told the latency."""
+        return self._lateness.origin
 
     @property
     def latencies(self) -> Mapping[str, MessageLatency]:
@@ -158,7 +169,8 @@ class Receiver(Source):
     def message(self, message: TimeMessage, received_at: RawNs, now: MonoNs) -> Reason:
         """Believe a message or say why not. USED and OUTLIER have passed every test of the receiver's own state."""
         self.fix(message.fix, now)
-        reason = self._objection(message, now)
+        step = self._follow(message.second, received_at)
+        reason = Reason.STALE if step == 0 else self._objection(message, now)
         if reason is not None:
             self._streak = 0
             return self.reject(reason)
@@ -169,6 +181,22 @@ class Receiver(Source):
         reason = self.measure(sample, now)
         self._streak = self._streak + 1 if reason is Reason.USED else 0
         return reason
+
+    def _follow(self, second: WallNs, received_at: RawNs) -> float:
+        """Tell a receiver that jumps from a line that falls behind, where the next second comes late; give the step."""
+        named, received_before = self._named or (WallNs(second - NS_PER_SECOND), RawNs(received_at - NS_PER_SECOND))
+        self._named = second, received_at
+        step = seconds(second - named)
+        jump = step - seconds(received_at - received_before)
+        if abs(jump) > JUMP:
+            self.renamed = step <= 0 or (jump > 0 and step > 1)
+        return step
+
+    def believe(self) -> None:
+        """What it says now is right, and what it said before was not: nothing speaks against it any more."""
+        self.check = CrossCheck()
+        self.trust.restore("others")
+        self.restart()
 
     def paired(self, latency: float) -> None:
         """A pulse has shown how late the latest message was."""
@@ -267,8 +295,3 @@ class Receiver(Source):
 
     def _offset(self, sample: Sample, served: ClockMapping) -> float:
         return super()._offset(sample, served) + self.latency
-
-
-def seconds_named(message: TimeMessage) -> bool:
-    """Whether a message names a whole second, and so the pulse that began it."""
-    return seconds(message.second).is_integer()

@@ -16,6 +16,8 @@ from ntp_usg.core.engine.settings import EngineSettings
 SYNCHRONISED_PHASES = (SyncPhase.SYNCHRONISED, SyncPhase.HOLDOVER)
 LEARN_INTERVAL = 60.0
 """Seconds between two frequencies that the holdover model learns from."""
+ANOTHER_SECOND = 0.5
+"""A step by more seconds is one to another second."""
 REMEMBERED = 64
 """So many leads, a second apart at least, can be taken back."""
 
@@ -53,6 +55,8 @@ class Steering:
         self._corrections = 0
         self._corrected_at = MonoNs(0)
         self._corrected_wall = WallNs(0)
+        self.counting_since: MonoNs | None = None
+        """When the clock was first set to the second that it has now, or to another one than before."""
         self._bound = 0.0
         self._bound_at = MonoNs(0)
         self._panicking = False
@@ -93,6 +97,8 @@ class Steering:
         actions: list[Action] = [Steer(mapping, step=step)]
         if step:
             self.epoch += 1
+            if self._lead is None or abs(seconds(error_ns)) > ANOTHER_SECOND:
+                self.counting_since = now
             actions.append(Note(Level.INFO, f"Clock set: stepped by {seconds(error_ns):+.6f}s"))
         elif self.phase is not SyncPhase.SYNCHRONISED:
             age = seconds(now - self._corrected_at)
@@ -143,6 +149,11 @@ class Steering:
             self._leads.pop()
         if self._leads:
             self._led_at, self._lead = self._leads[-1]
+
+    def give_up(self) -> None:
+        """Serve no time while nobody knows which second it is."""
+        if self.phase in SYNCHRONISED_PHASES:
+            self.phase, self.holdover_left = SyncPhase.UNSYNCHRONISED, None
 
     def restart(self) -> None:
         """Promise nothing until the next lock: the timeline or the numbering of the seconds broke."""

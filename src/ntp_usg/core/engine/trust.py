@@ -73,6 +73,11 @@ class Trust:
         """All that one witness has to say at present; it replaces what the same one said before."""
         self._said[witness] = tuple(troubles)
 
+    def restore(self, witness: str) -> None:
+        """One witness was wrong: there is no probation after what it said."""
+        self._said.pop(witness, None)
+        self._lost, self._quiet_since = False, None
+
     @property
     def doubts(self) -> tuple[Trouble, ...]:
         """The worst of each kind, in the order of the vocabulary."""

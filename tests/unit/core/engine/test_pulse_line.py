@@ -7,6 +7,7 @@ from ntp_usg.core.base.actions import Note
 from ntp_usg.core.base.doubts import Doubt, Trouble
 from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs
 from ntp_usg.core.base.mapping import ClockMapping
+from ntp_usg.core.engine.numbering import Naming
 from ntp_usg.core.engine.pulse_line import PULSE_NOISE, PulseLine
 from ntp_usg.core.engine.settings import PulseSettings
 
@@ -40,7 +41,7 @@ def test_an_uncertain_stamp_is_forgotten(line: PulseLine):
 
 
 def pulse_late(line: PulseLine, *late_us: float) -> None:
-    line.numbering.message("GPS(0)", WallNs(0), RawNs(100_000_000), latency=0.0, trusted=True)
+    line.numbering.message("GPS(0)", Naming(second=WallNs(0), received_at=RawNs(100_000_000)))
     for second, late in enumerate(late_us, 10):
         line.pulse(RawNs(second * 10**9 + round(late * 1000)), MonoNs(second * 10**9), predicted_ns=0)
 
