@@ -18,11 +18,11 @@ from ntp_usg.config.models import Settings, kind
 from ntp_usg.core.base.actions import Leave, Send
 from ntp_usg.core.base.addresses import parse_listen_address, parse_server_address
 from ntp_usg.core.base.errors import NtpUsgError
-from ntp_usg.core.base.instants import HostNs
+from ntp_usg.core.base.instants import HostNs, WallNs
 from ntp_usg.core.base.ports import SteeredClock
 from ntp_usg.core.base.samples import DeviceStatus
 from ntp_usg.core.base.snapshots import SystemSnapshot
-from ntp_usg.core.engine.engine import Engine
+from ntp_usg.core.engine.engine import Engine, Learned
 from ntp_usg.core.wire.reference_id import address_reference
 from ntp_usg.daemon.background import Background
 from ntp_usg.daemon.containment import FaultLog, keep_running
@@ -208,10 +208,14 @@ class Daemon:
     async def _keep_learned(self) -> None:
         while True:
             await asyncio.sleep(SAVE_INTERVAL)
-            self._save()
+            await asyncio.to_thread(self._drift_file.save, *self._learned())  # a memory card may take seconds
 
     def _save(self) -> None:
-        self._drift_file.save(self._engine.learned(), self._clock.serving().wall(self._clock.read()[0]))
+        self._drift_file.save(*self._learned())
+
+    def _learned(self) -> tuple[Learned | None, WallNs]:
+        """What is worth keeping, and when it was known."""
+        return self._engine.learned(), self._clock.serving().wall(self._clock.read()[0])
 
     def _publish(self) -> None:
         serving = self._engine.serving()

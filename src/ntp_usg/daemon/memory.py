@@ -1,6 +1,7 @@
 """What the daemon knows from files: a temperature, and what it learned of its clock before."""
 
 import logging
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -44,6 +45,7 @@ class DriftFile:
         self._complaint = ""
         self._latencies: dict[str, SavedLatencies] = {}
         self._saved_at: WallNs | None = None
+        self._saving = threading.Lock()
 
     def load(self) -> SavedState | None:
         state = None
@@ -76,7 +78,11 @@ class DriftFile:
         self._saved_at = None
 
     def save(self, learned: Learned | None, now: WallNs) -> None:
-        """Keep what was learned until `now`; the same complaint is made once."""
+        """Keep what was learned until `now`; the same complaint is made once. Any thread may call this."""
+        with self._saving:
+            self._save(learned, now)
+
+    def _save(self, learned: Learned | None, now: WallNs) -> None:
         if self._path is None or learned is None or not is_possible(now):
             return
         at = datetime.fromtimestamp(seconds(now), UTC)

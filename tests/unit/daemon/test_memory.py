@@ -2,6 +2,8 @@
 
 import json
 import logging
+import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,6 +12,7 @@ from ntp_usg.clocks.drift_file import MOST_RECEIVERS
 from ntp_usg.core.base.instants import WallNs
 from ntp_usg.core.base.samples import MessageLatency
 from ntp_usg.core.engine.engine import Learned
+from ntp_usg.daemon import memory
 from ntp_usg.daemon.memory import DriftFile
 
 LATENCY = MessageLatency(median=0.08, spread=0.004, uncertainty=0.0005, count=600)
@@ -90,3 +93,24 @@ def test_latencies_of_no_use_do_not_spoil_the_frequency(tmp_path, caplog):
     path.write_text('{"frequency_ppm": 1.0, "deviation_ppm": 0.1, "latencies": {"key": "nonsense"}}')
     assert reopened(path).latencies() == {}
     assert "of receivers' latencies is of no use" in caplog.text
+
+
+def test_two_savings_at_once_end_with_a_whole_file(tmp_path, monkeypatch):
+    # The hourly one is in a thread, where a memory card may hold it up until the daemon stops and saves as well.
+    started, release, order = threading.Event(), threading.Event(), []
+
+    def slow_write(path, state):
+        started.set()
+        assert release.wait(5)
+        order.append(state.frequency_ppm)
+
+    monkeypatch.setattr(memory, "save", slow_write)
+    file = DriftFile(str(tmp_path / "drift"))
+    threads = [threading.Thread(target=file.save, args=(replace(learned(), rate=rate), NOW)) for rate in (1e-6, 2e-6)]
+    threads[0].start()
+    assert started.wait(5)
+    threads[1].start()
+    release.set()
+    for thread in threads:
+        thread.join(5)
+    assert order == [-1.0, -2.0]
