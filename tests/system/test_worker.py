@@ -583,11 +583,9 @@ CONTROL = textwrap.dedent("""
     from ntp_usg.core.server.policy import ServerPolicy
     from ntp_usg.net.answering import start_service
     from ntp_usg.net.udp import open_socket_sets
-    from ntp_usg.sysapi.privileges import set_process_name
     from ntp_usg.sysapi.timex import read_clocks
 
     async def main():
-        set_process_name("ntp_usg_server")
         sockets = open_socket_sets(["127.0.0.1:0"], 1)
         port = sockets[0][0].getsockname()[1]
         service = await start_service(

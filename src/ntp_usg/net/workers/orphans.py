@@ -3,29 +3,27 @@
 import contextlib
 import glob
 import os
+import select
 import signal
-import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 
 _MODULE = b"ntp_usg.net.workers.process"
 _CONTROL = "ntp_usg_server"
-"""The name of a control process; an orphan's new parent has another."""
-_PATIENCE, _LOOK = 1.0, 0.01
-"""Seconds that an orphan may take to end, and between two looks whether it has."""
+"""The usual name of a control process; an orphan's new parent has another."""
+_PATIENCE_MS, _KILLED_MS = 1000, 100
+"""How long an orphan may take to end when it is asked to, and when it is killed."""
 
 
 def end_orphans(ports: Collection[int]) -> list[int]:
     """End the orphans that hold one of these UDP ports, as far as /proc shows them; their process ids."""
+    holders: Collection[int] = ()
     with contextlib.suppress(OSError):  # no /proc, or not all of it: the port will be found in use
-        orphans = [pid for pid in _holders(ports) if _is_orphan(pid)]
-        for pid in orphans:
-            _end(pid)
-        return orphans
-    return []
+        holders = _find_holders(ports)
+    return [pid for pid in sorted(holders) if _end_orphan(pid, holders)]
 
 
-def _holders(ports: Collection[int]) -> Iterator[int]:
+def _find_holders(ports: Collection[int]) -> Collection[int]:
     """The processes that have one of the ports open."""
     suffixes = tuple(f":{port:04X}" for port in ports)
     bound = set()
@@ -38,32 +36,35 @@ def _holders(ports: Collection[int]) -> Iterator[int]:
         with contextlib.suppress(OSError):
             if os.readlink(link) in bound:  # noqa: PTH115 - thousands of them
                 found.add(int(link.split("/")[2]))
-    yield from sorted(found)
+    return found
 
 
-def _is_orphan(pid: int) -> bool:
+def _end_orphan(pid: int, holders: Collection[int]) -> bool:
+    """Ask an orphan to end, and kill it if it does not; whether the process was one.
+
+    The descriptor stands for this process alone: when it is gone, its number may soon be that of another.
+    """
     with contextlib.suppress(OSError):
-        process = Path(f"/proc/{pid}")
-        if _MODULE in (process / "cmdline").read_bytes().split(b"\0"):
-            parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
-            return Path(f"/proc/{parent}/comm").read_text().strip() != _CONTROL
+        process = os.pidfd_open(pid)
+        try:
+            if not _is_orphan(pid, holders):
+                return False
+            ended = select.poll()
+            ended.register(process, select.POLLIN)
+            for number, patience in ((signal.SIGTERM, _PATIENCE_MS), (signal.SIGKILL, _KILLED_MS)):
+                signal.pidfd_send_signal(process, number)
+                if ended.poll(patience):
+                    break
+            return True
+        finally:
+            os.close(process)
     return False
 
 
-def _end(pid: int) -> None:
-    """Ask it to end, and make it where it does not."""
-    deadline = time.monotonic() + _PATIENCE
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
-        while time.monotonic() < deadline and not _is_gone(pid):
-            time.sleep(_LOOK)
-        os.kill(pid, signal.SIGKILL)
-        time.sleep(_LOOK)
-
-
-def _is_gone(pid: int) -> bool:
-    """Whether it has ended; its new parent may have overlooked that so far."""
-    try:
-        return ") Z " in Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return True
+def _is_orphan(pid: int, holders: Collection[int]) -> bool:
+    """Whether it is a worker whose parent is no control process: a living one has the worker's sockets open, too."""
+    process = Path(f"/proc/{pid}")
+    if _MODULE not in (process / "cmdline").read_bytes().split(b"\0"):
+        return False
+    parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+    return int(parent) not in holders and Path(f"/proc/{parent}/comm").read_text().strip() != _CONTROL
