@@ -23,4 +23,7 @@ def resolve(server: ServerAddress) -> Found:
 
 async def look_up(server: ServerAddress) -> Found:
     """Look a server up while everything else goes on."""
-    return await in_own_thread(lambda: resolve(server), f"look-up of {server.host}")
+    try:
+        return await in_own_thread(lambda: resolve(server), f"look-up of {server.host}")
+    except OSError as error:
+        return f"its name cannot be looked up: {error.strerror}"

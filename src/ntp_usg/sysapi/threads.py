@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -14,7 +15,7 @@ async def in_own_thread(work: Callable[[], Result], name: str) -> Result:
 
     With a dead name server getaddrinfo takes tens of seconds. asyncio's own threads are waited for when the loop and
     when Python ends; a daemon thread ends with the process. A helper process would end as fast, but costs the memory
-    of one.
+    of one. Raises OSError where the machine has no thread left for us.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Result] = loop.create_future()
@@ -36,5 +37,8 @@ async def in_own_thread(work: Callable[[], Result], name: str) -> Result:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(deliver, result, failure)
 
-    threading.Thread(target=run, name=name, daemon=True).start()
+    try:
+        threading.Thread(target=run, name=name, daemon=True).start()
+    except RuntimeError as error:
+        raise OSError(errno.EAGAIN, f"{error}") from error
     return await done

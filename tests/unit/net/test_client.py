@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from ntp_usg.core.associations.addresses import AddressBook
 from ntp_usg.core.base.addresses import ServerAddress
 from ntp_usg.core.base.instants import HostNs
 from ntp_usg.net import client, lookup
@@ -238,6 +239,29 @@ def test_when_the_network_returns_a_look_up_that_waits_for_nobody_is_begun_again
             asking.endpoints.network_returned()
             assert await asked_address(asking) == "127.0.0.1"
             dead.set()
+
+    asyncio.run(run())
+
+
+def test_a_look_up_for_which_there_is_no_thread_is_not_the_last_one(
+    server: socket.socket, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the limit of tasks (TasksMax=, ulimit -u) no thread can be started."""
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def run() -> None:
+        asking = asker("a.name", server.getsockname()[1])
+        monkeypatch.setattr(AddressBook, "wants_lookup", lambda book, _now: book.current is None)
+        with closing(asking.endpoints):
+            with monkeypatch.context() as limit:
+                limit.setattr(threading.Thread, "start", refuse)
+                asking.send()
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                assert asking.endpoints.trouble("server") == "its name cannot be looked up: can't start new thread"
+            assert await asked_address(asking) == "127.0.0.1"
 
     asyncio.run(run())
 
