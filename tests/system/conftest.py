@@ -20,8 +20,10 @@ class Guest:
     The script reports by printing one line, "GUEST RESULT" and a JSON object.
     """
 
-    def __init__(self, kernel: Path, new_directory: Callable[[], Path]) -> None:
+    def __init__(self, kernel: Path, library: Path, new_directory: Callable[[], Path]) -> None:
+        """`library` is guest/ptrace.c, compiled."""
         self._kernel = kernel
+        self._library = library
         self._new_directory = new_directory
 
     def run(self, script: str, *, modules: tuple[str, ...] = (), timeout: float = 50) -> dict[str, Any]:
@@ -54,6 +56,7 @@ class Guest:
             text=True,
             errors="replace",
             start_new_session=True,
+            env={**os.environ, "LD_PRELOAD": str(self._library)},
         ) as process:
             try:
                 return process.communicate(timeout=timeout)[0]
@@ -65,4 +68,6 @@ class Guest:
 
 @pytest.fixture(scope="session")
 def guest(require_peer: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Guest:
-    return Guest(require_peer("linux.uml"), lambda: tmp_path_factory.mktemp("guest"))
+    kernel, library = require_peer("linux.uml"), tmp_path_factory.mktemp("library") / "ptrace.so"
+    subprocess.run([require_peer("cc"), "-shared", "-fPIC", "-o", library, GUEST / "ptrace.c"], check=True)
+    return Guest(kernel, library, lambda: tmp_path_factory.mktemp("guest"))
