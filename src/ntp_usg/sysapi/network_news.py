@@ -11,6 +11,7 @@ _NEW_LINK, _NEW_ADDRESS, _NEW_ROUTE = 16, 20, 24
 _RUNNING = 0x40
 _GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
 """RTMGRP_: links, and the addresses and routes of IPv4 and IPv6."""
+_KERNEL = 0
 _LONGEST = 1 << 16
 _MOST = 64
 """Datagrams read at a time: a router learns thousands of routes in a second."""
@@ -33,7 +34,8 @@ def network_came(endpoint: socket.socket) -> bool:
     came = False
     for _ in range(_MOST):
         try:
-            came |= tells_of_arrival(endpoint.recv(_LONGEST))
+            data, (sender, _) = endpoint.recvfrom(_LONGEST)
+            came |= sender == _KERNEL and tells_of_arrival(data)  # root's programs, too, can send here
         except BlockingIOError:
             break
         except OSError as error:

@@ -15,9 +15,17 @@ ADDRESS_CAME = struct.pack("=IHHII", 28, 20, 0, 0, 0) + bytes(12)
 ADDRESS_WENT = struct.pack("=IHHII", 28, 21, 0, 0, 0) + bytes(12)
 
 
+class News(socket.socket):
+    """As if the kernel had sent it."""
+
+    def recvfrom(self, size: int, flags: int = 0) -> tuple[bytes, tuple[int, int]]:
+        return self.recv(size, flags), (0, 1)
+
+
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    ours, made = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    theirs, made = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ours = News(fileno=theirs.detach())
     ours.setblocking(False)
     monkeypatch.setattr(network_watch, "open_network_news", lambda: ours)
     with ours, made:

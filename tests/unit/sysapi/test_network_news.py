@@ -1,5 +1,4 @@
 import os
-import socket
 import struct
 import subprocess
 import sys
@@ -41,26 +40,35 @@ def test_what_comes_is_news_and_what_goes_is_not(data: bytes, expected: bool) ->
     assert tells_of_arrival(data) is expected
 
 
-def test_all_that_has_arrived_is_read_but_not_without_end() -> None:
-    ours, kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    with ours, kernel:
-        ours.setblocking(False)
-        assert not network_came(ours)
-        for data in (message(DELETED_ADDRESS), message(NEW_ADDRESS), message(DELETED_ADDRESS)):
-            kernel.send(data)
-        assert network_came(ours)
-        assert not network_came(ours)
+class Kernel:
+    """A netlink socket from which this comes, or is raised, by turns."""
+
+    def __init__(self, *outcomes: bytes | OSError, sender: int = 0) -> None:
+        self._outcomes = [*outcomes]
+        self._sender = sender
+
+    def recvfrom(self, _size: int) -> tuple[bytes, tuple[int, int]]:
+        outcome = self._outcomes.pop(0) if self._outcomes else BlockingIOError()
+        if isinstance(outcome, OSError):
+            raise outcome
+        return outcome, (self._sender, 1)
+
+
+@pytest.mark.parametrize(("sender", "expected"), [(0, True), (4711, False)])
+def test_all_that_has_arrived_is_read_and_what_another_program_sends_is_no_news(sender: int, expected: bool) -> None:
+    news = message(DELETED_ADDRESS), message(NEW_ADDRESS), message(DELETED_ADDRESS)
+    assert network_came(Kernel(*news, sender=sender)) is expected  # type: ignore[arg-type]
+
+
+def test_news_are_not_read_without_end() -> None:
+    endless = Kernel(*[message(NEW_ADDRESS)] * 100)
+    assert network_came(endless)  # type: ignore[arg-type]
+    assert network_came(endless)  # type: ignore[arg-type]
+    assert not network_came(endless)  # type: ignore[arg-type]
 
 
 def test_news_that_were_lost_may_have_been_of_something_that_came() -> None:
-    class Overrun:
-        def __init__(self) -> None:
-            self._outcomes = [OSError(105, "No buffer space available"), BlockingIOError()]
-
-        def recv(self, _size: int) -> bytes:
-            raise self._outcomes.pop(0)
-
-    assert network_came(Overrun())  # type: ignore[arg-type]
+    assert network_came(Kernel(OSError(105, "No buffer space available")))  # type: ignore[arg-type]
 
 
 CHANGES = """
