@@ -196,7 +196,7 @@ def _truth(client: CheckClient) -> Text:
     """What our own client measures, beside what the receiver knows."""
     text = Text("check client: ", style="bold")
     if client.offset is None:
-        return text.append("no time yet, the server does not claim any before its receiver has locked", style="")
+        return text.append("no time yet: the server serves none before it has locked to its receiver", style="")
     text.append(f"served time is {client.offset:+.6f} s from this machine's clock, {_comparison(client)}; ", style="")
     return text.append(f"{client.answered} of {client.sent} requests answered", style="")
 
@@ -204,7 +204,7 @@ def _truth(client: CheckClient) -> Text:
 def _comparison(client: CheckClient) -> str:
     """What the client sees of the error, which is mostly its own: a question takes longer than the server is wrong."""
     error, own = format_interval(client.error, sign="+"), format_interval(client.uncertainty)
-    return f"{error} from the receiver's truth as this client measures it, to {own} (half its round trip)"
+    return f"{error} +- {own} from the receiver's truth (half of this client's round trip is its error bound)"
 
 
 def _hints(folder: Path) -> Text:

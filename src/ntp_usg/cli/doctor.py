@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from ntp_usg.cli.application import print_report
@@ -59,7 +58,7 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON doc
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in checks], indent=2))
     else:
-        print_report(_table(checks))
+        print_report(*_lines(checks))
     raise typer.Exit(int(any(check.level is Level.FAIL for check in checks)))
 
 
@@ -80,7 +79,7 @@ def _port() -> Check:
 def _clock() -> Check:
     if has_capability("CAP_SYS_TIME"):
         return Check("system clock", Level.OK, "may be steered")
-    advice = "CAP_SYS_TIME, if the host's own clock shall be right as well"
+    advice = "add CAP_SYS_TIME if the server must set the host's clock, too"
     return Check("system clock", Level.WARN, "may not be steered: the virtual clock is served", advice)
 
 
@@ -95,7 +94,7 @@ def _stamps() -> Check:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         stamped = enable_receive_timestamps(sock)
     if not stamped:
-        return Check("receive stamps", Level.WARN, "the kernel stamps no packets: some 50 us worse", "another kernel")
+        return Check("receive stamps", Level.WARN, "the kernel stamps no packets: 50 us worse", "use another kernel")
     return Check("receive stamps", Level.OK, "by the kernel")
 
 
@@ -105,7 +104,7 @@ def _batches() -> Check:
         try:
             DatagramBatch(sock, 8, 1472, sole_address(sock)).receive()
         except (OSError, AttributeError) as error:
-            return Check("batches", Level.FAIL, f"recvmmsg is not to be had: {error}", "Linux with glibc or musl")
+            return Check("batches", Level.FAIL, f"recvmmsg is not available: {error}", "use Linux with glibc or musl")
     return Check("batches", Level.OK, "many requests are taken and answered at once")
 
 
@@ -118,16 +117,17 @@ def _pulses() -> Check:
         return Check(
             "pulses", Level.WARN, f"{', '.join(devices)} may not be read", "join its group (`ls -l /dev/pps*`)"
         )
-    return Check("pulses", Level.WARN, "no /dev/pps*", "only if a receiver's pulse is wired: see the page on [pps]")
+    advice = "needed only for a receiver's pulse: see docs/reference/refclocks/pps.md"
+    return Check("pulses", Level.WARN, "no /dev/pps*", advice)
 
 
 def _xdp() -> Check:
     try:
         open_fast_path(ServerPolicy(max_clients=1)).close()
     except NtpUsgError as error:
-        return Check("XDP", Level.WARN, str(error), "only for hundreds of thousands of requests a second")
+        return Check("XDP", Level.WARN, str(error), "needed only for hundreds of thousands of requests a second")
     cards = ", ".join(_cards_with_clocks()) or "no card here"
-    found = "the kernel takes the program; whether a card's driver does is found out by using it"
+    found = "the kernel accepts the program; a card's driver is tested when it is used"
     return Check("XDP", Level.OK, f"{found}; {cards} has a clock to stamp requests with")
 
 
@@ -137,12 +137,10 @@ def _cards_with_clocks() -> Iterator[str]:
             yield f"{name} ({find_clock(name)})"
 
 
-def _table(checks: list[Check]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("", "what", "found", "what to do"):
-        table.add_column(heading)
+def _lines(checks: list[Check]) -> Iterator[Text]:
+    """A line for each check, and below it what to do: a table of such texts would be wider than any terminal."""
     colours = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
     for check in checks:
-        texts = check.name, check.found, check.advice
-        table.add_row(Text(check.level, style=colours[check.level]), *map(Text, texts))
-    return table
+        yield Text.assemble((f"{check.level:<4}", colours[check.level]), f"  {check.name:<14}  {check.found}")
+        if check.advice:
+            yield Text(f"{'':22}-> {check.advice}")

@@ -83,7 +83,7 @@ def paragraph(source: Document) -> Iterator[str]:
     yield f"  It {words['meaning']}{f' ({mark})' if mark else ''}. {words['reason']}"
     if words["interval"]:
         offset, dispersion = words["interval"]
-        yield f"  True time is {format_interval(offset, sign='+')} +- {format_interval(dispersion)} from ours by it."
+        yield f"  By it true time is {format_interval(offset, sign='+')} +- {format_interval(dispersion)} from ours."
     if words["latency"] is not None:
         late = format_interval(words["latency"])
         spread = "" if words["spread"] is None else f", give or take {format_interval(words['spread'])}"
@@ -111,5 +111,5 @@ def _chosen(sources: list[Document], name: str | None) -> list[Document]:
     found = [each for each in sources if each["name"].lower() == name.lower()]
     if not found:
         names = ", ".join(each["name"] for each in sources) or "none"
-        raise NtpUsgError(f"there is no source {name}, only: {names}")
+        raise NtpUsgError(f"there is no source {name}; the sources are: {names}")
     return found

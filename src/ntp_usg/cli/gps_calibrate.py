@@ -114,7 +114,7 @@ def warnings(system: SystemSnapshot) -> Iterator[str]:
     elif abs(line.pulse_rate_hz - 1) > 0.01:
         yield f"{line.pulse_rate_hz:.2f} pulses a second: some are missing, or there is noise on the line"
     if disputed := line.verdicts.get("rejected/numbering_disputed"):
-        yield f"{disputed} messages named another second than had been counted to: the line falls behind, or slips"
+        yield f"{disputed} messages named another second than the pulses: the line is too slow, or messages are lost"
     yield from _late(receiver.latencies.get(receiver.timed_part))
     if system.serving.synchronised and system.host_offset is not None and abs(system.host_offset) >= _WHOLE:
         yield (
@@ -283,7 +283,7 @@ def _given(device: str, pps: str | None, protocol: str, baud_rate: str) -> Setup
     if protocol not in drivers:
         raise typer.BadParameter(f"must be one of {', '.join(sorted(drivers))}", param_hint="--protocol")
     if pps is None:
-        raise typer.BadParameter("is needed: pulses are what messages are measured against", param_hint="--pps")
+        raise typer.BadParameter("is needed: messages are measured against pulses", param_hint="--pps")
     wanted = {"device": device, "baud_rate": int(baud_rate) if baud_rate.isdigit() else baud_rate}
     try:
         receiver = drivers[protocol].Options.model_validate(wanted)

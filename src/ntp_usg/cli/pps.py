@@ -128,10 +128,10 @@ def pps_test(
         Capture, typer.Option(help="Who stamps the modem line: `kernel` (dcd only), `wait` or `poll`.")
     ] = "kernel",
     rate: Annotated[
-        int, typer.Option(metavar="HZ", min=1, max=100, help="So many pulses a second are expected, as `rate_hz`.")
+        int, typer.Option(metavar="HZ", min=1, max=100, help="Pulses a second to expect, as `rate_hz`.")
     ] = 1,
     pulses: Annotated[
-        int | None, typer.Option("--count", "-n", metavar="N", min=1, help="End after so many pulses, not at Ctrl-C.")
+        int | None, typer.Option("--count", "-n", metavar="N", min=1, help="End after N pulses, not at Ctrl-C.")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="No lines, but one JSON document at the end; intervals in seconds.")

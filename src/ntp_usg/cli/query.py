@@ -64,7 +64,7 @@ def query(
     ],
     *,
     count: Annotated[
-        int, typer.Option("--count", "-n", min=1, max=100, help="Questions to each, the best counts.")
+        int, typer.Option("--count", "-n", min=1, max=100, help="Requests to each server; the best answer counts.")
     ] = 1,
     timeout: Annotated[float, typer.Option(min=0.05, max=60.0, help="Seconds to wait for each answer.")] = 2.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document; intervals in seconds.")] = False,

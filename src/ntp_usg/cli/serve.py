@@ -35,7 +35,7 @@ Examples:\n
   ntp_usg_server --config /etc/ntp_usg/server.toml --check\n
 Flags win over server.toml, which wins over gps.conf and pps.conf beside it.\n
 SIGHUP reloads access lists, limits and the leap second list.
-Exit codes: 0 stopped, 69 a part is unavailable, 78 wrong configuration.
+Exit codes: 0 stopped, 2 wrong flag, 69 a part is unavailable, 78 wrong configuration.
 """
 
 
@@ -50,15 +50,15 @@ def main(
     gps_baud: Annotated[int | None, typer.Option(metavar="RATE", help="Its baud rate.")] = None,
     pps_device: Annotated[str | None, typer.Option(metavar="PATH", help="Its pulse, such as /dev/pps0.")] = None,
     stratum: Annotated[
-        int | None, typer.Option(metavar="1-15", help="Never claim better; claimed only while a source is healthy.")
+        int | None, typer.Option(metavar="1-15", help="Stratum to claim while a source is healthy, never a better one.")
     ] = None,
     enable_interleaved: Annotated[
         bool | None, typer.Option("--enable-interleaved", help="Answer RFC 9769 interleaved requests.")
     ] = None,
-    max_clients: Annotated[int | None, typer.Option(metavar="N", help="Clients remembered at once.")] = None,
+    max_clients: Annotated[int | None, typer.Option(metavar="N", help="Number of clients to remember at most.")] = None,
     xdp: Annotated[
         list[str] | None,
-        typer.Option(metavar="INTERFACE", help="Answer within the kernel there; may be given several times."),
+        typer.Option(metavar="INTERFACE", help="Answer in the kernel (XDP) on it; may be given several times."),
     ] = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help=f"Instead of {DEFAULT_PATH}, which may be missing.")

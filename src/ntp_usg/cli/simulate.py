@@ -37,7 +37,7 @@ _ROWS: dict[str, tuple[str, Callable[[float], str]]] = {
     "RMS frequency error": ("rms_frequency_error", lambda value: f"{value * 1e9:.1f} ppb"),
     "time to lock": ("time_to_lock", lambda value: f"{value:.0f} s"),
     "synchronised": ("synchronised", lambda value: f"{value * 100:.2f} %"),
-    "outside the promised error": ("bound_violated", lambda value: f"{value * 100:.3f} %"),
+    "outside the error bound": ("bound_violated", lambda value: f"{value * 100:.3f} %"),
     "requests per hour": ("packets_per_hour", lambda value: f"{value:.1f}"),
     "steps": ("steps", lambda value: f"{value:g}"),
 }
@@ -46,8 +46,8 @@ _ROWS: dict[str, tuple[str, Callable[[float], str]]] = {
 def simulate(
     file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The scenario; docs/scenarios has examples.")],
     *,
-    seed: Annotated[int | None, typer.Option(help="Of all that is random; else the scenario's own.")] = None,
-    runs: Annotated[int, typer.Option(min=1, max=10_000, help="So many runs, each with the next seed.")] = 1,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers; else the scenario's own.")] = None,
+    runs: Annotated[int, typer.Option(min=1, max=10_000, help="Number of runs, each with the next seed.")] = 1,
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Draw the last run of the first host: png, svg or pdf.")
     ] = None,
@@ -95,7 +95,8 @@ def _read(file: Path) -> str:
         with file.open(encoding="utf-8") as stream:
             text = stream.read(_LONGEST_FILE + 1)
     except (OSError, ValueError) as error:
-        raise ConfigError([ConfigProblem(str(file), 0, f"cannot be read: {error}")]) from error
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError([ConfigProblem(str(file), 0, f"cannot be read: {why}")]) from error
     if len(text) > _LONGEST_FILE:
         raise ConfigError([ConfigProblem(str(file), 0, f"has more than {_LONGEST_FILE} characters")])
     return text

@@ -73,7 +73,7 @@ def fetch(path: Path, page: str, key: str) -> dict[str, Any]:
         response = connection.getresponse()
         document: dict[str, Any] = json.loads(response.read())
     except (http.client.HTTPException, ValueError) as error:
-        raise NtpUsgError(f"what answers on {path} is no ntp_usg_server: {error}") from error
+        raise NtpUsgError(f"what answers on {path} is not ntp_usg_server: {error}") from error
     except OSError as error:
         raise NtpUsgError(_advice(path, error)) from error
     finally:

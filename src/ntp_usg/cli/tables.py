@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ntp_usg.core.base.samples import FixQuality
 from ntp_usg.core.base.snapshots import FAST_PATH_MODES, STAMPED_BY_CARD, Tally
+from ntp_usg.core.base.verdicts import Outcome
 from ntp_usg.core.engine.trust import ENOUGH
 from ntp_usg.observe.units import format_interval
 
@@ -38,7 +39,7 @@ def status_table(status: Document) -> RenderableType:
 def _system(status: Document) -> Iterator[Text]:
     """What the server promises, how the clock is doing, and who this is."""
     system, health = status["system"], status["health"]
-    promise = "no time is promised"
+    promise = "no time is served"
     if system["synchronised"]:
         bound = format_interval(system["root_distance"])
         promise = f"stratum {system['stratum']}, {_leader(system)}, error below {bound}"
@@ -129,7 +130,8 @@ def _fast_path(fast_path: Document) -> Text:
 def _queries(queries: Document) -> Text:
     by_outcome: Counter[str] = Counter()
     for verdict, count in queries["verdicts"].items():
-        by_outcome[verdict.partition("/")[0].replace("_", " ")] += count
+        by_outcome[verdict.partition("/")[0]] += count
+    del by_outcome[Outcome.HANDED_UP]  # between two processes: the control process's own verdict is counted, too
     counted = ", ".join(f"{count} {outcome}" for outcome, count in sorted(by_outcome.items())) or "none yet"
     return Text(f"{queries['per_second']:.1f} requests/s from {queries['clients']} clients; in all: {counted}")
 

@@ -118,7 +118,8 @@ def parse_latencies(state: SavedState) -> dict[str, SavedLatencies]:
     try:
         return _LATENCIES.validate_python(state.latencies)
     except ValidationError as error:
-        raise ClockError(f"what the drift file says of receivers' latencies is of no use: {_cause(error)}") from error
+        text = "the receivers' latencies in the drift file cannot be used, they are learned again"
+        raise ClockError(f"{text}: {_cause(error)}") from error
 
 
 def keep_latencies(parts: Mapping[str, MessageLatency], at: datetime) -> SavedLatencies:

@@ -33,6 +33,7 @@ _TOKENS = re.compile(
     re.DOTALL,
 )
 _PLACE = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
+_TWICE = re.compile(r"^Cannot declare \((?P<keys>.+)\) twice$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,14 @@ def parse_document(source: str, data: bytes) -> Document:
     except ValueError as error:  # TOMLDecodeError, and the plain one of an integer with thousands of digits
         place = _PLACE.search(str(error))
         line = int(place["line"] or text.rstrip("\n").count("\n") + 1) if place else 0
-        what = foreign_format(text) or f"not valid TOML: {_PLACE.sub('', str(error))}{missing_quotes(text, line)}"
+        said = _TWICE.sub(_join, _PLACE.sub("", str(error)))
+        what = foreign_format(text) or f"not valid TOML: {said}{missing_quotes(text, line)}"
         raise _fault(source, line, what) from error
+
+
+def _join(twice: re.Match[str]) -> str:
+    table = ".".join(re.findall(r"'([^']*)'", twice["keys"]))
+    return f"the table [{table}] is there twice: join the two"
 
 
 def _fault(source: str, line: int, message: str) -> ConfigError:

@@ -71,7 +71,7 @@ class ServerSettings(Table):
     control_socket: Annotated[Text, AfterValidator(_socket_path)] = "/run/ntp_usg/control.sock"
     """Unix socket through which `ntp_usg status` asks the daemon."""
     user: Text = "nobody"
-    """Whom the answering process runs as where the daemon was started by root."""
+    """The user that the answering process runs as, where root started the daemon."""
 
     @property
     def stamping(self) -> tuple[str, ...]:
@@ -103,11 +103,11 @@ class SourceSettings(Table):
     ALIASES: ClassVar[Mapping[str, Alias]] = {"minpoll": Alias("min_poll"), "maxpoll": Alias("max_poll")}
 
     address: ServerAddressText
-    """Host name or IP address; a port where it is not 123. Of several addresses one is asked until it is no good."""
+    """Host name or IP address; a port where it is not 123. Of several addresses one is asked until it fails."""
     min_poll: int = Field(default=6, ge=-7, le=17)
     """Ask every `2**min_poll` seconds at the most ..."""
     max_poll: int = Field(default=10, ge=-7, le=17, validate_default=True)
-    """... and every `2**max_poll` seconds at the least, even if it complains; in between, as stable as the clock is."""
+    """... and every `2**max_poll` seconds at least, even if it complains; a stable clock is polled less often."""
     iburst: bool = True
     """Ask a server that is new or back again four times in quick succession."""
     burst: bool = False

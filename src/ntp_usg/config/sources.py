@@ -37,7 +37,7 @@ def ourselves(addresses: Sequence[Entry], server: BaseModel | None) -> Iterator[
         if any(_answers(each, asked) for each in listening):
             yield entry.problem(
                 f"`{entry.name}`: {shown(str(asked))} is this server itself (server.listen_addr): "
-                "it is no witness of its own time, name another server"
+                "it cannot confirm its own time, name another server"
             )
 
 
@@ -50,7 +50,7 @@ def too_few(
     voters = sum(not getattr(each, "noselect", False) for each in tables.values())
     if selection.min_sources > voters:
         yield entry.problem(
-            f"`{entry.name}`: {selection.min_sources} sources shall agree, but only {voters} may be followed: "
+            f"`{entry.name}`: {selection.min_sources} sources must agree, but only {voters} can be followed: "
             "the clock would never be set"
         )
 

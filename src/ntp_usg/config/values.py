@@ -39,7 +39,7 @@ def shown(value: object) -> str:
     if isinstance(value, dict | list | tuple):
         return "a table" if isinstance(value, dict) else "a list"
     if isinstance(value, int) and abs(value) >= 1 << 64:
-        return "a number out of all reason"
+        return "a number that is far too large"
     text = toml_scalar(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -64,7 +64,7 @@ def listen_address(text: str) -> str:
 def interface_name(text: str) -> str:
     """A network interface such as `eth0`; whether there is one of that name is found out on use."""
     if not is_interface_name(text):
-        raise ValueError(f"{shown(text)} is no name that a network interface can have")
+        raise ValueError(f"{shown(text)} is not a valid name of a network interface")
     return text
 
 

@@ -129,7 +129,7 @@ class Daemon:
         server = self._settings.server
         in_process = only_select() or not server.workers
         if ended := end_orphans({parse_listen_address(each).port for each in server.listen_addr}):
-            log.warning("An earlier daemon died and left workers, which have been ended: processes %s", ended)
+            log.warning("An earlier daemon died and left workers, they have been ended: processes %s", ended)
         number = 1 if in_process else server.workers
         self._listening = Listening(server.listen_addr, number, dscp=server.dscp)
         sockets = self._listening.sets
@@ -288,13 +288,13 @@ class Daemon:
         self.state.policy = policy
 
     def _greet(self) -> None:
-        names = ", ".join(source.name for source in self.state.snapshot().sources) or "nothing"
+        names = ", ".join(source.name for source in self.state.snapshot().sources) or "no source"
         listen = ", ".join(self._settings.server.listen_addr)
         log.info("ntp_usg %s serves on %s from %s with the %s clock", __version__, listen, names, self._clock.name)
         for warning in self._settings.warnings:
             log.warning("%s", warning)
         if os.geteuid() == 0:
-            log.warning("Running as root: the systemd unit runs as user ntp with two capabilities instead")
+            log.warning("Running as root: a user with two capabilities is safer, see the systemd unit in docs/how-to")
 
 
 def _stop(stop: asyncio.Event) -> None:

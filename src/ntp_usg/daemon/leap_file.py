@@ -58,7 +58,7 @@ class LeapFile:
 
     def _complain(self, text: str) -> None:
         if text != self._complaint:
-            kept = "" if self.table is None else f"; the list that is valid until {date_of(self.table.expires)} stays"
+            kept = "" if self.table is None else f"; the list until {date_of(self.table.expires)} stays in force"
             log.warning("%s%s", text, kept)
         self._complaint = text
 

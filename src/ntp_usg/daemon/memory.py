@@ -61,7 +61,7 @@ class DriftFile:
     def latencies(self) -> dict[str, dict[str, MessageLatency]]:
         """How late receivers' messages came, as it was loaded, by the receivers' keys and the parts' names."""
         for key, saved in self._latencies.items():
-            log.info("How late messages come is known from before: %s, measured %s", key, saved.measured_at.date())
+            log.info("Message latency is known from an earlier run: %s, measured on %s", key, saved.measured_at.date())
         return {
             key: {part: MessageLatency(**each.model_dump()) for part, each in saved.parts.items()}
             for key, saved in self._latencies.items()
@@ -71,7 +71,7 @@ class DriftFile:
         """Say once, when the time is known, that the file was saved at a later one; no date depends on the file's."""
         if self._saved_at is not None and self._saved_at > now + DAY_NS:
             log.warning(
-                "The drift file was saved at %s, but the sources say that it is %s: the date of the file is set aside",
+                "The drift file was saved at %s, but the sources say that it is %s: the file's date is ignored",
                 date_of(self._saved_at),
                 date_of(now),
             )

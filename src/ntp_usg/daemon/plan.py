@@ -103,7 +103,7 @@ def holdover_model(saved: SavedState | None) -> HoldoverModel | None:
     try:
         return HoldoverModel.from_dict(saved.holdover) if saved else None
     except ClockError as error:
-        log.warning("What the drift file says of holdover is of no use: %s", error)
+        log.warning("The holdover state in the drift file cannot be used, it is learned again: %s", error)
         return None
 
 

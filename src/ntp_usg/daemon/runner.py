@@ -115,7 +115,7 @@ class EngineRunner:
         if asleep > 1.0:
             log.warning("The machine slept for %.0f s: starting again", asleep)
             return
-        seen = self._clock.interference() or ", ".join(rivals()) or "none that we know is running"
+        seen = self._clock.interference() or ", ".join(rivals()) or "no known time program is running"
         log.warning("Another program moved the host's clock by %+.6fs: starting again (%s)", jump, seen)
 
 

@@ -70,7 +70,7 @@ def find_places(addresses: Iterable[str]) -> list[Place]:
         raise NtpUsgError("nothing to listen on: this kernel has no IPv6, and no IPv4 address is configured")
     kept = [place for place in places if not any(other.includes(place) for other in places)]
     for place in (place for place in places if place not in kept):
-        log.info("%s needs no socket of its own: an address for all of the machine includes it", place.address)
+        log.info("%s needs no socket of its own: an address for all interfaces includes it", place.address)
     for first, second in combinations(kept, 2):
         if first.excludes(second):
             both = f"{first.address} and {second.address}"

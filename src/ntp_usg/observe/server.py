@@ -146,7 +146,7 @@ def _clear(path: Path) -> None:
     """Remove the socket of a daemon that is no more; refuse to push a living one aside, or any other file."""
     if not path.is_socket():
         if path.exists():
-            raise NtpUsgError(f"cannot open the control socket {path}: a file that is no socket is in the way")
+            raise NtpUsgError(f"cannot open the control socket {path}: a file that is not a socket is in its place")
         return
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1.0)

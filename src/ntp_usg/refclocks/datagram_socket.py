@@ -24,7 +24,7 @@ class DatagramSocket:
             self._socket.bind(str(path))
         except OSError as error:
             self._socket.close()
-            raise DeviceError(f"{path} cannot be made a socket for {purpose}: {error}") from error
+            raise DeviceError(f"{path} cannot be opened as a socket for {purpose}: {error.strerror}") from error
 
     @property
     def exists(self) -> bool:
@@ -43,4 +43,4 @@ class DatagramSocket:
     def _refuse_if_in_use(self) -> None:
         with contextlib.suppress(ConnectionRefusedError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.connect(str(self._path))
-            raise OSError(errno.EADDRINUSE, "another program listens to it")
+            raise OSError(errno.EADDRINUSE, "another program uses it")

@@ -65,7 +65,7 @@ class DriverOptions(BaseModel):
         "filter": Alias("filter_length"),
         "poll": exponent("poll_interval_secs"),
         "minpoll": exponent("poll_interval_secs"),
-        "maxpoll": absent("a reference clock is counted at one pace: write `poll_interval_secs`"),
+        "maxpoll": absent("a reference clock has one poll interval: write `poll_interval_secs`"),
         **{f"flag{number}": absent("means nothing to this driver") for number in range(1, 5)},
     }
     """The names that ntpd (`server` and `fudge` of its driver for such devices) and chrony (`refclock`) have for keys.
@@ -78,7 +78,7 @@ class DriverOptions(BaseModel):
     reference_id: ReferenceId
     """What clients see as the reference at stratum 1: 1 to 4 characters, as in `ntpq -p`."""
     timeout_secs: Annotated[FiniteFloat, Field(gt=0)]
-    """Without news for so long the device counts as lost, and is opened anew."""
+    """After this time without news the device counts as lost, and is opened again."""
     offset_secs: FiniteFloat = 0.0
     """How late the device's news arrive, steadily: the engine takes it off. Positive = late."""
     unit: Annotated[int, Field(ge=0, le=255)] = 0
@@ -88,7 +88,7 @@ class DriverOptions(BaseModel):
     poll_interval_secs: Annotated[int, Field(ge=1, le=1024)] = 1
     """Seconds that each bit of `reach` stands for; measurements are taken as they come."""
     filter_length: Annotated[int, Field(ge=1, le=64)] = 1
-    """So many measurements are taken for one: the mean of those in the middle. 1 = each counts by itself."""
+    """Number of measurements that make one: the mean of those in the middle. 1 = no filter."""
     prefer: bool = False
     """Of sources that agree, follow this one."""
     trust: bool = False

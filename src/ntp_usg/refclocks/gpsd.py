@@ -54,8 +54,8 @@ class GpsdOptions(DriverOptions):
 
     ALIASES: ClassVar[Mapping[str, Alias]] = {
         **DriverOptions.ALIASES,
-        "time1": absent("is of the pulses: write `offset_secs` in the [[gpsd]] that has `pulse = true`"),
-        "time2": absent("is of the messages: write `offset_secs` in the [[gpsd]] without `pulse`"),
+        "time1": absent("belongs to the pulses: write `offset_secs` in the [[gpsd]] that has `pulse = true`"),
+        "time2": absent("belongs to the messages: write `offset_secs` in the [[gpsd]] without `pulse`"),
         "flag1": absent("messages and pulses are two tables: write another [[gpsd]] with `pulse = true`"),
         "flag2": absent("for messages alone leave out the [[gpsd]] that has `pulse = true`"),
         "flag4": absent("no statistics are written to files: /metrics and `ntp_usg status` have them"),
@@ -142,7 +142,7 @@ class Session:
     def complaint(self) -> str:
         """What is missing."""
         if not self.release:
-            return "whoever listens there has not said that it is gpsd"
+            return "the program that listens there does not say that it is gpsd"
         if self._mode < HAS_FIX:
             return f"gpsd {self.release} has had no fix from {self._receiver or 'any receiver'}"
         if self._contradicted:

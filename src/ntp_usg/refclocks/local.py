@@ -20,7 +20,7 @@ class LocalOptions(DriverOptions):
 
     ALIASES: ClassVar[Mapping[str, Alias]] = {
         **DriverOptions.ALIASES,
-        "time2": absent("the frequency is nobody's to give: what the daemon has learned is in its drift file"),
+        "time2": absent("the frequency cannot be set: the daemon learns it and keeps it in its drift file"),
     }
     """Of ntpd's driver 1."""
 
@@ -32,7 +32,7 @@ class LocalOptions(DriverOptions):
     orphan: bool = False
     """One of several servers that ask each other: when all have lost every other time, they agree on one of them."""
     accuracy_secs: Annotated[FiniteFloat, Field(gt=0)] = 1.0
-    """Nobody knows how far the clock is off: this is promised to clients."""
+    """The error bound that clients get, because nobody knows how far the clock is off."""
 
     def source(self) -> ClockSettings:
         return ClockSettings(

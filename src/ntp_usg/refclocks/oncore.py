@@ -38,7 +38,7 @@ class OncoreOptions(ReceiverOptions):
     ] = None
     """Latitude and longitude of the antenna in degrees, north and east positive, and metres above the ellipsoid."""
     survey_fixes: Annotated[int, Field(ge=60, le=1_000_000)] = USUAL_FIXES
-    """So many fixes make a survey, one a second."""
+    """Number of fixes in a survey, one a second."""
     state_file: Annotated[str, Field(pattern="^/")] | None = None
     """Where the survey is kept each minute, to go on after a restart: an absolute path."""
     cable_delay_ns: Annotated[int, Field(ge=0, le=999_999)] = 0

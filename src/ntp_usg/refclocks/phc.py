@@ -47,7 +47,7 @@ class PhcOptions(DriverOptions):
         "dpoll": Alias("reading_interval_secs", _power_of_two, example=-2),
         "extpps": Alias("external_stamps"),
         "clear": Alias("falling_edge"),
-        "nocrossts": absent("how a card is best read is found out by itself"),
+        "nocrossts": absent("the daemon finds the best way to read a card"),
     }
     """Of chrony's PHC."""
 
@@ -137,7 +137,7 @@ class PhcDriver:
                 case Verdict() as verdict:
                     context.verdict(verdict)
             await asyncio.sleep(options.reading_interval_secs)
-        raise DeviceError(f"{path}: no reading of use for {options.timeout_secs:g} s; is its clock set, and to what?")
+        raise DeviceError(f"{path}: no usable reading for {options.timeout_secs:g} s; is its clock set?")
 
     def _judge(self, stamp: CrossStamp, leap_table: LeapTable | None, now: HostNs) -> Measurement | Verdict:
         if seconds(stamp.width_ns) > self._options.max_bracket_secs:
@@ -199,7 +199,7 @@ class PhcDriver:
 def _rivals() -> str:
     """Who else may have to do with this clock: one that sets it by the host's would lead us in a circle."""
     found = running(_STEERERS)
-    return f"; it may be set by {', '.join(found)}: by anything but this host's clock, let us hope" if found else ""
+    return f"; it may be set by {', '.join(found)}, which must not set it by this host's clock" if found else ""
 
 
 def _newer(table: LeapTable | None, options: PhcOptions) -> LeapTable | None:
@@ -216,4 +216,4 @@ def _read_leap_table(options: PhcOptions) -> LeapTable | None:
     try:
         return parse_leap_list(read_trusted(Path(options.leap_file), MAX_BYTES), options.leap_file)
     except (OSError, ConfigError) as error:
-        raise DeviceError(f"TAI minus UTC is not known: set utc_offset_secs, or mend leap_file ({error})") from error
+        raise DeviceError(f"TAI minus UTC is not known: set utc_offset_secs, or correct leap_file ({error})") from error

@@ -4,7 +4,7 @@ from typing import Any
 
 from ntp_usg.refclocks.driver import DriverOptions
 
-WATCHED_ONLY = "watched only, for want of `pretend = true`"
+WATCHED_ONLY = "watched only, because `pretend = true` is not set"
 
 
 class PretenceOptions(DriverOptions):

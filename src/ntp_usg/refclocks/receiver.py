@@ -71,7 +71,7 @@ class ReceiverOptions(DriverOptions):
 
     ALIASES: ClassVar[Mapping[str, Alias]] = {
         **DriverOptions.ALIASES,
-        "time1": absent("is of the pulses: write `offset_secs` in [pps]; that of the messages is `time2`"),
+        "time1": absent("belongs to the pulses: write `offset_secs` in [pps]; that of the messages is `time2`"),
         "time2": Alias("offset_secs"),
         "flag1": absent("pulses have a table of their own: write [pps]"),
         "flag2": absent("the edge of the pulses is `capture_mode` in [pps]"),

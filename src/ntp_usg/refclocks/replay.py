@@ -37,14 +37,14 @@ class ReplayOptions(PretenceOptions):
     reference_id: ReferenceId = "PLAY"
     timeout_secs: Annotated[FiniteFloat, Field(gt=0)] = 5.0
     as_of: Literal["now", "recorded"] = "now"
-    """`now`: the seconds that it names are moved by as many as have passed since; `recorded`: the time of old."""
+    """`now`: its seconds are moved to the present; `recorded`: they stay as recorded."""
     loop: bool = False
     """Begin again at the end."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.loop and self.as_of == "recorded":
-            raise ValueError('`loop` would turn the time of old back again and again: it needs as_of = "now"')
+            raise ValueError('`loop` would turn the recorded time back again and again: it needs as_of = "now"')
         if self.protocol not in receiver_drivers():
             raise ValueError(f"`protocol` must be one of {', '.join(sorted(receiver_drivers()))}")
         return self
@@ -115,7 +115,7 @@ class ReplayDriver:
             _tell(assembler.flush(), renamed_ns, context)
 
     def _role(self) -> str:
-        return "PRETENDS to be a receiver: serve nobody with it" if self._options.pretend else WATCHED_ONLY
+        return "PRETENDS to be a receiver: let no client use it" if self._options.pretend else WATCHED_ONLY
 
 
 def _tell(events: Iterable[Event], renamed_ns: int, context: Context) -> None:

@@ -1,4 +1,4 @@
-"""The real-time clock that goes on while the machine is off: a time to begin with where there is no other yet."""
+"""The real-time clock that goes on while the machine is off: a first time, until there is a better one."""
 
 import asyncio
 import contextlib
@@ -67,7 +67,7 @@ class RtcDriver:
         path, timeout = self._options.device, self._options.timeout_secs
         try:
             with contextlib.closing(RtcDevice(path)) as device:
-                kind = "interrupts" if device.interrupts else "no interrupts: it is looked at"
+                kind = "interrupts" if device.interrupts else "no interrupts: it is polled"
                 hand = SecondHand()
                 while True:
                     async with asyncio.timeout(timeout):
@@ -75,7 +75,7 @@ class RtcDriver:
                     report(connected=True, detail=f"{path}, {'UTC' if self._options.utc else 'local time'}, {kind}")
                     context.sample(reading)
         except TimeoutError:
-            raise DeviceError(f"{path}: no second of use for {timeout:g} s; is it set, and does it run?") from None
+            raise DeviceError(f"{path}: no usable second for {timeout:g} s; is it set, and does it run?") from None
         except WireError as error:
             raise DeviceError(f"{path} makes no sense: {error}") from error
 

@@ -142,6 +142,7 @@ _ADVICE: dict[int | None, str] = {
     errno.EIO: _UNPLUGGED,
     errno.ENODEV: _UNPLUGGED,
     errno.ENXIO: _UNPLUGGED,
+    errno.ENOTTY: "is not a serial line: name the receiver's, such as /dev/ttyAMA0 or /dev/ttyUSB0",
 }
 
 

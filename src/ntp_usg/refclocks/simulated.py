@@ -52,7 +52,7 @@ class SimulatedDriver:
 
     async def run(self, context: Context) -> NoReturn:
         options = self._options
-        role = "PRETENDS to be a reference: serve nobody with it" if options.pretend else WATCHED_ONLY
+        role = "PRETENDS to be a reference: let no client use it" if options.pretend else WATCHED_ONLY
         context.status(DeviceStatus(connected=True, detail=f"SIMULATED, there is no such clock; {role}"))
         # Counted on by the one clock that nobody steers: true time must not follow the host's when that is corrected.
         start, oscillator = context.now(), _oscillator()

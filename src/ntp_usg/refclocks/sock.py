@@ -95,7 +95,7 @@ class SockDriver:
                         await self._hear(line, context)
                 except TimeoutError:
                     advice = "does the other program know this path?"
-                    report(connected=False, detail=f"{path}: nothing of use for {timeout:g} s; {advice}")
+                    report(connected=False, detail=f"{path}: no usable sample for {timeout:g} s; {advice}")
                 else:
                     report(connected=True, detail=str(path))
         raise DeviceError(f"{path} was removed by another program")

@@ -239,6 +239,6 @@ _ADVICE = {
     errno.EPERM: "may not be set up by this user: it needs the right to write to it",
     errno.EBUSY: "has lent this pin or channel to another program: does ts2phc or ptp4l use it?",
     errno.ENOTTY: "is no PTP hardware clock",
-    errno.EINVAL: "refuses: has it this channel and this pin, and are they inputs?",
+    errno.EINVAL: "refuses: does it have this channel and this pin, and are they inputs?",
     errno.EOPNOTSUPP: "cannot do that: its driver stamps no edges",
 }

@@ -72,7 +72,7 @@ def runs_program_for_all(wire: Wire, service: XdpService) -> bool:
 def test_a_bound_program_answers_and_follows_policies(wire, cards, caplog):
     caplog.set_level(logging.INFO)
     with serving(wire, "native", stamping=["wire"]) as do:
-        assert "Fast path on wire: native, stamped by the card" in caplog.text
+        assert "XDP on wire: native, stamped by the card" in caplog.text
         for policy in (ServerPolicy(), ServerPolicy(deny=("10.9.0.0/24",)), ServerPolicy(rate_limit=False)):
             do(partial(XdpService.adopt, policy=policy))
             assert not do(lambda service: runs_program_for_all(wire, service))
@@ -115,7 +115,7 @@ def test_in_generic_mode_nothing_is_bound(wire, cards, caplog):
         wire.ask(SERVER[0])
         assert do(lambda service: service.fast_path()).interfaces == {"wire": "generic"}
         assert answered(do) == 1
-    assert "wire: receive stamps are the program's own: generic XDP is told no stamps" in caplog.text
+    assert "wire: receive stamps are the program's own: generic XDP gets no stamps from the card" in caplog.text
     assert [card.closed for card in cards] == [True]
 
 
@@ -124,7 +124,7 @@ def test_a_kernel_without_the_function_leaves_the_programs_own_stamps(wire, card
     with serving(wire, "native", stamping=["wire"]) as do:
         wire.ask(SERVER[0])
         assert do(lambda service: runs_program_for_all(wire, service))
-    assert "tells programs no stamps: 6.3 is the first that can" in caplog.text
+    assert "gives programs no stamps by the card: 6.3" in caplog.text
     assert [card.closed for card in cards] == [True]
 
 
@@ -246,7 +246,7 @@ def test_answers_tell_when_a_card_received_the_request(wire):
 
 def test_the_daemon_says_why_it_stamps_itself(wire, tmp_path):
     with daemon(wire, tmp_path, more="enable_hardware_timestamps = true"):
-        wait_for(lambda: "Fast path on wire: native" in (tmp_path / "log").read_text(), tmp_path)
+        wait_for(lambda: "XDP on wire: native" in (tmp_path / "log").read_text(), tmp_path)
         log = (tmp_path / "log").read_text()
         assert "wire: receive stamps are the program's own: wire has no clock of its own" in log
         assert "no effect" not in log

@@ -198,8 +198,8 @@ def test_an_interface_that_comes_back_is_served_again(wire, caplog):
             do(lambda service: service._look())
             says = {"wire": "native", "plug": "native" if present else "no interface plug here"}
             assert do(lambda service: service.fast_path().interfaces) == says
-        assert caplog.text.count("Fast path on plug: no interface plug here") == 2
-        assert caplog.text.count("Fast path on plug: native") == 2
+        assert caplog.text.count("XDP on plug: no interface plug here") == 2
+        assert caplog.text.count("XDP on plug: native") == 2
         do(lambda service: service.adopt(ServerPolicy()))
         wire.server.ip("link del plug")
         do(lambda service: service.adopt(ServerPolicy()))
@@ -248,7 +248,7 @@ def test_where_another_program_is_already_an_explicit_mode_refuses_and_auto_goes
             assert said.startswith("another XDP program is on wire already")
             wire.ask(SERVER[0])
             assert answered(do) == 0
-        assert "Fast path on wire: another XDP program" in caplog.text
+        assert "XDP on wire: another XDP program" in caplog.text
     finally:
         other.close()
 

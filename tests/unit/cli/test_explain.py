@@ -64,7 +64,7 @@ def test_a_source_that_is_not_there_is_answered_with_those_that_are(document, mo
     monkeypatch.setattr(module, "fetch_status", lambda _: document)
     result = CliRunner().invoke(app, ["explain", "SHM(0)"], catch_exceptions=False)
     assert result.exit_code == 2
-    assert "there is no source SHM(0), only: GPS_NMEA(0), PPS(0)" in result.stderr
+    assert "there is no source SHM(0); the sources are: GPS_NMEA(0), PPS(0)" in result.stderr
 
 
 def test_without_a_daemon_it_says_what_to_do(tmp_path: Path):

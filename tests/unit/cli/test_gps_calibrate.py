@@ -126,7 +126,7 @@ def run(*arguments: str | Path) -> Result:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["/dev/gps"], "is needed: pulses are what"),
+        (["/dev/gps"], "is needed: messages are measured against pulses"),
         (["/dev/gps", "--pps", "/dev/pps0", "--protocol", "morse"], "must be one of gps,"),
         (["/dev/gps", "--pps", "/dev/pps0", "--baud", "fast"], "must be a number from 50"),
         (["--config", "/nonexistent/server.toml"], "cannot be read"),

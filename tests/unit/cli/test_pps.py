@@ -209,7 +209,7 @@ def test_a_line_that_another_program_uses_is_left_to_it(path: Path):
         result = run(path)
         send(path, SILENT)
         assert daemon.recv(64) == SILENT.pack()
-    assert "another program listens to it" in result.stderr
+    assert "another program uses it" in result.stderr
     assert result.exit_code == 69
 
 

@@ -99,7 +99,7 @@ def test_the_table_shows_system_sources_and_queries(view: DaemonView):
         "GPS_NMEA(0): numbers the seconds of PPS(0)",
         "PPS(0): the clock follows it",
         "",
-        "12.5 requests/s from 42 clients; in all: 1000 answered, 7 dropped, 3 handed up",
+        "12.5 requests/s from 42 clients; in all: 1000 answered, 7 dropped",
     ]
 
 
@@ -116,7 +116,7 @@ def test_the_table_shows_where_cards_stamp_what_is_answered_there(view: DaemonVi
 
 def test_what_is_not_known_is_a_dash_and_the_reason_is_there(view_of: ViewOf, lost_snapshot: SystemSnapshot):
     table = rendered(view_of(lost_snapshot))
-    assert table[0] == "STARTING  no time is promised"
+    assert table[0] == "STARTING  no time is served"
     assert table[4:7] == [
         "   source       ref  reach  offset  jitter  heard  signal",
         "   GPS_NMEA(0)  GPS    000       -       -  never  -",

@@ -32,7 +32,8 @@ TABLES = "server, refclock, selection, discipline, clock, rate_limit, access, me
         ("log = 'debug'", "1: `log` is a table: write its keys in lines of their own below [log]"),
         ("[[log]]\nlevel = 'debug'", "1: `log` is a table: write its keys in lines of their own below [log]"),
         ("[server]\nmax_clients = 'many'", '2: `server.max_clients`: must be a whole number, not "many"'),
-        ("[server]\nxdp = 'eth 0'", '2: `server.xdp`: "eth 0" is no name that a network interface can have'),
+        ("[server]\nxdp = 'eth 0'", '2: `server.xdp`: "eth 0" is not a valid name of a network interface'),
+        ("[server]\n[log]\n[server]\n", "3: not valid TOML: the table [server] is there twice: join the two"),
         ("[server]\nxdp = ['eth0', 'eth0']", '2: `server.xdp`: "eth0" is there twice'),
         (
             "[metrics]\nhosts = 'ntp1.org:80'",
@@ -42,7 +43,7 @@ TABLES = "server, refclock, selection, discipline, clock, rate_limit, access, me
         ("[server]\nmax_clients = 1.5", "2: `server.max_clients`: must be a whole number, not 1.5"),
         (
             f"[server]\nmax_clients = 0x{'f' * 10_000}",
-            "2: `server.max_clients`: must be at least 1 and at most 10000000, not a number out of all reason",
+            "2: `server.max_clients`: must be at least 1 and at most 10000000, not a number that is far too large",
         ),
         ("[server]\nstratum = 16", "2: `server.stratum`: must be at least 1 and at most 15, not 16"),
         ("[server]\nstratum = 0", "2: `server.stratum`: must be at least 1 and at most 15, not 0"),
@@ -101,11 +102,12 @@ TABLES = "server, refclock, selection, discipline, clock, rate_limit, access, me
             "[[source]]\naddress = 'a'\n[[source]]\naddress = 'A:123'",
             '4: `source.2.address`: "a" is there twice',
         ),
-        ("[[source]]\naddress = 'a:0'", "2: `source.1.address`: port 0 is none that a server can have"),
+        ("[[source]]\naddress = 'a:0'", "2: `source.1.address`: port 0 cannot be used: name a port from 1 to 65535"),
         ("[[source]]\naddress = 'a b'", '2: `source.1.address`: "a b" is neither a host name nor an IP address'),
         (
             "[[source]]\naddress = 'a:b:c:d'",
-            '2: `source.1.address`: "a:b:c:d" is neither a host name nor an IP address',
+            ('2: `source.1.address`: "a:b:c:d" is neither a host name nor an IP address: write IPv6 with a port '
+            "like [2001:db8::1]:123"),
         ),
         (
             "[[source]]\naddress = ''",

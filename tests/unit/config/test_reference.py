@@ -107,4 +107,4 @@ def test_the_words_of_ntpd_and_chrony_are_told_beside_the_keys_and_those_that_ar
     assert rows["offset_secs"].endswith("| `offset`, `time1` |")
     assert rows["poll_interval_secs"].endswith("| `poll = 4` for `16`, `minpoll = 4` for `16` |")
     assert rows["capture_mode"].endswith('| `flag2 = 1` for `"Clear"` |')
-    assert "\n- `maxpoll`: a reference clock is counted at one pace" in page
+    assert "\n- `maxpoll`: a reference clock has one poll interval" in page

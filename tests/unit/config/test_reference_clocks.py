@@ -158,7 +158,7 @@ def test_another_spelling_in_another_file_is_the_same_key(read: Read):
         ("[shm]\nrefid = 'GALILEO'", "2: `shm.refid`: a reference id has 1 to 4 printable ASCII characters"),
         (
             "[[gps]]\ndevice = '/dev/a'\n[[gps]]\ndevice = '/dev/b'\ntime1 = 0.0",
-            ("5: `gps.1.time1`: is of the pulses: write `offset_secs` in [pps];"
+            ("5: `gps.1.time1`: belongs to the pulses: write `offset_secs` in [pps];"
              " that of the messages is `time2`"),
         ),
     ],

@@ -36,7 +36,7 @@ def test_an_address_that_no_server_can_have_is_an_error(tmp_path, address):
 @pytest.mark.fault(
     group="Files and settings",
     kind="A [[source]] is the address on which the server itself answers.",
-    noticed="`--check` and the start name the line: the server is no witness of its own time.",
+    noticed="`--check` and the start name the line: the server cannot confirm its own time.",
     served="Nothing: the daemon does not start with such a configuration.",
 )
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_one_address_in_two_spellings_is_there_twice(tmp_path):
 )
 def test_more_sources_than_may_be_followed_cannot_be_asked_for(tmp_path, sources):
     found = complaint(tmp_path, f"[selection]\nmin_sources = 2\n{sources}")
-    assert found.startswith("2: `selection.min_sources`: 2 sources shall agree, but only ")
+    assert found.startswith("2: `selection.min_sources`: 2 sources must agree, but only ")
 
 
 @pytest.mark.parametrize("sources", [source("a.example") + source("b.example"), source("a.example") + "[shm]\n"])

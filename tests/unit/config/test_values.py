@@ -103,7 +103,7 @@ def test_what_is_no_network(text: str):
         ("\udcff\u202e", r'"\U0000DCFF\U0000202E"'),
         (True, "true"),
         (1.5, "1.5"),
-        (1 << 64, "a number out of all reason"),
+        (1 << 64, "a number that is far too large"),
         ([1], "a list"),
         ({"a": 1}, "a table"),
         ("x" * 1000, '"' + "x" * 56 + "..."),

@@ -70,7 +70,7 @@ def test_a_bad_new_file_leaves_the_old_list_in_force_and_is_said_once(path, capl
         assert not file.look()
     assert offset_of_2027(file) == 37
     [message] = caplog.messages
-    assert message.endswith("; the list that is valid until 2027-06-28 stays")
+    assert message.endswith("; the list until 2027-06-28 stays in force")
 
 
 def test_a_list_that_comes_later_is_taken(tmp_path, caplog):

@@ -69,7 +69,7 @@ def test_how_late_messages_come_is_known_after_a_restart_and_how_long_ago_that_w
     DriftFile(str(tmp_path / "drift")).save(learned("nmea /dev/gps 9600 baud"), NOW)
     with caplog.at_level(logging.INFO):
         assert reopened(tmp_path / "drift").latencies() == {"nmea /dev/gps 9600 baud": {"RMC": LATENCY}}
-    assert "nmea /dev/gps 9600 baud, measured 2030-03-17" in caplog.text
+    assert "nmea /dev/gps 9600 baud, measured on 2030-03-17" in caplog.text
 
 
 def test_a_receiver_that_is_not_here_now_is_not_forgotten(tmp_path):
@@ -92,7 +92,7 @@ def test_latencies_of_no_use_do_not_spoil_the_frequency(tmp_path, caplog):
     path = tmp_path / "drift"
     path.write_text('{"frequency_ppm": 1.0, "deviation_ppm": 0.1, "latencies": {"key": "nonsense"}}')
     assert reopened(path).latencies() == {}
-    assert "of receivers' latencies is of no use" in caplog.text
+    assert "the receivers' latencies in the drift file cannot be used" in caplog.text
 
 
 def test_two_savings_at_once_end_with_a_whole_file(tmp_path, monkeypatch):

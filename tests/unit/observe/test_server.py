@@ -356,7 +356,7 @@ def test_a_living_daemon_is_not_pushed_aside(view: DaemonView, tmp_path: Path):
 def test_no_other_file_is_removed_for_the_control_socket(view: DaemonView, tmp_path: Path):
     path = tmp_path / "control.sock"
     path.write_text("precious")
-    with pytest.raises(NtpUsgError, match="a file that is no socket is in the way"):
+    with pytest.raises(NtpUsgError, match="a file that is not a socket is in its place"):
         asyncio.run(serve_unix(build_app(view), path))
     assert path.read_text() == "precious"
 

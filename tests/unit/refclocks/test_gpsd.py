@@ -134,7 +134,7 @@ def test_a_receiver_that_gpsd_has_lost_is_told(recorder):
 @pytest.mark.parametrize(
     ("reports", "said"),
     [
-        ([], "has not said that it is gpsd"),
+        ([], "does not say that it is gpsd"),
         ([VERSION], "gpsd 3.22 has had no fix from any receiver for 0.1 s"),
         ([VERSION, FIX], "gpsd 3.22 has told no time of /dev/gps"),
         ([b"x" * 100_000], "lines without an end"),

@@ -162,7 +162,7 @@ def test_a_socket_left_behind_is_replaced(recorder, path):
     [
         ("/dev/pps-none", "does not exist"),
         ("/dev/null", "is not a PPS device"),
-        ("/nowhere/pps.sock", "cannot be made a socket for pulses"),
+        ("/nowhere/pps.sock", "cannot be opened as a socket for pulses"),
     ],
 )
 def test_a_device_that_cannot_be_used_says_why(recorder, device, said):
@@ -183,7 +183,7 @@ def test_a_file_of_the_sockets_name_is_not_removed(recorder, path):
             await recorder.until(lambda: recorder.statuses)
 
     asyncio.run(scenario())
-    assert "cannot be made a socket" in recorder.statuses[0].detail
+    assert "cannot be opened as a socket" in recorder.statuses[0].detail
     assert path.read_text() == "somebody's"
 
 

@@ -90,7 +90,7 @@ def test_the_end_is_told_and_nothing_comes_after_it(recorder, record):
     play(recorder, options, lambda: ended(recorder))
     connected, lost = recorder.statuses
     assert connected.detail == (
-        f"REPLAY of {options.device}, recorded 2026-02-16; watched only, for want of `pretend = true`"
+        f"REPLAY of {options.device}, recorded 2026-02-16; watched only, because `pretend = true` is not set"
     )
     assert not lost.connected
 
@@ -127,7 +127,7 @@ def test_its_table_is_replay_and_its_source_what_the_receiver_would_be():
     ("wrong", "said"),
     [
         ({"protocol": "pps"}, "`protocol` must be one of gps, meinberg"),
-        ({"protocol": "gps", "loop": True, "as_of": "recorded"}, "turn the time of old back"),
+        ({"protocol": "gps", "loop": True, "as_of": "recorded"}, "turn the recorded time back"),
         ({}, "protocol"),
     ],
 )

@@ -31,12 +31,12 @@ def test_its_readings_scatter(recorder):
 def test_it_says_loudly_that_it_is_none(recorder):
     watch(recorder)
     (status,) = recorder.statuses
-    assert status.detail == "SIMULATED, there is no such clock; watched only, for want of `pretend = true`"
+    assert status.detail == "SIMULATED, there is no such clock; watched only, because `pretend = true` is not set"
 
 
 def test_it_warns_of_its_pretence(recorder):
     watch(recorder, pretend=True)
-    assert "PRETENDS to be a reference: serve nobody with it" in recorder.statuses[0].detail
+    assert "PRETENDS to be a reference: let no client use it" in recorder.statuses[0].detail
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_silence_is_told_without_taking_the_socket_from_its_sender(recorder, pat
 
     asyncio.run(scenario())
     assert [status.connected for status in recorder.statuses] == [False, True]
-    assert "nothing of use for 0.05 s" in recorder.statuses[0].detail
+    assert "no usable sample for 0.05 s" in recorder.statuses[0].detail
 
 
 @pytest.mark.usefixtures("impatient")
@@ -135,7 +135,7 @@ def test_another_servers_socket_is_not_taken(recorder, path):
                 await recorder.until(lambda: recorder.statuses)
 
         asyncio.run(scenario())
-    assert "another program listens" in recorder.statuses[0].detail
+    assert "another program uses it" in recorder.statuses[0].detail
     assert path.is_socket()
 
 

@@ -163,7 +163,7 @@ class Bank:
         Raises ClockError for values that cannot be.
         """
         if not isinstance(values, Mapping):
-            raise ClockError("the learned oscillator is no table")
+            raise ClockError("the learned oscillator is not a table")
         size = len(self.candidates[0].mean)
         mean = numbers(values.get("mean"), size)
         rows = values.get("covariance")
@@ -173,7 +173,7 @@ class Bank:
         covariance = [[lower[max(i, j)][min(i, j)] for j in range(size)] for i in range(size)]
         variances = [covariance[i][i] for i in range(size)]
         if any(covariance[i][j] ** 2 > 1.001 * variances[i] * variances[j] for i in range(size) for j in range(size)):
-            raise ClockError("the learned oscillator has a covariance that cannot be")
+            raise ClockError("the learned oscillator has an impossible covariance")
         scores = numbers(values.get("scores"), len(self.candidates))
         counts, squares = (numbers(values.get(name), len(HORIZONS)) for name in ("counts", "squares"))
         if min(*variances, *counts, *squares) < 0:
@@ -201,5 +201,5 @@ def numbers(values: object, size: int, limit: float = BIGGEST) -> list[float]:
     if not isinstance(values, Sequence) or isinstance(values, str | bytes) or len(values) != size:
         raise ClockError(f"the learned oscillator lacks a list of {size} numbers")
     if not all(isinstance(value, int | float) and abs(value) <= limit for value in values):
-        raise ClockError("the learned oscillator has something that is no number, or too big a one")
+        raise ClockError("the learned oscillator has a value that is not a number, or is too large")
     return [float(value) for value in values]

@@ -264,7 +264,7 @@ def _cluster(survivors: Sequence[Candidate], choices: dict[str, Choice]) -> Sequ
             break
         survivors.remove(worst)
         stray, quietest = _words(scatter[worst.name]), _words(noise)
-        text = f"Its offset strays {stray} from the others, whose quietest has {quietest} of noise."
+        text = f"Its offset is {stray} from the others, and the quietest of them has {quietest} of noise."
         choices[worst.name] = Choice(Tally.OUTLIER, text)
     return survivors
 

@@ -49,9 +49,10 @@ def parse_server_address(text: str) -> ServerAddress:
     if address is not None and not _can_answer(address):
         raise ValueError(f"no server can have the address {address}: name the one of a single machine")
     if address is None and not _HOST_NAME.fullmatch(host):
-        raise ValueError(f'"{host[:60]}" is neither a host name nor an IP address')
+        hint = ": write IPv6 with a port like [2001:db8::1]:123" if ":" in host else ""
+        raise ValueError(f'"{host[:60]}" is neither a host name nor an IP address{hint}')
     if port == 0:
-        raise ValueError("port 0 is none that a server can have")
+        raise ValueError("port 0 cannot be used: name a port from 1 to 65535")
     return ServerAddress(address or host.lower(), port)
 
 

@@ -1,4 +1,4 @@
-"""Why a reference clock may not deserve belief although it is heard: the closed vocabulary of distrust."""
+"""Why a reference clock may be wrong although it is heard: the closed vocabulary of doubts."""
 
 from dataclasses import dataclass
 from enum import StrEnum

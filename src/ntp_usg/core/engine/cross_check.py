@@ -89,7 +89,7 @@ class CrossCheck:
         if seconds(now - self._disagrees_since) < LASTING:
             return []
         apart = source.offset - majority.middle
-        return [Trouble(Doubt.DISAGREEMENT, f"the servers put it {apart:+.3g} s off", severe=True)]
+        return [Trouble(Doubt.DISAGREEMENT, f"the servers say that it is off by {apart:+.3g} s", severe=True)]
 
     def _is_explained(self, source: Candidate, estimate: Estimate, clock: Belief) -> bool:
         """The clock may be off by so much itself by now, or has come to agree: nothing contradicts any more."""

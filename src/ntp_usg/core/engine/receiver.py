@@ -243,8 +243,8 @@ class Receiver(Source):
         latency, bound, origin = self._lateness
         if origin is not LatencyOrigin.SAVED:
             return []
-        part = f" {self._timed_part}" if self._timed_part else ""
-        text = f"{self.settings.name}: as pulses showed before,{part} comes {latency:.4f} s late, +- {bound:.4f} s"
+        late = f"{self._timed_part} comes" if self._timed_part else "its messages come"
+        text = f"{self.settings.name}: {late} {latency:.4f} s late, +- {bound:.4f} s, as measured in an earlier run"
         return [Note(Level.INFO, text)]
 
     def _doubt_saved(self) -> list[Action]:
@@ -253,7 +253,7 @@ class Receiver(Source):
             return []
         self._misfits = 0
         self._book = LatencyBook()
-        text = f"{self.settings.name}: its messages have changed: how late they came before says nothing any more"
+        text = f"{self.settings.name}: its messages have changed: their saved latency is not used any more"
         return [Note(Level.WARNING, text)]
 
     def _fits(self) -> bool:

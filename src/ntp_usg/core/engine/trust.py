@@ -13,7 +13,7 @@ from ntp_usg.core.base.samples import Fix
 ENOUGH = 0.5
 """With less trust a source neither leads, nor numbers pulses, nor votes."""
 QUIET = 180.0
-"""Seconds without a doubt that weighs before a source that has lost its trust has it again."""
+"""Seconds without a fault before a source that has lost its trust has it again."""
 GONE = 60.0
 """Seconds until people hear that a doubt is over: one that comes and goes makes no more lines than that."""
 
@@ -114,7 +114,7 @@ class Trust:
         if self.accused:
             return f"Not trusted: {'; '.join(trouble.text for trouble in self.doubts)}."
         quiet = 0.0 if self._quiet_since is None else seconds(now - self._quiet_since)
-        return f"Not trusted again yet: nothing has been wrong with it for {quiet:.0f} s, {QUIET:.0f} s are asked for."
+        return f"Not trusted again yet: without a fault for {quiet:.0f} s, {QUIET:.0f} s are needed."
 
     def review(self, now: MonoNs) -> list[Action]:
         """Tell of doubts that come and go, and of trust that is lost and found again."""
@@ -129,7 +129,7 @@ class Trust:
         over = [doubt for doubt, seen_at in self._noted.items() if seconds(now - seen_at) > GONE]
         for doubt in over:
             del self._noted[doubt]
-            yield Note(Level.INFO, f"{self._name}: no doubt of the kind {doubt} any more")
+            yield Note(Level.INFO, f"{self._name}: the doubt {doubt} has ended")
 
     def _changed_trust(self, now: MonoNs) -> Iterable[Note]:
         if self.accused:
@@ -142,7 +142,7 @@ class Trust:
                 self._quiet_since = now
             if seconds(now - self._quiet_since) >= QUIET:
                 self._lost = False
-                yield Note(Level.INFO, f"{self._name}: trusted again after {QUIET:.0f} s without a doubt that weighs")
+                yield Note(Level.INFO, f"{self._name}: trusted again after {QUIET:.0f} s without a fault")
 
 
 def weigh(doubts: Sequence[Trouble]) -> float:
@@ -159,5 +159,5 @@ def judge_geometry(fix: Fix) -> tuple[Trouble, ...]:
     if worst > POOR_GEOMETRY:
         return (Trouble(Doubt.GEOMETRY, f"{name.upper()} {worst:.1f}", severe=worst > USELESS_GEOMETRY),)
     if fix.dimensions == 2:
-        return (Trouble(Doubt.GEOMETRY, "2D fix, with the height taken for granted"),)
+        return (Trouble(Doubt.GEOMETRY, "2D fix, with an assumed height"),)
     return ()

@@ -278,7 +278,7 @@ class SupervisedWorker:
         try:
             self._heed(link, *parse_message(message))
         except WireError as error:
-            _log.error("The answering worker talks nonsense and is killed: %s", error)
+            _log.error("The answering worker sent invalid data and is killed: %s", error)
             link.kill()
 
     def _heed(self, link: WorkerLink, kind: Kind, body: bytes) -> None:

@@ -101,14 +101,14 @@ def _why_not_loaded(error: OSError, *, on_card: bool) -> str:
 
 def _why_not_bound(error: OSError, name: str, mode: Mode) -> str:
     if mode != "native":
-        return f"{mode} XDP is told no stamps"
+        return f"{mode} XDP gets no stamps from the card"
     if isinstance(error, VerifierError):
         return f"the kernel does not accept the program for it: {_complaint(error.log)}"
     match error.errno:
         case errno.EINVAL | errno.ENOSYS:
-            return f"this kernel, {os.uname().release}, tells programs no stamps: 6.3 is the first that can"
+            return f"this kernel, {os.uname().release}, gives programs no stamps by the card: 6.3 or newer does"
         case errno.EOPNOTSUPP:
-            return f"{name}'s driver tells programs no stamps"
+            return f"{name}'s driver gives programs no stamps by the card"
         case _:
             return str(error)
 

@@ -138,7 +138,7 @@ class FastPath:
         """
         link = self._links[name]
         if link.mode is not XdpFlag.NATIVE:  # the kernel forgets to ask when one program replaces another
-            raise OSError(errno.EOPNOTSUPP, "only programs in the driver are told stamps")
+            raise OSError(errno.EOPNOTSUPP, "only programs in the driver get stamps by the card")
         _bind(link, self.rules)
         self._bound.add(name)
 

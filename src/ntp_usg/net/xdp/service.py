@@ -105,9 +105,9 @@ class XdpService:
             self._path.adopt(policy)
         except OSError as error:
             # Lists that are no longer in force must not be followed: better slow than wrong.
-            _log.error("The fast path cannot follow the new policy and is taken off: %s", error)
+            _log.error("XDP cannot load the new access rules and is switched off: %s", error)
             self._leave()
-            self._interfaces = dict.fromkeys(self._interfaces, "the new policy could not be loaded")
+            self._interfaces = dict.fromkeys(self._interfaces, "the new access rules could not be loaded")
             self._keeper.cancel()
 
     def complaint(self) -> str:
@@ -155,7 +155,7 @@ class XdpService:
                     self._look()
                     self._clients = await asyncio.to_thread(len, self._path.rules.clients)
                 except OSError as error:  # netlink out of buffers, a policy adopted meanwhile: the next time
-                    _log.debug("The fast path could not be looked after: %s", error)
+                    _log.debug("XDP: the interfaces could not be checked: %s", error)
 
     def _look(self, *, strict: bool = False) -> None:
         """See which interfaces and addresses there are now, and be where we should be; what changes is logged.
@@ -174,7 +174,7 @@ class XdpService:
                 says = str(error)
             if says != said:
                 level = logging.INFO if name in self._path.links else logging.ERROR
-                _log.log(level, "Fast path on %s: %s", name, says)
+                _log.log(level, "XDP on %s: %s", name, says)
                 self._interfaces[name] = says
         self._path.answer_at(build_endpoints(interfaces, list(self._interfaces), self._listening))
         self._path.refuse_sources(never_sources(interfaces.values()))

@@ -233,7 +233,7 @@ def test_clustering_drops_who_strays_beyond_the_noise():
     stray = source("s", 5e-3, 1e-2, jitter=1e-3)
     selection = choose(*crowd, stray)
     assert tallies(selection) == "*+++-"
-    assert "strays 5 ms" in selection.choices["s"].reason
+    assert "Its offset is 5 ms from the others" in selection.choices["s"].reason
 
 
 def test_clustering_keeps_three_whatever_their_scatter():

@@ -267,7 +267,7 @@ def test_after_a_restart_without_pulses_messages_are_as_good_as_pulses_showed_be
     assert learned is not None
     bench = Bench(settings=EngineSettings(receivers=(GPS,), saved_latencies=learned.latencies), seed=2)
     snapshot = bench.run(60)
-    assert bench.noted("GPS_NMEA(0): as pulses showed before, comes 0.12")
+    assert bench.noted("GPS_NMEA(0): its messages come 0.12")
     assert bench.source("GPS_NMEA(0)").latency_origin is LatencyOrigin.SAVED
     promised = snapshot.serving.root_dispersion_at(bench.clock.read()[1])
     assert abs(bench.error()) < 5e-3 < promised < 0.03

@@ -74,8 +74,8 @@ def test_trust_comes_back_only_after_minutes_of_quiet():
     assert not trust.accused
     assert trust.level < ENOUGH
     trust.review(at(10 + QUIET - 1))
-    assert trust.objection(at(100)).startswith("Not trusted again yet: nothing has been wrong with it for 90 s")
-    assert texts(trust, 10 + QUIET) == ["GPS(0): trusted again after 180 s without a doubt that weighs"]
+    assert trust.objection(at(100)).startswith("Not trusted again yet: without a fault for 90 s")
+    assert texts(trust, 10 + QUIET) == ["GPS(0): trusted again after 180 s without a fault"]
     assert trust.level == 1
 
 
@@ -100,13 +100,13 @@ def test_people_hear_of_a_doubt_once_however_often_it_comes_and_goes():
     lines += texts(trust, 120) + texts(trust, 170)
     assert len(lines) == 2
     assert lines[0].startswith("GPS(0): doubt: geometry it is. Few satellites")
-    assert lines[1] == "GPS(0): no doubt of the kind geometry any more"
+    assert lines[1] == "GPS(0): the doubt geometry has ended"
 
 
 @pytest.mark.parametrize(
     ("fix", "text", "severe"),
     [
-        (Fix(FixQuality.GPS, 3, dimensions=2), "2D fix, with the height taken for granted", False),
+        (Fix(FixQuality.GPS, 3, dimensions=2), "2D fix, with an assumed height", False),
         (Fix(FixQuality.GPS, 5, pdop=12.0, dimensions=3), "PDOP 12.0", False),
         (Fix(FixQuality.GPS, 4, pdop=12.0, tdop=30.0), "TDOP 30.0", True),
     ],

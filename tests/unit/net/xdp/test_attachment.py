@@ -58,9 +58,9 @@ def test_a_card_whose_stamps_are_used_stays_open():
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (kernel_error(errno.EINVAL), "tells programs no stamps: 6.3 is the first that can"),
-        (kernel_error(errno.ENOSYS), "tells programs no stamps: 6.3 is the first that can"),
-        (kernel_error(errno.EOPNOTSUPP), "eth0's driver tells programs no stamps"),
+        (kernel_error(errno.EINVAL), "gives programs no stamps by the card: 6.3"),
+        (kernel_error(errno.ENOSYS), "gives programs no stamps by the card: 6.3"),
+        (kernel_error(errno.EOPNOTSUPP), "eth0's driver gives programs no stamps by the card"),
         (kernel_error(errno.ENOMEM), "Cannot allocate memory"),
         (
             VerifierError(errno.EACCES, "R1 is wrong\nprocessed 12 insns"),
@@ -76,7 +76,7 @@ def test_a_card_whose_stamps_cannot_be_used_is_given_back_with_the_reason(error,
 
 
 def test_behind_the_driver_no_stamps_are_told():
-    with pytest.raises(NtpUsgError, match="generic XDP is told no stamps"):
+    with pytest.raises(NtpUsgError, match="generic XDP gets no stamps from the card"):
         use_card(Path(kernel_error(errno.EOPNOTSUPP), XdpFlag.GENERIC), "eth0")  # type: ignore[arg-type]
     assert made[0].closed
 
