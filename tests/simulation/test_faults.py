@@ -109,7 +109,7 @@ def run(fault: Fault, build: Any) -> Outcome:
 def table() -> Iterator[list[str]]:
     lines: list[str] = []
     yield lines
-    print("\n| Fault | Seen after | Then | Stratum | Worst error | Largest promise | Promise broken |")
+    print("\n| Fault | Seen after | Then | Stratum | Worst error | Largest bound | Bound broken |")
     print("|---|---:|---|---:|---:|---:|---:|")
     print(*lines, sep="\n")
 
