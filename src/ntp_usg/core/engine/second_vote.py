@@ -45,8 +45,12 @@ class _Voice:
     heard_at: MonoNs
     contradiction: float = 0.0
     """Seconds in which it has named other seconds, as far as that is not forgotten."""
+    disputes_since: MonoNs = MonoNs(0)
+    """When it began to do so."""
 
     def hear(self, ahead: int, now: MonoNs) -> None:
+        if not self.contradiction:
+            self.disputes_since = now
         elapsed = min(seconds(now - self.heard_at), GAP)
         if ahead == 0:
             self.contradiction = max(0.0, self.contradiction - elapsed / FORGETTING)
@@ -97,4 +101,5 @@ class SecondVote:
         alone = len(votes) == 1 and not confirming
         if count > confirming + 1 or (alone and insisted >= min(2 * (age - insisted), PROVEN)):
             return Ruling(ahead)
-        return Ruling(doubted=len(doubters) >= max(1, confirming + (age >= PROVEN)))
+        undisputed = age - max((seconds(now - each.disputes_since) for each in doubters), default=0.0)
+        return Ruling(doubted=len(doubters) >= max(1, confirming + (undisputed >= PROVEN)))

@@ -71,6 +71,12 @@ def test_between_two_receivers_a_proven_count_decides(age, ruling):
     assert Poll(age).run(100, a=0, b=3) == ruling
 
 
+def test_a_count_that_was_disputed_from_the_start_is_never_proven():
+    poll = Poll(age=0)
+    assert poll.run(100, a=0, b=3) == DOUBTED
+    assert poll.run(2 * round(PROVEN), a=0, b=3) == DOUBTED
+
+
 def test_a_receiver_that_was_confused_for_a_moment_is_forgiven():
     poll = Poll()
     for _ in range(50):
