@@ -81,8 +81,13 @@ class BoundedHandler(logging.StreamHandler[TextIO]):
         self._limiter = FloodLimiter()
 
     def emit(self, record: logging.LogRecord) -> None:
-        for each in self._limiter.take(record, time.monotonic()):
-            super().emit(each)
+        try:
+            passing = list(self._limiter.take(record, time.monotonic()))
+        except Exception:  # noqa: BLE001 - a line that cannot be formatted must not end whoever writes it
+            self.handleError(record)
+        else:
+            for each in passing:
+                super().emit(each)
 
     def report(self, *, all_of_it: bool = False) -> None:
         """Write the sums that are due, or all of them."""

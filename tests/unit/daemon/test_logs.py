@@ -143,6 +143,15 @@ def test_what_is_held_back_at_the_end_is_written():
     assert stream.getvalue().splitlines()[-1] == "gps: antenna open 26 (6 more like this in the last minute)"
 
 
+def test_a_line_that_can_not_be_formatted_ends_nobody(capsys):
+    stream = io.StringIO()
+    handler = BoundedHandler(stream)
+    handler.handle(record("gps: %d satellites", "no"))
+    handler.handle(record("gps: fix lost"))
+    assert stream.getvalue() == "gps: fix lost\n"
+    assert "no" in capsys.readouterr().err
+
+
 def test_a_held_record_keeps_no_traceback_alive():
     limiter = FloodLimiter()
     written(limiter, ["gps: failed"] * BURST)

@@ -85,7 +85,10 @@ Input = Callable[Concatenate[Owner, str, Values], list[Action] | None]
 
 
 def contained(observe: Input[Owner, Values]) -> Callable[Concatenate[Owner, str, Values], list[Action]]:
-    """Of an input named after a source: if we fail in it, that source is out, and nobody else."""
+    """Of an input named after a source: if we fail in it, that source is out, and nobody else.
+
+    People hear of it at the next review, since nobody performs actions after an input that asks for none.
+    """
 
     @wraps(observe)
     def guarded(self: Owner, name: str, /, *args: Values.args, **kwargs: Values.kwargs) -> list[Action]:
@@ -95,6 +98,6 @@ def contained(observe: Input[Owner, Values]) -> Callable[Concatenate[Owner, str,
             return []
         with self.containment.of(name):
             actions = observe(self, name, *args, **kwargs)
-        return [*(actions or ()), *self.containment.faults()]
+        return actions or []
 
     return guarded

@@ -21,7 +21,10 @@ from ntp_usg.core.engine.steering import Steering
 from ntp_usg.core.engine.trust import ENOUGH, weigh
 
 JUMPS = frozenset({Doubt.TIME_JUMP})
-DOUBTED = "A receiver names other seconds than it did, and no other source tells which are right."
+DOUBTED = (
+    "Receivers name other seconds than they did, or than each other, and no other source tells which are right: "
+    "add servers."
+)
 
 
 class SecondCount:

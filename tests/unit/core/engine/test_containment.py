@@ -8,7 +8,7 @@ from ntp_usg.core.algorithms.kalman import KalmanEstimator
 from ntp_usg.core.base.actions import Action, SourceFault, Steer
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, RawNs, nanoseconds
 from ntp_usg.core.base.mapping import ClockMapping
-from ntp_usg.core.base.samples import Measurement
+from ntp_usg.core.base.samples import Measurement, Reception
 from ntp_usg.core.base.snapshots import SourceSnapshot
 from ntp_usg.core.engine.containment import FIRST_PAUSE
 from ntp_usg.core.engine.engine import Engine
@@ -106,6 +106,13 @@ def test_a_fault_in_the_work_for_one_source_takes_out_that_source_alone(bench, m
     assert bench.engine.snapshot().selected == "PHC(0)"
     if method != "snapshot":
         assert "This program failed" in bench.source("SHM(0)").reason
+
+
+def test_a_fault_in_an_input_that_asks_for_no_action_is_told_too(bench, monkeypatch):
+    fail_for(monkeypatch, WholeClock, "reception")
+    bench.engine.reception("SHM(0)", Reception(()))
+    bench.run(2)
+    assert [fault.source for fault in bench.faults] == ["SHM(0)"]
 
 
 def test_what_comes_for_a_source_that_is_out_is_counted_and_looked_at_no_further(bench, monkeypatch):
