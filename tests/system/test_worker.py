@@ -532,7 +532,7 @@ def test_a_worker_that_talks_nonsense_is_replaced(run, caplog):
                 worker._hear(worker._link, nonsense)
             await until_allowed(port)
             assert pid_of(service) != first
-        assert caplog.text.count("talks nonsense") == 3
+        assert caplog.text.count("sent invalid data") == 3
 
     run(main())
 
