@@ -212,7 +212,8 @@ class MetricsSettings(Table):
     listen: WebAddress = "127.0.0.1:8080"
     """IP address and port; 8080 where no port is given."""
     hosts: HostNames = ()
-    """Names with a dot, like `["ntp1.example.org"]`, under which it answers browsers and scrapers."""
+    """Names with a dot, like `["ntp1.example.org"]`, under which it answers browsers and scrapers; those that end in
+    `.local`, `.home.arpa` or `.internal` need no entry."""
 
     @property
     def address(self) -> tuple[str, int]:

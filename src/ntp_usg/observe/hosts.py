@@ -13,6 +13,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]*))(?::[0-9]*)?")
 
+_PRIVATE = (".localhost", ".local", ".home.arpa", ".internal")
+"""Domains that the public DNS never has: RFC 6761, RFC 6762 (`raspberrypi.local`), RFC 8375, and ICANN's `internal`."""
+
 
 class HostCheck:
     """ASGI middleware: 421 for requests to names that are not ours."""
@@ -30,13 +33,13 @@ class HostCheck:
 def is_ours(host: str, names: Collection[str]) -> bool:
     """Whether a Host header names an address, this machine, or one of `names`; old clients send none.
 
-    Nobody can make an address, `localhost` or a name without a dot mean another machine on the internet.
+    No site on the internet has an address, a name without a dot or one of a private domain for its own name.
     """
     match = _HOST.fullmatch(host)
     if match is None:
         return False
     name = (match[1] or match[2]).lower().rstrip(".")
-    return "." not in name or name.endswith(".localhost") or name in names or _is_address(name)
+    return "." not in name or name.endswith(_PRIVATE) or name in names or _is_address(name)
 
 
 def _is_address(name: str) -> bool:

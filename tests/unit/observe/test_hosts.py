@@ -16,7 +16,8 @@ NAMES = {"ntp1.example.org"}
     "host",
     [
         "127.0.0.1:8080", "192.0.2.7", "[::1]:8080", "[2001:db8::7]", "localhost", "LOCALHOST:8080", "localhost.",
-        "time.localhost:80", "ntp1", "ntp1:9100", "ntp1.example.org", "NTP1.Example.ORG.:8080", "",
+        "time.localhost:80", "raspberrypi.local:9100", "ntp1.home.arpa", "ntp1.internal", "ntp1", "ntp1:9100",
+        "ntp1.example.org", "NTP1.Example.ORG.:8080", "",
     ],
 )  # fmt: skip
 def test_addresses_names_without_a_dot_and_configured_names_are_ours(host):
@@ -27,7 +28,8 @@ def test_addresses_names_without_a_dot_and_configured_names_are_ours(host):
     "host",
     [
         "evil.example", "evil.example:8080", "ntp1.example.org.evil.example", "127.0.0.1.evil.example", "example.org",
-        "localhost.evil.example", "127.1", "[evil.example]", "[::1].evil.example", "evil.example]",
+        "localhost.evil.example", "raspberrypi.local.evil.example", "notlocal.example",
+        "127.1", "[evil.example]", "[::1].evil.example", "evil.example]",
     ],
 )  # fmt: skip
 def test_other_names_are_not(host):
