@@ -25,7 +25,7 @@ def run_within_bounds(simulation: Simulation) -> tuple[int, Any]:
 @pytest.mark.fault(
     group="Pulses",
     kind="The wiring is inverted, so that the captured edge is the end of the pulse.",
-    noticed="The record of both edges shows it: log and `explain` say that the edge ends the pulse, and name the cure.",
+    noticed="The record of both edges shows it: log and `explain` say that the edge ends the pulse, and what to set.",
     served="Time by the messages alone, with their error bound of 0.2 s.",
 )
 @pytest.mark.parametrize("width", WIDTHS[:2])
@@ -44,7 +44,7 @@ def test_an_edge_that_is_known_to_end_the_pulse_is_not_used(build_station, width
 @pytest.mark.fault(
     group="Pulses",
     kind="The end of each pulse is captured, and nothing shows the other end.",
-    noticed="By the doubt `edge`: the messages seem to come half a second late or more.",
+    noticed="The doubt `edge` is raised: the messages seem to come half a second late or more.",
     served="No time, until the latency or the edge is configured, or servers tell.",
 )
 @pytest.mark.parametrize("width", WIDTHS)

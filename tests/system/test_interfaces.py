@@ -57,9 +57,9 @@ def test_the_sockets_of_an_interface_that_was_made_again_are_bound_to_the_new_on
 
 @pytest.mark.fault(
     group="Servers",
-    kind="An IPv6 address in listen_addr is still checked for duplicates when the daemon starts",
-    noticed="Nothing needs to be: the kernel finishes within a second or two",
-    served="Answers at that address from then on; at the others at once",
+    kind="An IPv6 address in listen_addr is still checked for duplicates when the daemon starts.",
+    noticed="No action is needed: the kernel finishes within a second or two.",
+    served="Answers at that address from then on; at the others at once.",
 )
 def test_a_tentative_address_is_listened_on_and_answers_when_it_is_ours(network):
     make(network)

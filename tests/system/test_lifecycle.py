@@ -157,7 +157,7 @@ def test_a_daemon_whose_predecessor_was_killed_takes_the_port_from_its_workers(d
         assert answer is not None
         assert answer.stratum == 1, "the last state is still good"
     daemon.start_and_wait()
-    assert "An earlier daemon died and left workers, which have been ended" in daemon.log
+    assert "An earlier daemon died and left workers, they have been ended" in daemon.log
     assert daemon.ask() is not None
     assert daemon.processes[0].pid != daemon.processes[1].pid
 

@@ -381,7 +381,7 @@ def test_when_a_worker_is_killed_under_load_answers_go_on_within_200_millisecond
 @pytest.mark.fault(
     group="Service",
     kind="The answering worker hangs.",
-    noticed="It shows no sign of life for 0.12 s: the log says so, a spare worker takes over, and this one is ended.",
+    noticed="It does not respond for 0.12 s: the log says so, a spare worker takes over, and this one is ended.",
     served="Answers, after a gap of less than 0.2 s.",
 )
 def test_a_worker_that_hangs_is_replaced_before_clients_give_up(run, caplog):

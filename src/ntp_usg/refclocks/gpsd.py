@@ -117,7 +117,10 @@ class GpsdDriver:
         except TimeoutError:
             raise DeviceError(f"{device}: {session.complaint} for {timeout:g} s") from None
         except OSError as error:
-            raise DeviceError(f"{device} cannot be reached: is gpsd running? ({error})") from error
+            reason = (
+                os.strerror(error.errno) if (error.errno or 0) > 0 else error
+            )  # asyncio's own text repeats the address
+            raise DeviceError(f"{device} cannot be reached: is gpsd running? ({reason})") from error
         except ValueError as error:
             raise DeviceError(f"{device} sends lines without an end: that is not gpsd") from error
         raise DeviceError(f"{device} hung up: was gpsd stopped?")

@@ -1,4 +1,4 @@
-"""A clock that is not there, to try the daemon without any hardware: true time is the host's clock and some error."""
+"""A simulated clock, to try the daemon without any hardware: true time is the host's clock and some error."""
 
 import asyncio
 import time

@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = "\n".join(f"  {name:11} {text}" for name, (text, _) in _COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="python -m ntp_usg.simulate",
-        description="A GPS receiver that is not there: bytes from a pseudo-terminal, pulses to a unix socket.",
+        description="A simulated GPS receiver: bytes from a pseudo-terminal, pulses to a unix socket.",
         epilog=f"Commands on standard input, one a line; the first letter will do:\n{commands}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -405,9 +405,9 @@ def test_a_new_policy_takes_over_and_an_impossible_one_changes_nothing(trial):
 
 @pytest.mark.fault(
     group="Attacks",
-    kind="Requests claim to come from a broadcast address, from one of ours, or from an address that nobody can have",
-    noticed="ntp_usg_queries_total counts them as dropped/bad_source, with XDP as without",
-    served="No answer to them; time as before to all others",
+    kind="Requests claim to come from a broadcast address, from one of ours, or from an address that nobody can have.",
+    noticed="ntp_usg_queries_total counts them as dropped/bad_source, with XDP as without.",
+    served="No answer to them; time as before to all others.",
 )
 def test_sources_that_no_frame_can_come_from_are_dropped_and_what_the_lists_say_returns(trial):
     one, dropped = (

@@ -24,7 +24,7 @@ def shell(line: str) -> subprocess.CompletedProcess[str]:
     group="Files and settings",
     kind="The disk is full when a command writes its report.",
     noticed="One line on standard error, and exit code 74.",
-    served="The daemon is not concerned.",
+    served="Time as usual: the daemon is not affected.",
 )
 @pytest.mark.parametrize("arguments", ["--version", "query 127.0.0.1:1", "doctor --help"])
 def test_a_full_disk_is_told_in_one_line(arguments: str):

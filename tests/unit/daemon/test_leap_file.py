@@ -49,7 +49,7 @@ def test_a_newer_list_is_taken_without_a_restart(path):
     group="Files and settings",
     kind="The leap second list is replaced by a damaged file, or removed, while the daemon runs.",
     noticed="The file is looked at once a minute and at SIGHUP; the log says what is wrong with it, once.",
-    served="The list from before stays in force.",
+    served="The previous list stays in force.",
 )
 @pytest.mark.parametrize("spoil", ["damage", "remove", "empty", "directory", "writable"])
 def test_a_bad_new_file_leaves_the_old_list_in_force_and_is_said_once(path, caplog, spoil):

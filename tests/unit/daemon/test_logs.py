@@ -45,9 +45,9 @@ def test_few_lines_pass_as_they_are():
 
 @pytest.mark.fault(
     group="Attacks",
-    kind="A receiver or a server makes the daemon log thousands of lines",
-    noticed="The log shows the first twenty lines, then one line a minute that counts the others",
-    served="Time as before",
+    kind="A receiver or a server makes the daemon log thousands of lines.",
+    noticed="The log shows the first twenty lines, then one line a minute that counts the others.",
+    served="Time as before.",
 )
 def test_a_flood_is_summed_up_and_its_last_state_is_told():
     limiter = FloodLimiter()

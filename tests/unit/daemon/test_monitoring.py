@@ -103,9 +103,9 @@ def test_an_answer_that_could_not_be_sent_is_not_counted_as_one(state: State):
 
 @pytest.mark.fault(
     group="Attacks",
-    kind="Somebody who may monitor the server sends mode 6 requests without end",
-    noticed="ntp_usg_queries_total counts them as dropped/queue_full",
-    served="Time as before; others who monitor get their answers",
+    kind="Somebody who may monitor the server sends mode 6 requests without end.",
+    noticed="ntp_usg_queries_total counts them as dropped/queue_full.",
+    served="Time as before; others who monitor get their answers.",
 )
 def test_of_one_client_only_a_few_requests_wait(state: State):
     async def talk(monitoring: Monitoring, background: Later) -> None:

@@ -51,9 +51,9 @@ def test_as_long_as_interfaces_stay_nothing_is_opened_again(listen):
 
 @pytest.mark.fault(
     group="Servers",
-    kind="A network interface in listen_addr is removed and made again, such as a USB card or a VLAN",
-    noticed="The log says that it is gone, and that it is back",
-    served="Clients there are answered again within a second or two; others notice nothing",
+    kind="A network interface in listen_addr is removed and made again, such as a USB card or a VLAN.",
+    noticed="The log says that it is gone, and that it is back.",
+    served="Clients there are answered again within a second or two; others notice nothing.",
 )
 def test_an_interface_that_has_been_made_again_gets_new_sockets_and_no_other(listen, interfaces, caplog):
     caplog.set_level(logging.INFO)

@@ -135,7 +135,7 @@ def restamp(batch: DatagramBatch, stamp: int) -> None:
     group="Time",
     kind="Requests have waited for over a second, or the clock was stepped after they came.",
     noticed="The kernel's receive stamp is too old, or lies in the future; they are counted as `dropped/untimely`.",
-    served="Silence: an answer would need a receive timestamp that nobody knows.",
+    served="No answer: its receive timestamp would be a guess.",
 )
 @pytest.mark.parametrize("number", [1, FEW])
 @pytest.mark.parametrize("age_ns", [-1_000_000_000, 2_000_000_000])

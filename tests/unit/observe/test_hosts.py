@@ -45,9 +45,9 @@ async def ask(reader, writer, host):
 
 @pytest.mark.fault(
     group="Attacks",
-    kind="A page of another site makes a visitor's browser ask our HTTP port under the site's own name",
-    noticed="The browser gets status 421",
-    served="Time as before",
+    kind="A page of another site makes a visitor's browser ask our HTTP port under that site's name.",
+    noticed="The browser gets status 421.",
+    served="Time as before.",
 )
 def test_a_foreign_name_is_misdirected_on_tcp_and_never_checked_on_the_control_socket(view, tmp_path):
     async def run():

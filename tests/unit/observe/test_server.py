@@ -220,9 +220,9 @@ def test_a_client_that_never_finishes_is_cut_off(view: DaemonView, monkeypatch: 
 
 @pytest.mark.fault(
     group="Attacks",
-    kind="Somebody holds many idle connections to the HTTP port",
-    noticed="Probes and scrapers get their answers as before",
-    served="Time as before",
+    kind="Somebody holds many idle connections to the HTTP port.",
+    noticed="Probes and scrapers get their answers as before.",
+    served="Time as before.",
 )
 def test_a_new_connection_takes_the_place_of_the_oldest_idle_one_of_whoever_has_most(
     view: DaemonView, monkeypatch: pytest.MonkeyPatch
@@ -258,9 +258,9 @@ def test_a_flood_of_connections_does_not_shut_others_out(view: DaemonView):
 
 @pytest.mark.fault(
     group="Service",
-    kind="The daemon has no file descriptor left",
-    noticed="The log says so, and that LimitNOFILE= must be raised, once and then each minute",
-    served="Time as before; status and health are told as soon as an idle connection makes room",
+    kind="The daemon has no file descriptor left.",
+    noticed="The log says so, and that LimitNOFILE= must be raised, once and then each minute.",
+    served="Time as before; status and health answer again as soon as an idle connection is closed.",
 )
 def test_out_of_descriptors_an_idle_connection_makes_room_and_the_log_stays_small(
     view: DaemonView, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

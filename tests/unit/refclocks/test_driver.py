@@ -58,8 +58,8 @@ def test_a_status_is_told_when_it_changes(recorder):
 
 @pytest.mark.fault(
     group="Receivers",
-    kind="A receiver says every moment something else of its antenna.",
-    noticed="After a few changes only the latest one is told, once a minute, with their number.",
+    kind="A receiver reports another state of its antenna again and again.",
+    noticed="The log has the first few changes, then only the latest, once a minute, with their number.",
     served="Time as usual; the log stays short.",
 )
 def test_a_state_that_flaps_is_told_at_a_bounded_rate_and_its_last_change_in_the_end(recorder):

@@ -200,7 +200,7 @@ def test_a_fix_of_which_gpsd_says_nothing_more_is_none(recorder):
     group="Attacks",
     kind="Another user of the machine listens at gpsd's port and tells a false time.",
     noticed="The user at the other end must be gpsd, root, the server's user or `owner`.",
-    served="Nothing of what he says; the log names the user.",
+    served="Nothing from that program; the log names the user.",
 )
 @pytest.mark.parametrize(("owner", "count"), [(None, 0), ("nobody", 1)])
 def test_who_poses_as_gpsd_on_this_machine_is_refused_unless_the_configuration_names_him(

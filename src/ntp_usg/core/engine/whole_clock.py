@@ -63,5 +63,5 @@ class WholeClock(ScatteringSource):
             return []
         self.healthy = healthy
         if healthy:
-            return [Note(Level.INFO, f"{self.settings.name}: readings come")]
+            return [Note(Level.INFO, f"{self.settings.name}: it gives readings")]
         return [Note(Level.WARNING, f"{self.settings.name}: lost after {self.age(now):.1f}s. {self.reason(now)}")]

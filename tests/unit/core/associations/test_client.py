@@ -395,7 +395,7 @@ def test_intervals_of_less_than_a_second_work() -> None:
 
 @pytest.mark.fault(
     group="Servers",
-    kind="Polls that are faster than the round trip to the server.",
+    kind="Requests are sent faster than the round trip to the server.",
     noticed="A request is only replaced when its answer is overdue: the next one waits for it.",
     served="Time: each answer is used, at the pace that the path allows.",
 )

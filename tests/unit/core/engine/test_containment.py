@@ -94,7 +94,7 @@ def bench() -> Bench:
     group="Service",
     kind="The program fails while it works for one source (an exception in a driver, a parser or a filter).",
     noticed="The source is left alone for a while and the log has the traceback once; `status` says why.",
-    served="The other sources are followed on; the source begins again after 10 s, later after each further failure.",
+    served="The other sources are still followed; the source begins again after 10 s, then after growing pauses.",
 )
 @pytest.mark.parametrize("method", ["measurement", "review", "candidate", "poll", "snapshot", "estimate"])
 def test_a_fault_in_the_work_for_one_source_takes_out_that_source_alone(bench, monkeypatch, method):

@@ -122,7 +122,7 @@ def test_a_source_that_tells_today_is_followed(kind):
 
 @pytest.mark.fault(
     group="Time",
-    kind="A receiver, a server or another program tells a date of long ago or of the far future.",
+    kind="A receiver, a server or another program gives a date of the far past or future.",
     noticed="Each such message is refused as implausible: before the release of this version, or 50 years later.",
     served="No time from this source; the daemon goes on with the others.",
 )

@@ -176,8 +176,8 @@ def test_a_second_name_that_moves_to_the_first_ones_address_loses_its_vote_at_on
 @pytest.mark.fault(
     group="Servers",
     kind="A [[source]] leads back to this server: its own address, an alias of it, or one that a router translates.",
-    noticed="The address is one that we answer on, or the answer is word for word our own; `status` says so.",
-    served="As if that source were not there: our own time never counts as a second opinion.",
+    noticed="The address is one that we answer on, or the answer is our own; `status` says so.",
+    served="As if that source were not there: our own time has no vote.",
 )
 @pytest.mark.parametrize("how", ["ours", "translated"])
 def test_our_own_answer_is_no_witness_of_our_time(how):

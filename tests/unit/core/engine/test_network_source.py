@@ -127,8 +127,8 @@ class Net:
 @pytest.mark.fault(
     group="Servers",
     kind="One of the addresses of a server's name is silent, not synchronised or refuses us (DENY).",
-    noticed="By one request without a usable answer, or four in a row where it served before.",
-    served="Time from the name's next address; the bad one rests for ever longer, after a DENY for ever.",
+    noticed="One request gets no usable answer, or four in a row where it served before.",
+    served="Time from the name's next address; the bad one is tried again after growing pauses, after a DENY never.",
 )
 @pytest.mark.parametrize("bad", [None, UNSET, DENY, RATE, replace(GOOD, root_dispersion=9.0)])
 def test_a_bad_address_does_not_keep_the_next_one_from_being_followed(bad: Header | None) -> None:
@@ -165,7 +165,7 @@ def test_an_address_that_refuses_is_never_asked_again_however_often_the_name_is_
 @pytest.mark.fault(
     group="Servers",
     kind="One of the addresses of a server's name gives wrong time.",
-    noticed="Selection calls it a falseticker, at eight requests in a row.",
+    noticed="It is a falseticker for eight requests in a row.",
     served="Time from the majority; the name's next address is asked instead.",
 )
 def test_an_address_whose_time_contradicts_the_majority_is_left_for_another() -> None:

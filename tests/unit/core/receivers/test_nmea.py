@@ -294,7 +294,7 @@ GSA = "GPGSA,A,3,01,02,03,04,05,06,07,08,,,,,1.5,0.9,1.2"
 
 @pytest.mark.fault(
     group="Receivers",
-    kind="A receiver sends its satellites each fifth second only, to spare a slow line.",
+    kind="A receiver sends its satellites only every fifth second, because its line is slow.",
     noticed="Each sentence is remembered for two and a half of its usual intervals.",
     served="Time, as from a receiver that sends them each second.",
 )

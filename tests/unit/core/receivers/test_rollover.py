@@ -31,7 +31,7 @@ def test_a_date_after_the_release_is_what_it_says(day):
 @pytest.mark.fault(
     group="Receivers",
     kind="A receiver whose clock was never set names its first day (1980-01-06, 2000-01-01) and calls it valid.",
-    noticed="The date is refused as implausible: no roll-over of the week number brings it near the release date.",
+    noticed="The date is refused as implausible: no number of 1024-week periods brings it near the release date.",
     served="No time from this receiver until it names a date that can be true.",
 )
 @pytest.mark.parametrize(

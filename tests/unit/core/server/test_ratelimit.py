@@ -82,9 +82,9 @@ def test_many_at_once_are_admitted_as_they_would_be_one_after_the_other(rate: fl
 
 @pytest.mark.fault(
     group="Attacks",
-    kind="Somebody sends thousands of requests a second in the name of one client",
-    noticed="ntp_usg_queries_total counts dropped/rate_limited, and `ntp_usg clients` shows who it is",
-    served="One refused request in four is answered, so the true client gets time after a few tries",
+    kind="Somebody sends thousands of requests a second in the name of one client.",
+    noticed="ntp_usg_queries_total counts dropped/rate_limited, and `ntp_usg clients` shows who it is.",
+    served="One refused request in four is answered, so the true client gets time after a few tries.",
 )
 @pytest.mark.parametrize("key", [0, 1, 2**64 - 1, 0x0123_4567_89AB_CDEF])
 def test_a_quarter_of_the_refused_leaks_however_many_spoofed_ones_come_between(key: int) -> None:

@@ -136,9 +136,9 @@ def test_no_reader_ever_sees_a_mixture_of_two_states(memory):
 
 @pytest.mark.fault(
     group="Attacks",
-    kind="An answering worker was taken over and attacks the other processes through their common memory.",
-    noticed="The kernel refuses to change the memory's size or, where it is not the worker's to write, its contents.",
-    served="By the other workers the true time.",
+    kind="An attacker controls an answering worker and attacks the other processes through shared memory.",
+    noticed="The kernel refuses changes of the memory's size, and of contents that only control may write.",
+    served="The other workers serve the true time.",
 )
 def test_no_worker_can_change_the_state_that_all_serve(memory):
     writer = StateWriter(memory)
