@@ -117,9 +117,8 @@ class GpsdDriver:
         except TimeoutError:
             raise DeviceError(f"{device}: {session.complaint} for {timeout:g} s") from None
         except OSError as error:
-            reason = (
-                os.strerror(error.errno) if (error.errno or 0) > 0 else error
-            )  # asyncio's own text repeats the address
+            number = error.errno or 0  # asyncio's own text repeats the address
+            reason = os.strerror(number) if number > 0 else str(error)
             raise DeviceError(f"{device} cannot be reached: is gpsd running? ({reason})") from error
         except ValueError as error:
             raise DeviceError(f"{device} sends lines without an end: that is not gpsd") from error
