@@ -1,12 +1,13 @@
 """Workers whose control process has died: they serve on for a while, but a new daemon needs their ports."""
 
 import contextlib
-import glob
 import os
 import select
 import signal
 from collections.abc import Collection
 from pathlib import Path
+
+from ntp_usg.sysapi.port_holder import find_holders
 
 _MODULE = b"ntp_usg.net.workers.process"
 _CONTROL = "ntp_usg_server"
@@ -17,26 +18,8 @@ _PATIENCE_MS, _KILLED_MS = 1000, 100
 
 def end_orphans(ports: Collection[int]) -> list[int]:
     """End the orphans that hold one of these UDP ports, as far as /proc shows them; their process ids."""
-    holders: Collection[int] = ()
-    with contextlib.suppress(OSError):  # no /proc, or not all of it: the port will be found in use
-        holders = _find_holders(ports)
+    holders = find_holders(ports)
     return [pid for pid in sorted(holders) if _end_orphan(pid, holders)]
-
-
-def _find_holders(ports: Collection[int]) -> Collection[int]:
-    """The processes that have one of the ports open."""
-    suffixes = tuple(f":{port:04X}" for port in ports)
-    bound = set()
-    for table in (Path("/proc/net/udp"), Path("/proc/net/udp6")):
-        if table.exists():
-            lines = (line.split() for line in table.read_text().splitlines()[1:])
-            bound |= {f"socket:[{fields[9]}]" for fields in lines if fields[1].endswith(suffixes)}
-    found = set()
-    for link in glob.iglob("/proc/[0-9]*/fd/*"):  # noqa: PTH207 - this one survives processes that vanish
-        with contextlib.suppress(OSError):
-            if os.readlink(link) in bound:  # noqa: PTH115 - thousands of them
-                found.add(int(link.split("/")[2]))
-    return found
 
 
 def _end_orphan(pid: int, holders: Collection[int]) -> bool:
