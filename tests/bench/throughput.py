@@ -165,7 +165,7 @@ def machine() -> dict[str, object]:
 
 
 def enter_stage() -> None:
-    """Begin anew in a network of our own, with port 123 free, and a view of the files that others do not share."""
+    """Begin again in a network of our own, with port 123 free, and a view of the files that others do not share."""
     if STAGE not in os.environ:
         own_user = [] if os.geteuid() == 0 else ["--map-root-user"]
         command = ["unshare", *own_user, "--net", "--mount", sys.executable, "-m", "tests.bench.throughput"]

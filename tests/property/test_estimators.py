@@ -1,4 +1,4 @@
-"""Whatever the poll and the jitter: estimators stay finite, honest and close, and a step makes them begin anew."""
+"""Whatever the poll and the jitter: estimators stay finite, honest and close, and a step makes them begin again."""
 
 import math
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """What a restart need not learn again: the clock's frequency, how steady it is, how late messages come; a small file.
 
-One file for all of it, because it is learned together and one rename keeps it whole; a part of no use spoils no other.
+One file for all of it, because it is learned together and one rename keeps it whole; a bad part spoils no other.
 
 The file is JSON, because it is written by a program and read by people; ntpd's and chronyd's files are read too.
 """

@@ -38,7 +38,7 @@ def read_temperature(path: str) -> float | None:
 
 
 class DriftFile:
-    """The drift file, which may be missing, of no use or not writable: none of that stops a server."""
+    """The drift file, which may be missing, damaged or not writable: none of that stops a server."""
 
     def __init__(self, path: str) -> None:
         self._path = Path(path) if path else None

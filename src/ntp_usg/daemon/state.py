@@ -40,7 +40,7 @@ class DaemonState:
         return MonoNs(time.monotonic_ns())
 
     def attach(self, service: AnsweringService, policy: ServerPolicy) -> None:
-        """From now on answer by what is published, and count what is answered; set `policy` anew when it changes."""
+        """From now on answer by what is published, and count what is answered; set `policy` again when it changes."""
         self._service, self.policy = service, policy
         self.publish()
 

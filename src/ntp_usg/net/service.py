@@ -244,5 +244,5 @@ class Pace:
         return int(self._least_ns * (1 << 32)) // NS_PER_SECOND
 
     def took(self, duration_ns: int, count: int) -> None:
-        """So long it took to send so many. The least is forgotten slowly, lest one odd reading stay for ever."""
+        """So long it took to send so many. The least is forgotten slowly: one odd reading must not stay."""
         self._least_ns = min(max(self._least_ns, 1.0) * _FORGET, duration_ns / count)

@@ -36,7 +36,7 @@ _SYSTEM: tuple[_Gauge[SystemSnapshot], ...] = (
     ),
     _Gauge(
         "ntp_usg_clock_offset_seconds",
-        "What the time served is still to be corrected by: below 1e-6 with a pulse. It is no bound of the error: "
+        "What the time served is still to be corrected by: below 1e-6 with a pulse. It is not the error bound: "
         "that is ntp_usg_root_dispersion_seconds plus half of ntp_usg_root_delay_seconds. Absent while nobody leads.",
         lambda system: system.offset,
     ),
@@ -217,7 +217,7 @@ def render_metrics(view: DaemonView) -> bytes:
 
 
 class _ViewCollector(Collector):
-    """Reads the view anew at every scrape: there is no second copy of the state to keep up to date."""
+    """Reads the view again at every scrape: there is no second copy of the state to keep up to date."""
 
     def __init__(self, view: DaemonView) -> None:
         self.view = view

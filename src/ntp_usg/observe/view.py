@@ -100,7 +100,7 @@ class QueryMeter:
 
     def feed(self, total: int, now: MonoNs) -> None:
         if self._readings and total < self._readings[-1][1]:
-            self._readings.clear()  # the counter began anew
+            self._readings.clear()  # the counter began again
         self._readings.append((now, total))
 
     def rate(self) -> float:

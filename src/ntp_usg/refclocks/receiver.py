@@ -193,7 +193,7 @@ class ReceiverDriver:
                 how = f"found at {speed}" if options.baud_rate == AUTO else f"at {speed}"
                 await self._hear(line, search, context, report, _Portrait(f"{options.device} {how}", speed))
         self._found = search.found or self._found
-        # Opening it anew also undoes what another program may have done to the line's settings.
+        # Opening it again also undoes what another program may have done to the line's settings.
         raise DeviceError(f"{options.device} {self._complaint(search, form)}")
 
     def _search(self) -> SpeedSearch:

@@ -130,7 +130,7 @@ class ShmDriver:
                     case Verdict() as verdict:
                         context.verdict(verdict)
                 await asyncio.sleep(_POLL_SECONDS)
-        # Attached anew, because a writer that was started again may have made another segment.
+        # Attached again, because a writer that was started again may have made another segment.
         raise DeviceError(
             f"nothing new for {timeout:g} s: does a program write to {KEY + unit:#x}, and has its receiver a fix?"
         )

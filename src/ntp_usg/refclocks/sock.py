@@ -88,7 +88,7 @@ class SockDriver:
     async def _listen(self, context: Context, report: Reporter) -> None:
         path, timeout = Path(self._options.device), self._options.timeout_secs
         with contextlib.closing(DatagramSocket(path, "readings")) as line:
-            # A sender may stay connected, and would lose a socket that is made anew: silence is no reason to.
+            # A sender may stay connected, and would lose a socket that is made again: silence is no reason to.
             while line.exists:
                 try:
                     async with asyncio.timeout(timeout):

@@ -1,7 +1,7 @@
 """Asks a server at the other end of the wire for the time with frames that the kernel makes: millions a second.
 
 A program like generator.py, with the same answers where it can give them; how long answers took it does not know.
-`python -m tests.bench.load.frames --compile` makes frames.o anew, which is the same on every machine.
+`python -m tests.bench.load.frames --compile` makes frames.o again, which is the same on every machine.
 """
 
 import argparse

@@ -44,7 +44,7 @@ ORIGIN, RECEIVE, TRANSMIT = 3, 4, 5
 
 
 class Questions(DatagramBatch):
-    """Requests to one server, each from an address of its own; only what differs is written anew."""
+    """Requests to one server, each from an address of its own; only what differs is written again."""
 
     def __init__(self, endpoint: socket.socket, server: tuple[str, int]) -> None:
         super().__init__(endpoint, BATCH, HEAD, ANYBODY)

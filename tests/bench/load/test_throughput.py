@@ -76,7 +76,7 @@ def test_the_wire_is_measured_with_and_without_xdp(tmp_path):
 
 
 def test_the_generators_kernel_program_was_made_of_its_source():
-    assert frames.source_digest().encode() in frames.OBJECT.read_bytes(), "compile it anew: frames.py says how"
+    assert frames.source_digest().encode() in frames.OBJECT.read_bytes(), "compile it again: frames.py says how"
 
 
 def proper(request: bytes) -> bytes:

@@ -219,7 +219,7 @@ def test_on_a_terminal_one_picture_is_kept_fresh_until_ctrl_c(tmp_path: Path):
             while data := os.read(screen, 4096):
                 shown += data
     os.close(screen)
-    assert b"\x1b[1A" in shown  # back up, to draw it anew
+    assert b"\x1b[1A" in shown  # back up, to draw it again
     assert program.returncode == 0
 
 

@@ -71,7 +71,7 @@ class LoopEstimator:
         return self._latest
 
     def add(self, sample: Sample) -> Reason:
-        """Take a sample in, or say that it is an OUTLIER; after RESTART_AFTER of those the loop begins anew."""
+        """Take a sample in, or say that it is an OUTLIER; after RESTART_AFTER of those the loop begins again."""
         if self.ready and self._is_outlier(sample):
             self._outliers += 1
             if self._outliers < self.RESTART_AFTER:

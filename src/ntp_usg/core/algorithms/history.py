@@ -46,7 +46,7 @@ class SampleHistory:
         return self._samples[-1] if self._samples else None
 
     def add(self, sample: Sample) -> Reason:
-        """Take a sample in, or say that it is an outlier; after RESTART_AFTER of those the history begins anew."""
+        """Take a sample in, or say that it is an outlier; after RESTART_AFTER of those the history begins again."""
         if self.ready and self._is_outlier(sample):
             self._outliers += 1
             if self._outliers < self.RESTART_AFTER:

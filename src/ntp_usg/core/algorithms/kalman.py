@@ -19,7 +19,7 @@ FORGETTING = 0.997
 HELD_RATE_DEVIATION = 1e-6
 """How far a crystal's frequency may wander while a source is away: 1 ppm, some ten kelvin."""
 IMPOSSIBLE_RATE = 0.02
-"""No clock runs off by 2 %: its first samples were of two minds, and the later one is begun with anew."""
+"""No clock runs off by 2 %: its first samples were of two minds, and the later one is begun with again."""
 LOST = -16.0
 """A filter whose log weight is this far below the best starts again from the common estimate."""
 QUIET_BY_CHANCE = 0.01
@@ -115,7 +115,7 @@ class KalmanEstimator:
     """So many outliers in a row mean that the source moved, not that it glitched."""
     JITTER_MEMORY = 32
     RELEARNED = 16
-    """So many first samples without a delay are weighed anew with each that comes: only many show their noise."""
+    """So many first samples without a delay are weighed again with each that comes: only many show their noise."""
 
     def __init__(self, noise: NoiseModel) -> None:
         self._noise = noise
@@ -151,7 +151,7 @@ class KalmanEstimator:
         return math.sqrt(sum(w * each.process for w, each in zip(self._weights, self._filters, strict=True)))
 
     def add(self, sample: Sample) -> Reason:
-        """Take a sample in, or say that it is an outlier; after RESTART_AFTER of those the estimator begins anew."""
+        """Take a sample in, or say that it is an outlier; after RESTART_AFTER of those the estimator begins again."""
         readings = self._reader.read(sample)
         if self.ready and self._is_outlier(sample, readings[0]):
             self._outliers += 1
@@ -222,7 +222,7 @@ class KalmanEstimator:
 
     @property
     def _young(self) -> bool:
-        """Whether all its samples are weighed anew with the next."""
+        """Whether all its samples are weighed again with the next."""
         return len(self._first) == self._count < self.RELEARNED
 
     def _rate_deviation(self) -> float:

@@ -14,7 +14,7 @@ DAY = 24.0
 LEVEL, AGEING, WANDER, DAILY, SLOPE = 0, 1, 2, slice(3, 7), 7
 """Places in the state; a curvature follows the slope, and both are there only with a thermometer."""
 UNKNOWN_LEVEL = 1e5
-"""100 ppm: a crystal by its data sheet, and what a kernel may choose anew for its counter at each boot."""
+"""100 ppm: a crystal by its data sheet, and what a kernel may choose again for its counter at each boot."""
 AGEING_DEVIATION = 20.0 / DAY
 """20 ppb a day: several times what crystals age by (1-5 ppm a year)."""
 UNSEEN_DAY = (200.0, 200.0, 70.0, 70.0)
@@ -92,7 +92,7 @@ class Candidate:
         self._renewals = [(index, RENEWAL * deviations[index] ** 2) for index in lasting]
 
     def restore(self, mean: Sequence[float], covariance: Matrix, score: float) -> None:
-        """Go on from what was learned before a restart; level and wander have to be found anew."""
+        """Go on from what was learned before a restart; level and wander have to be found again."""
         self.score = score
         self.mean = [*mean]
         self.covariance = [row[:] for row in covariance]

@@ -158,7 +158,7 @@ class Bank:
         }
 
     def restore(self, values: object) -> None:
-        """Go on from `as_dict`; the level is to be found anew, because a kernel measures its counter at each boot.
+        """Go on from `as_dict`; the level is to be found again, because a kernel measures its counter at each boot.
 
         Raises ClockError for values that cannot be.
         """

@@ -5,7 +5,7 @@ from datetime import date
 from ntp_usg.core.base.instants import NS_PER_SECOND, WallNs
 
 EARLIEST_DATE = date(2026, 1, 1)
-"""This version was made later: to be set anew for each release."""
+"""This version was made later: to be set again for each release."""
 LATEST_DATE = date(2076, 1, 1)
 """Half a century later, and within the 68 years in which the 32 bits of an NTP timestamp have one meaning only."""
 

@@ -30,7 +30,7 @@ UNJUDGED = Choice(Tally.REJECTED, "Stands by: it has no vote now.")
 
 
 class Leadership:
-    """Judges the sources anew whenever one of them has news."""
+    """Judges the sources again whenever one of them has news."""
 
     def __init__(
         self, roster: Roster, settings: SelectionSettings, clock: Clock, steering: Steering, now: MonoNs

@@ -35,7 +35,7 @@ class LeapWatch:
         return self._table.tai_offset(now) if self._table else None
 
     def review(self, now: WallNs, announcements: Sequence[Announcement]) -> list[Action]:
-        """Count the votes anew once a minute; people hear of every change."""
+        """Count the votes again once a minute; people hear of every change."""
         if self._reviewed_at is not None and abs(seconds(now - self._reviewed_at)) < REVIEW_INTERVAL:
             return []
         self._reviewed_at = now

@@ -201,7 +201,7 @@ class Numbering:
         if predicted_ns is None or abs(offset_ns - expected) < GLITCH_NS:
             self._offset_ns = offset_ns
         if before is not None and abs(offset_ns - before) > NS_PER_SECOND // 2:
-            self._tellers.clear()  # somebody knew better, and how late the messages are has to be found anew
+            self._tellers.clear()  # somebody knew better, and how late the messages are has to be found again
         return offset_ns
 
     def shift(self, offset_ns: int) -> None:

@@ -159,7 +159,7 @@ class Source(ABC):
         return reason
 
     def _hear_witness(self, sample: Sample, *, used: bool) -> None:
-        """A source that the oscillator contradicts is measured anew where it went, to see whether it comes back."""
+        """A source that the oscillator contradicts is measured again where it went, to see whether it comes back."""
         if self._witness is None:
             return
         departure = self._witness.see(sample, usual=used)
@@ -181,7 +181,7 @@ class Source(ABC):
         self.restart()
 
     def restart(self) -> None:
-        """Measure anew, expecting the same frequency."""
+        """Measure again, expecting the same frequency."""
         self._filter.restart()
         self.estimator.restart()
         if self._witness is not None:

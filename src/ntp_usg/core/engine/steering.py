@@ -283,7 +283,7 @@ class Steering:
         return [Steer(self._slew(prediction, raw, current, error_ns), step=False)]
 
     def _news_of_temperature(self, raw: RawNs) -> float | None:
-        """The temperature once a minute: each one makes the model look at all its forecasts anew."""
+        """The temperature once a minute: each one makes the model look at all its forecasts again."""
         if self._learned_at is not None and seconds(raw - self._learned_at) < LEARN_INTERVAL:
             return None
         self._learned_at = raw

@@ -104,7 +104,7 @@ class Trust:
 
     @property
     def lost(self) -> bool:
-        """Whether it may neither lead, nor number pulses anew, nor vote."""
+        """Whether it may neither lead, nor number pulses again, nor vote."""
         return self._lost or self.accused
 
     def objection(self, now: MonoNs) -> str:

@@ -158,7 +158,7 @@ class OncoreAssembler:
     def _survey_trouble(self) -> Trouble | None:
         if self._settings.mode is not Mode.SURVEY or self._position_to_hold() is not None:
             return None
-        # In steps, so that it is not said anew each minute.
+        # In steps, so that it is not said again each minute.
         done = self.survey.count * 20 // self._settings.survey_fixes * 5
         return Trouble(Doubt.SURVEY, f"site survey {done} %")
 

@@ -122,7 +122,7 @@ def _antenna(minor: int) -> Trouble | None:
 def _discipline(mode: int, holdover: int) -> Trouble | None:
     if mode not in _DISCIPLINING:
         return None
-    # In steps, so that it is not said anew each second.
+    # In steps, so that it is not said again each second.
     age = next((f" for more than {words}" for least, words in _AGES if holdover >= least), "")
     return Trouble(Doubt.OSCILLATOR, _DISCIPLINING[mode] + age)
 

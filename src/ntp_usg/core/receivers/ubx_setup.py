@@ -77,7 +77,7 @@ _Conversation = Generator[_Request, bytes | Failure, Description]
 class UbxSetup:
     """Frames in, commands out; it ends whatever comes, because every question is asked a few times at most.
 
-    Nothing is changed that is as it should be, so that a survey goes on when the daemon starts anew.
+    Nothing is changed that is as it should be, so that a survey goes on when the daemon starts again.
     """
 
     def __init__(self, placement: Placement) -> None:

@@ -1,4 +1,4 @@
-"""Getting the program into the kernel and onto an interface, and a plain reason where that is not to be had."""
+"""Getting the program into the kernel and onto an interface, and a plain reason where that is not possible."""
 
 import errno
 import logging
@@ -60,7 +60,7 @@ def attach(path: FastPath, name: str, interface: int, mode: Mode) -> None:
 def use_card(path: FastPath, name: str) -> CardClock:
     """Have the stamps of its card used on an interface that the program works on; to be closed when it leaves that.
 
-    Raises NtpUsgError with the reason where they are not to be had: the program goes on with stamps of its own.
+    Raises NtpUsgError with the reason where there are none: the program goes on with stamps of its own.
     """
     card = CardClock(name)
     try:

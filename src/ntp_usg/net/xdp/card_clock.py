@@ -23,7 +23,7 @@ _REMEMBERED = 4
 _MOST_DRIFT = 1e-3
 """No two clocks that only run free part faster."""
 _MOST_WANDER = 2e-5
-"""A clock that leaves its line faster is being set, or the kernel's is: the line begins anew."""
+"""A clock that leaves its line faster is being set, or the kernel's is: the line begins again."""
 
 
 class CardLine:

@@ -143,7 +143,7 @@ class XdpService:
         await self._behind.stop()
 
     async def _keep(self) -> None:
-        """Tell the program the time anew, which it counts on by itself for a few seconds only, and look around."""
+        """Tell the program the time again, which it counts on by itself for a few seconds only, and look around."""
         looked_at = time.monotonic()
         while True:
             await asyncio.sleep(RENEW_INTERVAL)
@@ -201,7 +201,7 @@ class XdpService:
                 card.close()
 
     def _read_cards(self) -> None:
-        """Tell the program anew what the cards' stamps mean."""
+        """Tell the program again what the cards' stamps mean."""
         for name, card in list(self._cards.items()):
             try:
                 line, link = card.compare(tai_minus_host_ns()), self._path.links.get(name)

@@ -200,9 +200,9 @@ def test_what_was_learned_survives_a_restart():
         rebooted, begin, start=begin - 2 * HOUR, temperature=heating, model=HoldoverModel.from_dict(saved)
     )
     fresh = taught(rebooted, begin, start=begin - 2 * HOUR, temperature=heating)
-    learned, anew = (abs(error(model, rebooted, begin, DAY, heating)) for model in (restored, fresh))
+    learned, again = (abs(error(model, rebooted, begin, DAY, heating)) for model in (restored, fresh))
     assert learned < 1e-3
-    assert learned < anew / 3
+    assert learned < again / 3
 
 
 def test_a_restart_that_hears_no_reference_forgets_nothing():
