@@ -155,3 +155,12 @@ def test_a_line_that_becomes_slow_is_measured_anew(build_station):
     assert receiver.message_latency == pytest.approx(0.62, abs=0.01)
     assert any("come 0.62 s after their second from now on" in entry.text for entry in simulation.journal)
     assert receiver.trust > 0.5
+
+
+def test_a_server_behind_a_slow_link_numbers_pulses(simulate):
+    """A round trip of 400 ms, as over a busy mobile network: its bound leaves no doubt which second it is."""
+    host = {"name": "station", "pps": [{}], "source": [{"name": "a", "iburst": True}]}
+    link = {"between": ("station", "a"), "delay": 0.2, "jitter": 0.01}
+    _, simulation = simulate(host=[host], server=[{"name": "a"}], link=[link], duration=120, settled=60)
+    assert simulation.host("station").engine.snapshot().selected == "PPS(0)"
+    assert wrong_seconds(simulation)[0] == 0

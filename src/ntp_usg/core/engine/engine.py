@@ -42,9 +42,11 @@ HOST_STEP_NS = 1_000_000
 """The host's wall and monotonic clocks are slewed alike: that they part by more is a step, made by somebody else."""
 SYSTEM_RATE = 600e-6
 """How fast raw time may leave the monotonic clock, which the kernel corrects together with the system's clock."""
-PREDICTABLE = 0.18
-"""Up to an error bound of this share of their period the clock or servers may number pulses: of less than the 0.2 s of
-messages whose latency nobody knows, because a clock that follows those may be at another pulse."""
+PREDICTABLE = 0.25
+"""Up to an error bound of this share of their period the clock or servers may number pulses."""
+BY_MESSAGES = 0.18
+"""The same while the clock follows messages: less than their 0.2 s where nobody knows how late they come, because such
+a clock may be at another pulse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,11 +354,12 @@ class Engine:
     def _predicted(self, line: PulseLine, edge_at: RawNs, now: MonoNs) -> int | None:
         """True minus raw time at a pulse, where clock or servers are good enough to tell one pulse from the next."""
         correction_ns = self._clock.current().correction_ns(edge_at)
-        predictable = PREDICTABLE / line.settings.rate_hz
-        if self._steering.error_bound(now) <= predictable:
+        period = 1 / line.settings.rate_hz
+        share = BY_MESSAGES if self._leadership.follows_messages else PREDICTABLE
+        if self._steering.error_bound(now) <= share * period:
             return correction_ns
         majority = self._leadership.majority
-        if majority is None or majority.half_width > predictable:
+        if majority is None or majority.half_width > PREDICTABLE * period:
             return None
         return correction_ns + nanoseconds(majority.middle)
 

@@ -65,6 +65,11 @@ class Leadership:
         """Names of the sources that are combined; empty where nobody leads."""
         return self._selection.weights.keys()
 
+    @property
+    def follows_messages(self) -> bool:
+        """Whether the clock was set last by the messages of receivers alone."""
+        return self._led_by is not None and self._sources[self._led_by].only_names_seconds
+
     def choice(self, name: str) -> Choice:
         """What became of a source, and why."""
         choice = self._selection.choices.get(name, UNJUDGED)
