@@ -142,11 +142,11 @@ async def _background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def _daemon(folder: Path, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The real daemon, as a process of its own."""
-    program = Path(sys.executable).with_name("ntp_usg_server")
+    """The real daemon, in a process group of its own: Ctrl-C in a terminal must not end it before its last status."""
+    command = [str(Path(sys.executable).with_name("ntp_usg_server")), "--config", str(folder / "server.toml")]
     with log.open("w") as output:
         process = await asyncio.create_subprocess_exec(
-            program, "--config", folder / "server.toml", stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output
+            *command, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
         )
     try:
         yield process

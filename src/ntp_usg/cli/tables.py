@@ -25,11 +25,7 @@ def status_table(status: Document) -> RenderableType:
     return Group(
         *_system(status),
         "",
-        *(
-            _sources(status["sources"])
-            if status["sources"]
-            else [Text("No reference clock is configured.", style="red")]
-        ),
+        *(_sources(status["sources"]) if status["sources"] else [Text("No source is configured.", style="red")]),
         "",
         _queries(status["queries"]),
         *([_fast_path(fast_path)] if (fast_path := status["queries"].get("fast_path")) else []),

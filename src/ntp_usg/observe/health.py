@@ -41,5 +41,5 @@ def judge_health(snapshot: SystemSnapshot, now: MonoNs, complaint: str = "") -> 
 def _complaints(snapshot: SystemSnapshot) -> str:
     """Why each source does not help."""
     if not snapshot.sources:
-        return "no reference clock is configured"
+        return "no source is configured"
     return "; ".join(f"{source.name}: {source.reason}" for source in snapshot.sources)

@@ -169,7 +169,7 @@ def test_a_daemon_that_runs_without_this_socket_is_named(monkeypatch: pytest.Mon
 
 
 def test_a_daemon_without_reference_clocks_says_so(view_of: ViewOf, locked_snapshot: SystemSnapshot):
-    assert "No reference clock is configured." in rendered(view_of(replace(locked_snapshot, sources=())))
+    assert "No source is configured." in rendered(view_of(replace(locked_snapshot, sources=())))
 
 
 def test_a_fix_of_which_little_is_known_is_shown(view_of: ViewOf, locked_snapshot: SystemSnapshot):

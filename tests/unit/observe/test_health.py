@@ -49,7 +49,7 @@ def test_a_daemon_without_reference_clocks_says_so(locked_snapshot: SystemSnapsh
         serving=ServingState(expires_at=MonoNs(NOW + 1)),
         sources=(),
     )
-    assert judge_health(bare, NOW).text == "unsynchronised: no reference clock is configured"
+    assert judge_health(bare, NOW).text == "unsynchronised: no source is configured"
 
 
 def test_a_state_that_nobody_renews_is_not_healthy_whatever_it_says(locked_snapshot: SystemSnapshot):
