@@ -120,14 +120,6 @@ def test_a_receiver_that_names_wrong_seconds_for_a_moment_is_not_believed(simula
     assert figures.synchronised == 1
 
 
-def test_alone_a_receiver_that_insists_on_another_second_is_not_believed_while_the_clock_knows_better(simulate):
-    event = {"at": 300, "what": "wrong_second", "host": "station", "seconds": 1}
-    figures, simulation = run_station(simulate, event)
-    assert figures.maximum_error < 20e-6
-    assert figures.bound_violated == 0
-    assert simulation.host("station").engine.snapshot().phase is SyncPhase.HOLDOVER
-
-
 @pytest.mark.parametrize("seconds", [-1024 * 7 * 86400, -3, 1])
 def test_three_servers_outvote_a_receiver_that_names_wrong_seconds(simulate, seconds):
     event = {"at": 300, "what": "wrong_second", "host": "station", "seconds": seconds}

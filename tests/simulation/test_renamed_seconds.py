@@ -110,6 +110,15 @@ def test_a_receiver_that_was_right_for_long_stops_the_service_but_not_for_good(p
     assert served_times(simulation)[-1] > 1890
 
 
+def test_a_receiver_alone_that_insists_for_twice_as_long_as_it_was_right_before_is_followed():
+    """Nobody can see from outside whether it was wrong before or is now; until then no time is served."""
+    simulation = build([rename(300, 1e6, 1)], 1000)
+    wrong = wrong_times(simulation)
+    assert min(wrong) > 300 + 2 * 290
+    assert not [time for time in served_times(simulation) if 300 + PATIENCE < time < min(wrong)]
+    assert served_times(simulation)[-1] > 990
+
+
 def test_a_server_that_confirms_the_clock_keeps_it_served():
     simulation = build([rename(1000, 300)], 1400, servers="a")
     assert wrong_times(simulation) == []
