@@ -24,7 +24,7 @@ def trace(start_station, require_peer, tmp_path_factory):
     watched = ",".join(f"?{name}" for name in sorted(WAITS | UNKNOWN_TO_SIMULATORS))
     tracer = [str(require_peer("strace")), "-D", "-f", "-qq", "-o", str(file), "-e", f"trace={watched}"]
     with start_station(
-        '[[source]]\naddress = "127.0.0.1"\n', tracer=tracer, environment={"NTP_USG_EVENT_LOOP": "select"}
+        '[[source]]\naddress = "127.0.0.1:1124"\n', tracer=tracer, environment={"NTP_USG_EVENT_LOOP": "select"}
     ) as station:
         station.wait_for_lock()
         assert "stratum=1" in station.host.run(require_peer("ntpq"), "-c", "rv", "127.0.0.1")

@@ -42,7 +42,7 @@ UNPLUGGED = event("lose", thing="pulses"), event("lose", thing="messages")
 RAMP = event("spoof", ramp=1e-6)
 FAULTS = [
     Fault("unplugged", UNPLUGGED, "PPS signal lost", 4),
-    Fault("unplugged, three servers", UNPLUGGED, "PPS signal lost", 4, "abc"),
+    Fault("unplugged, three servers", UNPLUGGED, "PPS signal lost", 4, "abc", phase="synchronised"),
     Fault("garbage, or another baud rate", (event("garble"),), "GPS fix lost", 7),
     Fault("time stands still", (event("freeze"),), "GPS fix lost", 8),
     Fault("2D fix", (event("say", dimensions=2),), "2D fix", 2, phase="synchronised"),

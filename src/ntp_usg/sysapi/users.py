@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ntp_usg.core.base.errors import DeviceError
 
-_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _LOCAL, _REMOTE, _USER, _INODE = 1, 2, 7, 9
 """Columns of those (Linux, proc_net_tcp.rst)."""
 
@@ -32,7 +32,7 @@ def user_of_peer(link: socket.socket) -> int | None:
     """
     try:
         ours, theirs = _endpoint(link.getsockname()), _endpoint(link.getpeername())
-        rows = [line.split() for table in _TABLES for line in Path(table).read_text(encoding="ascii").splitlines()[1:]]
+        rows = [row for table in TABLES for row in _rows(table)]
     except (OSError, ValueError):
         return None
     for row in rows:
@@ -40,6 +40,14 @@ def user_of_peer(link: socket.socket) -> int | None:
         if row[_INODE] != "0" and (_row_endpoint(row[_LOCAL]), _row_endpoint(row[_REMOTE])) == (theirs, ours):
             return int(row[_USER])
     return None
+
+
+def _rows(table: Path) -> list[list[str]]:
+    """What a table shows; a kernel without IPv6 lacks the second one."""
+    try:
+        return [line.split() for line in table.read_text(encoding="ascii").splitlines()[1:]]
+    except FileNotFoundError:
+        return []
 
 
 def _endpoint(name: tuple[str, int]) -> Endpoint:

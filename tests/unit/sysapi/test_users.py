@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from ntp_usg.core.base.errors import DeviceError
+from ntp_usg.sysapi import users
 from ntp_usg.sysapi.users import find_users, user_of_peer
 
 STRANGER = 65_534
@@ -45,3 +46,11 @@ def test_another_user_is_told_from_ourselves():
             os.seteuid(0)
         with accepted:
             assert user_of_peer(link) == STRANGER
+
+
+def test_a_kernel_without_ipv6_tells_the_user_all_the_same(monkeypatch, tmp_path):
+    monkeypatch.setattr(users, "TABLES", (users.TABLES[0], tmp_path / "tcp6"))
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as link:
+        accepted, _ = server.accept()
+        with accepted:
+            assert user_of_peer(link) == os.geteuid()
