@@ -60,11 +60,7 @@ def load_settings(
     homes = {name: _home(name, documents) for name in [*sources, *(in_use if complete else ())]}
     final = {name: tables.get(name, {}) for name in {**TABLES, **tables, **dict.fromkeys(in_use)}}
     checked = _check(final, models, homes, problems)
-    addresses = [tables[name]["address"] for name in sources if name in checked]
-    problems += [*repeated(addresses), *ourselves(addresses, checked.get("server"))]
-    if all(name in checked for name in (*sources, *in_use)):
-        wanted = tables.get("selection", {}).get("min_sources")
-        problems += too_few(checked.get("selection"), wanted, {name: checked[name] for name in (*sources, *in_use)})
+    problems += _about_witnesses(tables, sources, in_use, checked)
     problems += _contested([(name, homes[name], checked[name]) for name in in_use if name in checked and name in homes])
     if problems:
         order = [document.source for document in documents]
@@ -75,15 +71,30 @@ def load_settings(
         {
             **{name: checked[name] for name in TABLES if name in Settings.model_fields},
             "sources": tuple(checked[name] for name in sources),
-            "passed_over": tuple(
-                f"{file} is not read: there is no table [{name}] in it"
-                for name, file in beside.items()
-                if name not in read and file.is_file()
-            ),
+            "passed_over": _passed_over({name: file for name, file in beside.items() if name not in read}),
             "drivers": {name: checked[name] for name in in_use},
             "origins": {f"{table}.{key}": entry.origin for table in tables for key, entry in tables[table].items()},
             "files": tuple(each.source for each in documents if each.tables and each.source != COMMAND_LINE),
         }
+    )
+
+
+def _about_witnesses(
+    tables: Tables, sources: Sequence[str], in_use: Collection[str], checked: Mapping[str, BaseModel]
+) -> list[ConfigProblem]:
+    """Servers that are there twice or are this server, and more sources wanted than there are."""
+    addresses = [tables[name]["address"] for name in sources if name in checked]
+    problems = [*repeated(addresses), *ourselves(addresses, checked.get("server"))]
+    if all(name in checked for name in (*sources, *in_use)):
+        wanted = tables.get("selection", {}).get("min_sources")
+        problems += too_few(checked.get("selection"), wanted, {name: checked[name] for name in (*sources, *in_use)})
+    return problems
+
+
+def _passed_over(files: Mapping[str, Path]) -> tuple[str, ...]:
+    """What to tell of files beside ours that are somebody else's."""
+    return tuple(
+        f"{file} is not read: there is no table [{name}] in it" for name, file in files.items() if file.is_file()
     )
 
 
