@@ -129,7 +129,8 @@ class PacketFuzzer(Fuzzer):
         assert reply.verdict.outcome is Outcome.ANSWERED, "an answer to what was not answered"
         assert len(self.answer) <= len(data), "the answer is longer than the request"
         header = parse_header(self.answer)
-        assert (header.mode, header.version) == (Mode.SERVER, data[0] >> 3 & 7), "the answer is of another kind"
+        kind = Mode.SYMMETRIC_PASSIVE if data[0] & 7 == Mode.SYMMETRIC_ACTIVE else Mode.SERVER
+        assert (header.mode, header.version) == (kind, data[0] >> 3 & 7), "the answer is of another kind"
         assert header.origin_timestamp.to_bytes(8, "big") in (data[40:48], data[32:40]), "the answer is nobody's"
         assert header.receive_timestamp != header.transmit_timestamp, "RFC 9769 wants the two to differ"
         assert header.leap is Leap.UNSYNCHRONISED or header.stratum, "unsynchronised, but does not say so"
