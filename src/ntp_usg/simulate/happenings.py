@@ -69,6 +69,26 @@ class Step(_Event):
         parts.clock(self.clock).step_host(-self.seconds)
 
 
+class Frequency(_Event):
+    """The crystal of a host or server runs at another frequency: its surroundings have changed."""
+
+    what: Literal["frequency"]
+    clock: str
+    ppm: float
+    """How much faster."""
+    over: float = Field(default=0.0, ge=0)
+    """Seconds that the change takes."""
+
+    def begin(self, parts: Parts) -> None:
+        self._change(parts, self.ppm)
+
+    def end(self, parts: Parts) -> None:
+        self._change(parts, -self.ppm)
+
+    def _change(self, parts: Parts, ppm: float) -> None:
+        parts.clock(self.clock).oscillator.change_frequency(parts.now, ppm * 1e-6, self.over)
+
+
 class Suspend(_Event):
     """The machine sleeps."""
 
@@ -293,6 +313,19 @@ class Say(_Event):
 
 
 Happening = Annotated[
-    Step | Suspend | Cut | Route | Lose | WrongSecond | Phase | Claim | Spoof | Freeze | Garble | Slow | Say,
+    Step
+    | Frequency
+    | Suspend
+    | Cut
+    | Route
+    | Lose
+    | WrongSecond
+    | Phase
+    | Claim
+    | Spoof
+    | Freeze
+    | Garble
+    | Slow
+    | Say,
     Field(discriminator="what"),
 ]

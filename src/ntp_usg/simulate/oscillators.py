@@ -66,6 +66,8 @@ class Oscillator:
         self._steady = self._steady_frequency(0)
         self._phases = array("d", [0.0])
         self._frequencies = array("d", [self._steady + sum(noise.value for noise in self._noises)])
+        self._changes: list[tuple[float, float, float]] = []
+        """From when, over how many seconds, and by how much the frequency was changed."""
 
     def reading(self, true: WallNs) -> RawNs:
         """What the clock shows at a true instant, which is not before the start."""
@@ -78,12 +80,22 @@ class Oscillator:
             true = shown - nanoseconds(self._phase(max(0.0, seconds(true - self._start))))
         return WallNs(true)
 
+    def change_frequency(self, true: WallNs, change: float, over: float = 0.0) -> None:
+        """Let it run faster from an instant on, after `over` seconds of change by `change` seconds per second."""
+        self._changes.append((seconds(true - self._start), over, change))
+
     def frequency(self, true: WallNs) -> float:
         """How much too fast it runs at a true instant, in seconds per second."""
-        position = seconds(true - self._start) / self._step
+        elapsed = seconds(true - self._start)
+        position = elapsed / self._step
         index = self._knot(position)
         left, right = self._frequencies[index : index + 2]
-        return left + (right - left) * (position - index)
+        changed = sum(
+            change * (min(1.0, (elapsed - since) / over) if over else 1.0)
+            for since, over, change in self._changes
+            if elapsed > since
+        )
+        return left + (right - left) * (position - index) + changed
 
     def temperature(self, true: WallNs) -> float:
         """Of the crystal, in kelvin above its mean."""
@@ -93,6 +105,9 @@ class Oscillator:
         return self._sine(position) + left + (right - left) * (position - index)
 
     def _phase(self, elapsed: float) -> float:
+        return self._drawn_phase(elapsed) + sum(_gained(elapsed - since, *change) for since, *change in self._changes)
+
+    def _drawn_phase(self, elapsed: float) -> float:
         position = elapsed / self._step
         index = self._knot(position)
         left, right = self._phases[index], self._phases[index + 1]
@@ -134,6 +149,13 @@ class Oscillator:
 
     def _sine(self, position: float) -> float:
         return self._settings.temperature_swing * math.sin(2 * math.pi * position * self._step / DAY)
+
+
+def _gained(elapsed: float, over: float, change: float) -> float:
+    """Seconds gained, so long after a frequency began to rise by `change` over `over` seconds."""
+    if elapsed <= 0:
+        return 0.0
+    return change * (elapsed * elapsed / (2 * over) if elapsed < over else elapsed - over / 2)
 
 
 class _Noise:

@@ -95,3 +95,14 @@ def test_the_clock_runs_on_smoothly_across_a_knot():
     oscillator = make(16.0, wander_ppb=100)
     before, knot, behind = (RawNs(oscillator.reading(after(160 + dt))) for dt in (-1e-3, 0, 1e-3))
     assert abs((behind - knot) - (knot - before)) <= 2
+
+
+@pytest.mark.parametrize(("over", "gained"), [(0.0, 1e-5 * 1000), (600.0, 1e-5 * 700)])
+def test_a_change_of_frequency_moves_the_phase_from_then_on(over, gained):
+    oscillator = make(frequency_ppm=20)
+    oscillator.change_frequency(after(500), 10e-6, over)
+    assert phase(oscillator, 500) == pytest.approx(20e-6 * 500, abs=1e-9)
+    assert phase(oscillator, 1500) == pytest.approx(20e-6 * 1500 + gained, abs=1e-9)
+    assert oscillator.frequency(after(499)) == pytest.approx(20e-6)
+    assert oscillator.frequency(after(1500)) == pytest.approx(30e-6)
+    assert oscillator.true_time(oscillator.reading(after(1200))) == pytest.approx(after(1200), abs=2)
