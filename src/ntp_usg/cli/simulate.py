@@ -32,12 +32,15 @@ _GAP = 2
 """Characters between two columns."""
 _ROWS: dict[str, tuple[str, Callable[[float], str]]] = {
     "RMS error": ("rms_error", format_interval),
+    "RMS error of the clock": ("clock_error", format_interval),
     "mean error": ("mean_error", lambda value: format_interval(value, sign="+")),
     "largest error": ("maximum_error", format_interval),
     "RMS frequency error": ("rms_frequency_error", lambda value: f"{value * 1e9:.1f} ppb"),
     "time to lock": ("time_to_lock", lambda value: f"{value:.0f} s"),
     "synchronised": ("synchronised", lambda value: f"{value * 100:.2f} %"),
     "outside the error bound": ("bound_violated", lambda value: f"{value * 100:.3f} %"),
+    "largest error / bound": ("worst_ratio", lambda value: f"{value:.2f}"),
+    "median bound / error": ("bound_ratio", lambda value: f"{value:.1f}"),
     "requests per hour": ("packets_per_hour", lambda value: f"{value:.1f}"),
     "steps": ("steps", lambda value: f"{value:g}"),
 }

@@ -35,6 +35,8 @@ class _Event(BaseModel):
     """Seconds from the start."""
     lasts: float | None = Field(default=None, gt=0, alias="for")
     """Seconds until it ends; without it, it does not."""
+    every: float | None = Field(default=None, gt=0)
+    """Seconds from one time that it happens to the next; without it, it happens once."""
 
     @property
     def subject(self) -> str:
@@ -45,8 +47,13 @@ class _Event(BaseModel):
 
     def __str__(self) -> str:
         """As the journal has it: `step seconds=1.5`."""
-        shown = self.model_dump(exclude={"what", "at", "lasts", "host", "server", "clock", "between"})
+        shown = self.model_dump(exclude={"what", "at", "lasts", "every", "host", "server", "clock", "between"})
         return " ".join([self.what, *(f"{key}={value}" for key, value in shown.items())])
+
+    def times(self, duration: float) -> list[float]:
+        """When it happens, in seconds from the start."""
+        again = int((duration - self.at) // self.every) if self.every else 0
+        return [self.at + number * (self.every or 0.0) for number in range(again + 1)]
 
     def begin(self, parts: Parts) -> None:
         raise NotImplementedError

@@ -99,9 +99,10 @@ class Simulation:
         return clock
 
     def _plan(self, event: Happening) -> None:
-        self.world.after(event.at, partial(self._happen, event, event.begin, f"{event}"))
-        if event.lasts is not None:
-            self.world.after(event.at + event.lasts, partial(self._happen, event, event.end, f"end of {event}"))
+        for at in event.times(self.scenario.duration):
+            self.world.after(at, partial(self._happen, event, event.begin, f"{event}"))
+            if event.lasts is not None:
+                self.world.after(at + event.lasts, partial(self._happen, event, event.end, f"end of {event}"))
 
     def _happen(self, event: Happening, change: Callable[["Simulation"], None], text: str) -> None:
         self.world.note(event.subject, Level.WARNING, f"scenario: {text}")

@@ -21,6 +21,16 @@ def test_figures_begin_where_the_clock_had_to_be_settled(station_scenario: Scena
     )
 
 
+def test_the_bound_is_measured_by_its_worst_and_its_usual_distance(station_scenario: Scenario):
+    simulation = Simulation(station_scenario)
+    simulation.run()
+    recorder = simulation.recorders[0]
+    figures = recorder.figures(60.0)
+    points = [point for point in recorder.points() if point[0] >= 60]
+    assert figures.worst_ratio == pytest.approx(max(abs(error) / bound for _, error, bound, _ in points))
+    assert figures.bound_ratio > 1 / figures.worst_ratio
+
+
 def test_without_probes_there_are_no_figures(station_scenario: Scenario):
     simulation = Simulation(station_scenario)
     figures = simulation.recorders[0].figures(0.0)

@@ -74,6 +74,15 @@ def test_a_cut_link_stops_the_answers(network: str):
     assert source.last_heard_age > 3000
 
 
+def test_what_happens_every_so_often_happens_again_and_again(network: str):
+    event = 'at = "1h"\nwhat = "cut"\nbetween = ["client", "server"]\nfor = "10min"\nevery = "30min"'
+    _, simulation = run(network, f"[[event]]\n{event}")
+    starts_at, text = simulation.scenario.starts_at, "scenario: cut"
+    cuts = [(entry.at - starts_at) // 10**9 for entry in simulation.journal if entry.text == text]
+    assert cuts == list(range(3600, int(simulation.scenario.duration) + 1, 1800))
+    assert len(cuts) > 1
+
+
 def test_a_machine_that_slept_finds_the_time_again(network: str):
     event = '[[event]]\nat = "30min"\nwhat = "suspend"\nhost = "client"\nfor = "10min"\nclock_error = 0.4'
     figures, simulation = run(network, event)
