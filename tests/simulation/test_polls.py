@@ -33,7 +33,7 @@ def test_polls_stay_within_their_limits(follow):
 
 
 def test_a_client_that_is_content_asks_ever_more_rarely(follow):
-    figures, simulation = follow(duration=50_000, settled=20_000, probe=64)
+    figures, simulation = follow(link={"jitter": 1e-3}, duration=50_000, settled=20_000, probe=64)
     (source,) = simulation.host("client").engine.snapshot().sources
     assert source.poll_interval >= 256
     assert figures.packets_per_hour < 20

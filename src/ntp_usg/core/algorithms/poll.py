@@ -1,5 +1,7 @@
 """How long to wait between two questions to a server: as long as the clock can be left alone without losing much."""
 
+import math
+
 from ntp_usg.core.algorithms.estimator import Estimate, Estimator
 from ntp_usg.core.base.instants import RawNs, nanoseconds, seconds
 from ntp_usg.core.base.verdicts import Reason
@@ -8,8 +10,9 @@ from ntp_usg.core.base.verdicts import Reason
 class PollControl:
     """Raises the poll exponent while waiting costs little, and lowers it as soon as it costs much.
 
-    The cost is how far the estimate's own deviation grows until the next sample: it holds both the wander and the noise
-    that the estimator has learned, so the rule needs no units.
+    One cost is how far the estimate's own deviation grows until the next sample: it holds both the wander and the noise
+    that the estimator has learned. The other is what a sudden change of the frequency would do meanwhile: nobody sees
+    it before.
     """
 
     RAISE = 1.6
@@ -22,6 +25,9 @@ class PollControl:
     """Deviations by which the estimate may move at a sample; more, or an outlier, and the clock may have changed ..."""
     RETREAT = 2
     """... so that the exponent goes down by this."""
+    CHANGE, EVERY = 3e-6, 86400.0
+    """Once a day (in seconds) the frequency changes by 3 ppm at once: a fan starts, a job ends. What that adds to the
+    mean square error until the next sample may be as much as the estimate's own, and twice its root lowers the poll."""
 
     def __init__(self, min_poll: int, max_poll: int) -> None:
         self._min_poll = min_poll
@@ -44,9 +50,9 @@ class PollControl:
         self._expected = next_at, later
         if surprised:
             return self._change(-self.RETREAT)
-        if later.deviation > self.LOWER * now.deviation:
+        if later.deviation > self.LOWER * now.deviation or self._risk(interval) > 2 * now.deviation:
             return self._change(-1)
-        if much_later.deviation > self.RAISE * now.deviation:
+        if much_later.deviation > self.RAISE * now.deviation or self._risk(2 * interval) > now.deviation:
             self._agreed = 0
             return self.exponent
         self._agreed += 1
@@ -59,6 +65,10 @@ class PollControl:
         at, expected = self._expected
         moved_ns = self._estimate(estimator, at).offset_ns - expected.offset_ns
         return abs(seconds(moved_ns)) > self.SURPRISE * expected.deviation
+
+    def _risk(self, interval: float) -> float:
+        """Root mean square error in seconds that sudden changes of the frequency add, with such an interval."""
+        return self.CHANGE * interval * math.sqrt(interval / (3 * self.EVERY))
 
     def _change(self, step: int) -> int:
         self._agreed = 0
