@@ -84,22 +84,24 @@ class HoldoverModel:
             self.learn(at, estimate.rate, estimate.rate_deviation)
         if self._latest is not None:
             self._close(self._latest)
-        self._skip(at)
+        self._skip(max(at, self._end))
         blind = self._blind.forecast(_hours(at))
         self._held = _Held(at, estimate, blind, self._sensed_forecast(at, blind), at, self._kelvin or (0.0, 0.0))
 
     def predict(self, at: RawNs, temperature: float | None = None) -> Estimate:
         """The offset and rate at an instant after `begin`; the published bound is three deviations.
 
+        `rate_deviation` is how fast the offset's deviation grows.
         No temperature means no news: the last one holds for half an hour, then the model goes on without.
         """
         held = self._holdover()
         self._warm(held, at, self._warmth(temperature))
         hours = max(0.0, _hours(at - held.began))
         phase, deviation = self._look(held, hours)
-        ahead, _ = self._look(held, hours + STEP)
+        ahead, deviation_ahead = self._look(held, hours + STEP)
         offset_ns = held.estimate.offset_ns + nanoseconds(phase * PPB_HOUR)
-        return Estimate(offset_ns, (ahead - phase) / STEP * 1e-9, deviation, held.estimate.jitter)
+        growth = max(0.0, deviation_ahead - deviation) / (STEP * 3600)
+        return Estimate(offset_ns, (ahead - phase) / STEP * 1e-9, deviation, held.estimate.jitter, growth)
 
     def budget_left(self, budget: float, now: RawNs) -> float:
         """Seconds from now until the bound has grown by `budget` seconds since `begin`; a month at most."""

@@ -314,14 +314,26 @@ class Engine:
         actions = source.review(now, current)
         departure = source.check.departed()
         if departure is not None and source.settings.name in self._leadership.leaders:
-            self._steering.retract(departure.since)
+            self._steering.retract(departure.since, now)
+        if reason is Reason.OUTLIER:
+            return [*actions, *self._contradict(source, current, now)]
         if reason is not Reason.USED:
             return actions
         self._share_doubts()
         self._leadership.judge(raw, now)
         if source.settings.name not in self._leadership.leaders:
             return actions
-        return [*actions, *self._steering.correct(self._leadership.lead(raw), raw, current, now), Publish()]
+        corrections = self._steering.correct(self._leadership.lead(raw), raw, current, now)
+        steered = next((action.mapping for action in corrections if isinstance(action, Steer)), current)
+        return [*actions, *corrections, *self._contradict(source, steered, now), Publish()]
+
+    def _contradict(self, source: Source, served: ClockMapping, now: MonoNs) -> list[Action]:
+        """Nobody knows yet whether a source that is followed is wrong, or the clock: the bound covers both at once."""
+        error = source.contradiction(served, self._steering.error_bound(now))
+        if not error or not self._leadership.follows(source.settings.name):
+            return []
+        self._steering.contradict(error, now)
+        return [Publish()]
 
     def _share_doubts(self) -> None:
         """What a receiver hears its pulses come from: they are trusted no more than the best of the receivers."""

@@ -70,6 +70,10 @@ class Leadership:
         """Whether the clock was set last by the messages of receivers alone."""
         return self._led_by is not None and self._sources[self._led_by].only_names_seconds
 
+    def follows(self, name: str) -> bool:
+        """Whether the clock is as this source says, or was until nobody led any more."""
+        return name in self.leaders or (not self.leaders and name == self._led_by)
+
     def choice(self, name: str) -> Choice:
         """What became of a source, and why."""
         choice = self._selection.choices.get(name, UNJUDGED)

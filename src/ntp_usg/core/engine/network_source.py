@@ -13,7 +13,7 @@ from ntp_usg.core.base.addresses import numeric_address
 from ntp_usg.core.base.dates import is_possible, nearest_possible
 from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds
 from ntp_usg.core.base.mapping import ClockMapping
-from ntp_usg.core.base.samples import Exchange, RemoteState
+from ntp_usg.core.base.samples import Exchange, RemoteState, Sample
 from ntp_usg.core.base.snapshots import UNSYNCHRONISED_STRATUM, Leap, ServerPath, SourceKind, SourceSnapshot, Tally
 from ntp_usg.core.base.verdicts import Reason
 from ntp_usg.core.engine.settings import NetworkSettings
@@ -48,6 +48,7 @@ class NetworkSource(Source):
         self._reference_id = settings.reference_id
         self._poll_control = PollControl(settings.association.min_poll, settings.association.max_poll)
         self._delay = 0.0
+        self._heard: Sample | None = None
         self._false = 0
         self.path: ServerPath | None = None
         """Where it is, once its name was found."""
@@ -179,7 +180,7 @@ class NetworkSource(Source):
             return self.reject(result)
         sample = replace(result.sample, offset_ns=result.sample.offset_ns - nanoseconds(self.settings.offset))
         self.remote = result.remote
-        self._delay = max(sample.delay, 0.0)
+        self._heard, self._delay = sample, max(sample.delay, 0.0)
         reason = self.measure(sample, now)
         self.association.set_poll(self._poll_control.update(self.estimator, reason))
         return reason
@@ -206,6 +207,13 @@ class NetworkSource(Source):
         super().shift(offset_ns)
         if self.remote is not None:
             self.remote = replace(self.remote, leap=Leap.NONE)
+
+    def contradiction(self, served: ClockMapping, bound: float) -> float:
+        """No queue moves a sample by more than half of its round trip: beyond that the server or the clock is wrong."""
+        if self._heard is None:
+            return 0.0
+        apart, possible = abs(self._offset(self._heard, served)), self.accuracy
+        return apart + possible if apart - possible > bound else 0.0
 
     def announcement(self) -> Announcement | None:
         """What the server says of a coming leap second."""

@@ -11,6 +11,7 @@ from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs, nanosecond
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.snapshots import PHI, UNSYNCHRONISED_STRATUM, Leap, ServingState, SyncPhase
 from ntp_usg.core.engine.cross_check import Belief
+from ntp_usg.core.engine.error_bound import ErrorBound
 from ntp_usg.core.engine.settings import EngineSettings
 
 SYNCHRONISED_PHASES = (SyncPhase.SYNCHRONISED, SyncPhase.HOLDOVER)
@@ -57,8 +58,7 @@ class Steering:
         self._corrected_wall = WallNs(0)
         self.counting_since: MonoNs | None = None
         """When the clock was first set to the second that it has now, or to another one than before."""
-        self._bound = 0.0
-        self._bound_at = MonoNs(0)
+        self._bound = ErrorBound()
         self._panicking = False
         self._leapt_ns = 0
         """By how much leap seconds have moved the count since holdover began, which its model knows nothing of."""
@@ -110,9 +110,10 @@ class Steering:
         if not self._leads or seconds(raw - self._leads[-1][0]) >= 1:
             self._leads.append((raw, lead))
         self._corrections += 1
-        self._corrected_at = self._bound_at = now
+        self._corrected_at = now
         self._corrected_wall = mapping.wall(raw)
-        self._bound = lead.root_dispersion + (0.0 if step else abs(seconds(error_ns)))
+        slewed = 0.0 if step else abs(seconds(error_ns))
+        self._bound.measure(lead.root_dispersion + slewed, max(PHI, self._drift(lead.estimate)), now)
         self._learn(lead.estimate, raw)
         return actions
 
@@ -129,8 +130,8 @@ class Steering:
 
         `contested` is how far off the clock is if it is the oscillator that has changed, and not a source; seconds.
         """
-        if loss is None:
-            return []
+        if loss is None:  # but until the first sample of the source that leads now, holdover goes on
+            return self._hold_over(raw, current, now, loss, contested) if self.phase is SyncPhase.HOLDOVER else []
         lost_reserve = self._reserve is not None and reserve is None and self.phase is SyncPhase.HOLDOVER
         self._reserve = reserve
         if lost_reserve:
@@ -138,17 +139,27 @@ class Steering:
         if self.phase is SyncPhase.STARTING:
             self.phase = SyncPhase.LOCKING
         elif self.phase is SyncPhase.SYNCHRONISED:
-            return self._begin_holdover(raw, current, now, loss)
+            return self._begin_holdover(raw, loss)
         elif self.phase is SyncPhase.HOLDOVER:
             return self._hold_over(raw, current, now, loss, contested)
         return []
 
-    def retract(self, since: RawNs) -> None:
-        """Take back what a source said that turned out to be wrong since then: the lead before that counts."""
+    def contradict(self, error: float, now: MonoNs) -> None:
+        """A sample says that the clock may be off by so many seconds: the bound covers it until the next correction."""
+        if self.phase in SYNCHRONISED_PHASES and self._lead is not None:
+            self._bound.hold(error - self._lead.root_delay / 2, self._bound.rate, now)
+
+    def retract(self, since: RawNs, now: MonoNs) -> None:
+        """Take back what a source said that turned out to be wrong since then: the lead before that counts.
+
+        The bound stays as wide as it was: that somebody was wrong is no measurement.
+        """
+        stated = self.error_bound(now)
         while self._leads and self._leads[-1][0] >= since:
             self._leads.pop()
         if self._leads:
             self._led_at, self._lead = self._leads[-1]
+            self.contradict(stated, now)
 
     def give_up(self) -> None:
         """Serve no time while nobody knows which second it is."""
@@ -180,7 +191,7 @@ class Steering:
         """Seconds that the served clock may be off; infinite while it is not synchronised."""
         if self.phase not in SYNCHRONISED_PHASES or self._lead is None:
             return float("inf")
-        return self._lead.root_delay / 2 + self._root_dispersion(now)
+        return self._lead.root_delay / 2 + self._bound.at(now)
 
     def belief(self, now: MonoNs, served: ClockMapping) -> Belief:
         """What a source must contradict to be doubted for it."""
@@ -211,8 +222,8 @@ class Steering:
             stratum=stratum if synchronised else UNSYNCHRONISED_STRATUM,
             precision=settings.precision,
             root_delay=lead.root_delay if lead else 0.0,
-            root_dispersion=self._root_dispersion(now),
-            dispersion_rate=self._drift,
+            root_dispersion=self._bound.at(now),
+            dispersion_rate=self._bound.rate,
             reference_id=lead.reference_id if lead and synchronised else b"INIT",
             reference_time=self._corrected_wall,
             mapping=mapping,
@@ -222,19 +233,12 @@ class Steering:
             epoch=self.epoch,
         )
 
-    def _root_dispersion(self, now: MonoNs) -> float:
-        return self._bound + self._drift * seconds(now - self._bound_at) if self._bound else 0.0
-
-    @property
-    def _drift(self) -> float:
+    def _drift(self, estimate: Estimate) -> float:
         """How fast the clock may leave the truth until it is corrected again, in seconds per second.
 
         A first lock knows the time well but not yet the frequency, and beyond `max_rate` it is not corrected.
         """
-        if self._lead is None:
-            return PHI
-        estimate = self._lead.estimate
-        return max(PHI, 3 * estimate.rate_deviation + abs(estimate.rate - self._limited(estimate.rate)))
+        return 3 * estimate.rate_deviation + abs(estimate.rate - self._limited(estimate.rate))
 
     def _expected(self, raw: RawNs) -> Estimate:
         """The latest estimate, carried on at its own rate."""
@@ -250,14 +254,12 @@ class Steering:
             self._learned_at = raw
             self._model.learn(raw, estimate.rate, estimate.rate_deviation, self.temperature)
 
-    def _begin_holdover(self, raw: RawNs, current: ClockMapping, now: MonoNs, loss: str) -> list[Action]:
-        budget = self._settings.holdover_budget
-        expected = self._expected(raw)
+    def _begin_holdover(self, raw: RawNs, loss: str) -> list[Action]:
+        """The clock has been alone since the last correction, however late that was noticed."""
+        assert self._lead is not None
         self.phase, self._leapt_ns = SyncPhase.HOLDOVER, 0
-        self._bound = self._root_dispersion(now) + abs(seconds(expected.offset_ns - current.correction_ns(raw)))
-        self._model.begin(raw, expected)
-        self.holdover_left = self._model.budget_left(budget, raw)
-        self._bound_at = now
+        self._model.begin(self._led_at, self._lead.estimate)
+        self.holdover_left = self._model.budget_left(self._settings.holdover_budget, raw)
         if self._reserve is not None:
             return [Note(Level.INFO, f"The clock runs by itself, {self._reserve} is in reserve. {loss}")]
         return [Note(Level.WARNING, self._warning(loss))]
@@ -266,16 +268,18 @@ class Steering:
         text = f"Holdover: the error may grow by {self._settings.holdover_budget * 1e3:g}ms before the server"
         return f"{text} declares itself unsynchronised, in {self.holdover_left or 0.0:.0f}s. {loss}"
 
-    def _hold_over(self, raw: RawNs, current: ClockMapping, now: MonoNs, loss: str, contested: float) -> list[Action]:
+    def _hold_over(
+        self, raw: RawNs, current: ClockMapping, now: MonoNs, loss: str | None, contested: float
+    ) -> list[Action]:
         """Follow the model, and let the bound grow as it says."""
         assert self._lead is not None
         budget, prediction = self._settings.holdover_budget, self._model.predict(raw, self._news_of_temperature(raw))
         error_ns = prediction.offset_ns + self._leapt_ns - current.correction_ns(raw)
         grown = max(0.0, 3 * (prediction.deviation - self._lead.estimate.deviation), contested)
-        self._bound, self._bound_at = self._lead.root_dispersion + grown + abs(seconds(error_ns)), now
+        self._bound.hold(self._lead.root_dispersion + grown + abs(seconds(error_ns)), self._drift(prediction), now)
         self.holdover_left = self._model.budget_left(budget, raw)
         self.budget_spent = grown > budget
-        if self.budget_spent and self._reserve is None:
+        if self.budget_spent and self._reserve is None and loss is not None:
             age = seconds(now - self._corrected_at)
             self.phase, self.holdover_left = SyncPhase.UNSYNCHRONISED, None
             text = f"Unsynchronised: the holdover budget of {budget * 1e3:g}ms is spent after {age:.0f}s. {loss}"

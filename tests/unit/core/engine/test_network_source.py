@@ -205,3 +205,18 @@ def test_when_the_network_returns_those_without_an_answer_are_asked_and_named() 
     net.run(1)
     assert (lost.asked, good.asked) == (asked[0] + 1, asked[1])
     assert net.notes[-1] == "The network has changed: asking lost again"
+
+
+def test_a_server_that_contradicts_the_clock_widens_its_bound_at_once():
+    """Who of the two is wrong is told later; until then the bound covers both."""
+    server = Server()
+    net = Net({"a": [server]})
+    net.run(300)
+    now = MonoNs(net.clock.now_ns)
+    assert net.engine.serving().root_dispersion_at(now) < 1e-3
+    server.ahead = 0.05
+    asked = server.asked
+    net.run(100, until=lambda: server.asked > asked)
+    serving = net.engine.serving()
+    assert serving.synchronised
+    assert serving.root_dispersion_at(MonoNs(net.clock.now_ns)) >= 0.05
