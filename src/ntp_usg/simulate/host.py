@@ -13,7 +13,7 @@ from ntp_usg.core.base.snapshots import PHI, Leap, ServingState
 from ntp_usg.core.base.verdicts import Outcome, Verdict
 from ntp_usg.core.engine.engine import Engine
 from ntp_usg.core.server.policy import ServerPolicy
-from ntp_usg.core.server.responder import Responder
+from ntp_usg.core.server.responder import Responder, unusable
 from ntp_usg.core.wire.header import Mode
 from ntp_usg.simulate.clock import SimulatedClock
 from ntp_usg.simulate.links import Datagram, Network
@@ -21,6 +21,8 @@ from ntp_usg.simulate.world import World
 
 SERVICE_TIME = 20e-6
 """Seconds from the arrival of a request to the departure of its answer."""
+CLOCK_MOVED_NS = 100_000
+"""A host clock that is off by more since the state was published has been moved by another program."""
 _FAR_NS = 10**6 * NS_PER_SECOND
 """Deadlines beyond this mean never."""
 
@@ -103,6 +105,7 @@ class SimulatedHost:
         self._network = network
         self._answering = Answering(name, network, clock)
         self._state: ServingState | None = None
+        self._host_minus_mono = 0
         self._planned: MonoNs | None = None
         self._refused_by: set[str] = set()
         self._settle()
@@ -112,12 +115,18 @@ class SimulatedHost:
         if self.clock.asleep:
             return
         if datagram.data[0] & 7 == Mode.CLIENT:
-            # Made when somebody asks: most of what is published nobody reads.
-            self._state = self._state or self.engine.serving()
-            self._answering.answer(datagram, self._state)
+            self._answering.answer(datagram, self.serving())
         else:
             host, _ = self.clock.read()
             self.perform(self.engine.receive(datagram.association, datagram.data, host))
+
+    def serving(self) -> ServingState:
+        """What answers are made of now: as published last, and unusable where somebody has moved the clock since."""
+        # Made when somebody asks: most of what is published nobody reads.
+        self._state = self._state or self.engine.serving()
+        host, now = self.clock.read()
+        moved = abs(host - now - self._host_minus_mono) > CLOCK_MOVED_NS
+        return unusable(self._state, b"INIT") if moved else self._state
 
     def pulse(self, name: str, pulse: Pulse) -> None:
         if not self.clock.asleep:
@@ -157,6 +166,8 @@ class SimulatedHost:
                     self.steps += step
                 case Publish():
                     self._state = None
+                    host, now = self.clock.read()
+                    self._host_minus_mono = host - now
                 case Note(level, text):
                     self._world.note(self.name, level, text)
                 case HostClockMoved(jump):

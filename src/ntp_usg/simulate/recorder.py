@@ -86,12 +86,12 @@ class Recorder:
         if clock.asleep:  # nobody can ask it then
             return
         host, now = clock.read()
-        serving = self.host.engine.serving()
+        serving = self.host.serving()
         self.times.append(seconds(world.now - world.start))
         self.errors.append(seconds(serving.mapping.wall(host) - world.now))
         self.clock_errors.append(seconds(clock.current().wall(host) - world.now))
         bound = serving.root_dispersion_at(now) + serving.root_delay / 2
-        self.bounds.append(bound if serving.synchronised else math.nan)
+        self.bounds.append(bound if serving.synchronised and now < serving.expires_at else math.nan)
         self.frequency_errors.append(clock.oscillator.frequency(world.now) + clock.current().rate)
 
 
