@@ -70,6 +70,13 @@ class Filter:
         self.rate_variance = max(rate_variance, self.covariance * self.covariance / self.offset_variance)
         self.log_weight = FORGETTING * self.log_weight + evidence
 
+    def loosen(self, elapsed: float, gap: float) -> None:
+        """Let a gap be explained by what happened in the last `elapsed` seconds: a step, or a change of frequency."""
+        change = gap / elapsed
+        self.offset_variance += 2 * gap * gap
+        self.covariance += 1.5 * gap * change
+        self.rate_variance += 3 * change * change
+
     def begin(self, offset: float, offset_variance: float, prior: SlopePrior) -> None:
         """Start from one offset and what is expected of the rate."""
         self.offset, self.rate = offset, prior.rate
@@ -113,6 +120,10 @@ class KalmanEstimator:
     ENOUGH = 4
     RESTART_AFTER = 5
     """So many outliers in a row mean that the source moved, not that it glitched."""
+    CONVINCED_AFTER = 3
+    """So many that agree, if their delays show no queue and a crystal can have done it, are followed at once."""
+    POSSIBLE_CHANGE = 50e-6
+    """No crystal changes its frequency by more than 50 ppm within a poll interval."""
     JITTER_MEMORY = 32
     RELEARNED = 16
     """So many first samples without a delay are weighed again with each that comes: only many show their noise."""
@@ -129,7 +140,7 @@ class KalmanEstimator:
         self._latest: Sample | None = None
         self._first: list[Sample] = []
         self._count = 0
-        self._outliers = 0
+        self._suspects: list[tuple[Sample, tuple[SampleNoise, ...]]] = []
         self._innovations = 0
         self._scatter = self._possible_scatter = noise.expected * noise.expected
         """Square seconds: as measured, and what it may be as long as few samples have shown it."""
@@ -151,26 +162,66 @@ class KalmanEstimator:
         return math.sqrt(sum(w * each.process for w, each in zip(self._weights, self._filters, strict=True)))
 
     def add(self, sample: Sample) -> Reason:
-        """Take a sample in, or say that it is an outlier; after RESTART_AFTER of those the estimator begins again."""
+        """Take a sample in, or say that it is an outlier; so many in a row that it cannot be chance are followed."""
         readings = self._reader.read(sample)
         if self.ready and self._is_outlier(sample, readings[0]):
-            self._outliers += 1
-            if self._outliers < self.RESTART_AFTER:
+            self._suspects.append((sample, readings))
+            if not self._follow():
                 self._reader.refuse()
                 return Reason.OUTLIER
+            return Reason.USED
+        self._suspects.clear()
+        self._take(sample, readings)
+        return Reason.USED
+
+    def _follow(self) -> bool:
+        """Go by the samples refused so far, if they are enough to say what has happened."""
+        suspects = self._suspects
+        change = self._change()
+        if change is None and len(suspects) < self.RESTART_AFTER:
+            return False
+        if change is None:
             self.restart()
-        self._outliers = 0
+            suspects = suspects if suspects[0][0].delay > 0 else suspects[-1:]
+        else:
+            self._reader.restart()
+            suspects = suspects[-self.CONVINCED_AFTER :]
+            self._take(*suspects.pop(0), change)
+        for each in suspects:
+            self._take(*each)
+        self._suspects = []
+        return True
+
+    def _change(self) -> float | None:
+        """The gap in seconds that the latest refused samples agree on, where a crystal may have made it."""
+        latest = self._suspects[-self.CONVINCED_AFTER :]
+        if len(latest) < self.CONVINCED_AFTER or min(sample.delay for sample, _ in latest) <= 0:
+            return None
+        assert self._latest is not None
+        gaps = [self._gap(sample) for sample, _ in latest]
+        least, most = min(gaps), max(gaps)
+        if least < 0 < most or max(abs(least), abs(most)) > 4 * min(abs(least), abs(most)):
+            return None
+        possible = self.POSSIBLE_CHANGE * seconds(latest[0][0].at - self._latest.at)
+        return gaps[0] if abs(gaps[0]) < possible else None
+
+    def _gap(self, sample: Sample) -> float:
+        """How far a sample lies from what was expected of it, in seconds."""
+        expected = self.estimate(sample.at)
+        assert expected is not None
+        return seconds(sample.offset_ns - expected.offset_ns)
+
+    def _take(self, sample: Sample, readings: tuple[SampleNoise, ...], gap: float = 0.0) -> None:
         if self._latest is None:
             self._begin(sample, readings)
         elif sample.delay <= 0 and self._young:
             self._relearn(sample, readings)
         else:
-            self._learn(sample, self._latest, readings)
+            self._learn(sample, self._latest, readings, gap)
         if abs(self._mean_rate()) > IMPOSSIBLE_RATE:
             self._begin(sample, readings)
         self._latest = sample
         self._count += 1
-        return Reason.USED
 
     def expect(self, rate: float, deviation: float) -> None:
         """Expect this frequency of the first samples."""
@@ -192,7 +243,7 @@ class KalmanEstimator:
         self._reader.doubt()
         self._latest = None
         self._count = 0
-        self._outliers = 0
+        self._suspects = []
 
     def estimate(self, at: RawNs) -> Estimate | None:
         """The weighted mean of the filters at an instant; None without samples."""
@@ -233,7 +284,7 @@ class KalmanEstimator:
         expected = self.estimate(sample.at)
         assert expected is not None
         limit = max(self._noise.gate, 6 * math.sqrt(self._possible_scatter)) + 3 * expected.deviation + noise.half_width
-        return abs(seconds(sample.offset_ns - expected.offset_ns)) > limit
+        return abs(self._gap(sample)) > limit
 
     def _relearn(self, sample: Sample, readings: tuple[SampleNoise, ...]) -> None:
         """As if the noise had been known from the first: where it is taken for too small a wild rate stays behind."""
@@ -254,16 +305,18 @@ class KalmanEstimator:
             each.begin(0.0, readings[each.reading].variance, self._prior)
         self._weights = [1 / len(self._filters)] * len(self._filters)
 
-    def _learn(self, sample: Sample, previous: Sample, readings: tuple[SampleNoise, ...]) -> None:
+    def _learn(self, sample: Sample, previous: Sample, readings: tuple[SampleNoise, ...], gap: float = 0.0) -> None:
         elapsed = max(0.0, seconds(sample.at - previous.at))
         measured = seconds(sample.offset_ns - self._base_ns)
         innovation = measured - self._predict(elapsed)[0]
         for each in self._filters:
             each.advance(elapsed)
+            if gap:
+                each.loosen(elapsed, gap)
             each.learn(measured, readings[each.reading])
         self._reweigh()
         self._rebase()
-        if self._count >= self.ENOUGH:
+        if self._count >= self.ENOUGH and not gap:
             self._innovations = min(self._innovations + 1, self.JITTER_MEMORY)
             square = innovation * innovation
             self._scatter += (square - self._scatter) / self._innovations

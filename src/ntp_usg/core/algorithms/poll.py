@@ -35,22 +35,27 @@ class PollControl:
         self._agreed = 0
         self._expected: tuple[RawNs, Estimate] | None = None
         self.exponent = min_poll
+        self.surprised = self.ageing = False
+        """What the latest sample was: a surprise; one whose estimate ages fast however soon the next comes."""
 
     def update(self, estimator: Estimator, reason: Reason) -> int:
         """The exponent from here on, after a sample was offered to the estimator, which answered `reason`."""
         latest = estimator.latest
         if latest is None or not estimator.ready:
             self._expected = None
+            self.surprised = self.ageing = False
             return self._change(self._min_poll - self.exponent)
-        surprised = reason is Reason.OUTLIER or self._surprised(estimator)
+        self.surprised = reason is Reason.OUTLIER or self._surprised(estimator)
         interval = 2.0**self.exponent
         now, next_at = self._estimate(estimator, latest.at), RawNs(latest.at + nanoseconds(interval))
         later = self._estimate(estimator, next_at)
         much_later = self._estimate(estimator, RawNs(next_at + nanoseconds(interval)))
         self._expected = next_at, later
-        if surprised:
+        ageing = later.deviation > self.LOWER * now.deviation
+        self.ageing = ageing and self.exponent == self._min_poll
+        if self.surprised:
             return self._change(-self.RETREAT)
-        if later.deviation > self.LOWER * now.deviation or self._risk(interval) > 2 * now.deviation:
+        if ageing or self._risk(interval) > 2 * now.deviation:
             return self._change(-1)
         if much_later.deviation > self.RAISE * now.deviation or self._risk(2 * interval) > now.deviation:
             self._agreed = 0

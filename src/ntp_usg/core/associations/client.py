@@ -189,6 +189,11 @@ class ClientAssociation:
             self._heard()
         return result
 
+    @property
+    def hurrying(self) -> bool:
+        """Whether requests of a burst are still to come."""
+        return self._quick > 0
+
     def hurry(self) -> None:
         """Ask a few times in quick succession: what the last answers said is outdated."""
         self._unanswered = 0

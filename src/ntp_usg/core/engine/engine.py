@@ -33,6 +33,7 @@ from ntp_usg.core.engine.settings import EngineSettings
 from ntp_usg.core.engine.source import Source
 from ntp_usg.core.engine.steering import Steering
 from ntp_usg.core.engine.trust import OF_THE_SIGNAL, weigh
+from ntp_usg.core.server.responder import unusable
 
 TICK = 1.0
 """Seconds between two reviews of the sources, where a reference clock can fall silent within seconds."""
@@ -252,6 +253,8 @@ class Engine:
         mapping = self._clock.serving()
         leap = self._leap.announced(mapping.wall(host))
         state = self._steering.serving(self._leap.smeared(mapping, host), leap, host, now)
+        if self._host_jump(host, now):  # the next review starts again
+            state = unusable(state, b"INIT")
         self._identity.publish(state)
         return state
 
@@ -375,13 +378,17 @@ class Engine:
             return None
         return correction_ns + nanoseconds(majority.middle)
 
+    def _host_jump(self, host: HostNs, now: MonoNs) -> int:
+        """By how much somebody has set the host's clock since the last review, or the machine has slept; 0 if not."""
+        jump = self._clock.raw(host) - now - self._raw_minus_mono
+        drift_ns = round(SYSTEM_RATE * (now - self._checked_at)) if self._clock.name == "system" else 0
+        return 0 if abs(jump) < HOST_STEP_NS + drift_ns else jump
+
     def _check_host_clock(self, host: HostNs, now: MonoNs) -> list[Action]:
         """Another program may set the clock under us: all samples then lie on a timeline that has ended."""
-        raw_minus_mono = self._clock.raw(host) - now
-        jump = raw_minus_mono - self._raw_minus_mono
-        drift_ns = round(SYSTEM_RATE * (now - self._checked_at)) if self._clock.name == "system" else 0
-        self._raw_minus_mono, self._checked_at = raw_minus_mono, now
-        if abs(jump) < HOST_STEP_NS + drift_ns:
+        jump = self._host_jump(host, now)
+        self._raw_minus_mono, self._checked_at = self._clock.raw(host) - now, now
+        if not jump:
             return []
         for name in self._sources:
             with self.containment.of(name):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from ntp_usg.core.algorithms.alert import Alert
 from ntp_usg.core.algorithms.estimator import Estimator, NoiseModel
 from ntp_usg.core.algorithms.leap import Announcement, Weight
 from ntp_usg.core.algorithms.poll import PollControl
@@ -47,6 +48,7 @@ class NetworkSource(Source):
         self.remote: RemoteState | None = None
         self._reference_id = settings.reference_id
         self._poll_control = PollControl(settings.association.min_poll, settings.association.max_poll)
+        self._alert = Alert(now)
         self._delay = 0.0
         self._heard: Sample | None = None
         self._false = 0
@@ -182,8 +184,17 @@ class NetworkSource(Source):
         self.remote = result.remote
         self._heard, self._delay = sample, max(sample.delay, 0.0)
         reason = self.measure(sample, now)
-        self.association.set_poll(self._poll_control.update(self.estimator, reason))
+        self._set_pace(reason, now)
         return reason
+
+    def _set_pace(self, reason: Reason, now: MonoNs) -> None:
+        """Ask as often as the estimate needs, and a few times at once where it may be wrong."""
+        control = self._poll_control
+        self.association.set_poll(control.update(self.estimator, reason))
+        if self.association.hurrying:
+            return
+        if self._alert.calls(now, surprised=control.surprised, ageing=control.ageing):
+            self.association.hurry()
 
     def _doubt_date(self, exchange: Exchange) -> Reason | None:
         """Whether what the server shows, less what it is known to be ahead by, can be today's date."""

@@ -1,6 +1,7 @@
 """The bank of filters: what it learns, what it refuses, what it keeps."""
 
 import random
+from dataclasses import dataclass
 
 import pytest
 
@@ -65,6 +66,87 @@ def test_one_sample_far_off_is_refused_but_five_in_a_row_are_a_new_beginning():
     verdicts = [estimator.add(Sample(RawNs((20 + i) * 10**9), 5_000_000, 1e-6)) for i in range(5)]
     assert verdicts == [Reason.OUTLIER] * 4 + [Reason.USED]
     assert len(estimator) == 1
+
+
+@dataclass
+class Network:
+    """Exponential jitter of 100 us each way; the clock gains `frequency` seconds per second since `changed_at`."""
+
+    noise: random.Random
+    at: float = 0.0
+    frequency: float = 0.0
+    changed_at: float = 0.0
+
+    @property
+    def gained(self) -> float:
+        return self.frequency * (self.at - self.changed_at)
+
+    def sample(self, *, queued: float = 0.0, wrong: float = 0.0) -> Sample:
+        there, back = self.noise.expovariate(1e4) + queued, self.noise.expovariate(1e4)
+        offset = (there - back) / 2 - self.gained + wrong
+        return Sample(RawNs(round(self.at * 1e9)), round(offset * 1e9), 1e-6, 2e-4 + there + back)
+
+
+def network_estimator(count: int = 200, *, poll: float = 128.0, seed: int = 1) -> tuple[KalmanEstimator, Network]:
+    """One that has followed a server for a while, and the server at the next poll."""
+    network = Network(random.Random(seed))
+    estimator = KalmanEstimator(NoiseModel(expected=1e-3, floor=1e-6, gate=1e-4))
+    for _ in range(count):
+        estimator.add(network.sample())
+        network.at += poll
+    return estimator, network
+
+
+@pytest.mark.parametrize("ppm", [8, 10, -30])
+def test_a_change_of_frequency_is_followed_with_the_third_sample_that_shows_it(ppm):
+    for seed in range(10):
+        estimator, network = network_estimator(seed=seed)
+        network.frequency, network.changed_at = ppm * 1e-6, network.at - network.noise.uniform(100, 128)
+        verdicts = []
+        for _ in range(12):
+            verdicts.append(estimator.add(network.sample()))
+            network.at += 2
+        assert verdicts[:3] == [Reason.OUTLIER, Reason.OUTLIER, Reason.USED]
+        assert set(verdicts[3:]) == {Reason.USED}
+        network.at += 40
+        estimate = estimator.estimate(RawNs(round(network.at * 1e9)))
+        assert estimate is not None
+        assert abs(estimate.offset_ns * 1e-9 + network.gained) < 4 * estimate.deviation
+        assert abs(estimate.rate + ppm * 1e-6) < 4 * estimate.rate_deviation < 40e-6
+        assert estimator.ready
+
+
+def test_a_server_that_was_set_is_followed_after_five_samples_which_all_count():
+    estimator, network = network_estimator()
+    verdicts = []
+    for _ in range(6):
+        verdicts.append(estimator.add(network.sample(wrong=2.0)))
+        network.at += 2
+    assert verdicts == [Reason.OUTLIER] * 4 + [Reason.USED] * 2
+    assert estimator.ready
+    assert len(estimator) == 6
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        [{"wrong": 5e-3}],
+        [{"wrong": 5e-3}, {"wrong": 5e-3}],
+        [{"wrong": 5e-3}, {"wrong": -5e-3}, {"wrong": 3e-3}],
+        [{"queued": queued} for queued in (3e-3, 9e-3, 2e-3, 20e-3, 5e-3, 8e-3)],
+    ],
+)
+def test_wild_samples_and_bursts_of_late_ones_are_not_followed(strange):
+    estimator, network = network_estimator()
+    for how in strange:
+        estimator.add(network.sample(**how))
+        network.at += 2
+    estimator.add(network.sample())
+    estimate = estimator.estimate(RawNs(round(network.at * 1e9)))
+    assert estimate is not None
+    assert abs(estimate.offset_ns) < 60_000
+    assert estimate.deviation < 60e-6
+    assert len(estimator) > 200
 
 
 def test_an_outlier_says_nothing_of_the_noise_of_the_others():

@@ -1,0 +1,32 @@
+"""When a server that contradicts what it showed before is asked again at once, and how often at most."""
+
+from ntp_usg.core.base.instants import MonoNs, seconds
+
+
+class Alert:
+    """Bursts in store: enough to learn a new frequency quickly, too few to trouble a server that never agrees."""
+
+    STORE = 8
+    REFILL = 1800.0
+    """Seconds until one more burst is in store."""
+    LASTS = 600.0
+    """Seconds after a surprise in which an estimate that ages fast is a reason to ask, too."""
+
+    def __init__(self, now: MonoNs) -> None:
+        self._store = float(self.STORE)
+        self._counted_at = now
+        self._surprised = False
+        self._surprised_at: MonoNs | None = None
+
+    def calls(self, now: MonoNs, *, surprised: bool, ageing: bool) -> bool:
+        """Whether to ask a few times in quick succession: at a first surprise, and until its cause is known well."""
+        self._store = min(self.STORE, self._store + seconds(now - self._counted_at) / self.REFILL)
+        self._counted_at = now
+        news, self._surprised = surprised and not self._surprised, surprised
+        if surprised:
+            self._surprised_at = now
+        recent = self._surprised_at is not None and seconds(now - self._surprised_at) < self.LASTS
+        if self._store < 1 or not (news or (ageing and recent)):
+            return False
+        self._store -= 1
+        return True
