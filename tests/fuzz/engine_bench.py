@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ntp_usg.core.associations.client import AssociationSettings
+from ntp_usg.core.associations.settings import AssociationSettings
 from ntp_usg.core.base.actions import Action, HostClockMoved, Send, SourceFault, Steer
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, WallNs, nanoseconds
 from ntp_usg.core.base.mapped_clock import MappedClock

@@ -6,7 +6,8 @@ The same seed gives the same packets again.
 
 from tests.fuzz.harness import Fuzzer
 
-from ntp_usg.core.associations.client import AssociationSettings, ClientAssociation
+from ntp_usg.core.associations.client import ClientAssociation
+from ntp_usg.core.associations.settings import AssociationSettings
 from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs
 from ntp_usg.core.base.samples import Exchange
 from ntp_usg.core.base.snapshots import Leap

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ntp_usg.core.associations.client import AssociationSettings, ClientAssociation
+from ntp_usg.core.associations.client import ClientAssociation
+from ntp_usg.core.associations.settings import AssociationSettings
 from ntp_usg.core.base.addresses import ServerAddress
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, seconds
 from ntp_usg.core.base.samples import Exchange

@@ -6,7 +6,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ntp_usg.core.associations.client import BURST_SPACING, AssociationSettings, ClientAssociation
+from ntp_usg.core.associations.client import ClientAssociation
+from ntp_usg.core.associations.schedule import BURST_SPACING, MOST_IN_A_SPELL, SPELL
+from ntp_usg.core.associations.settings import AssociationSettings
 from ntp_usg.core.base.instants import NS_PER_SECOND, MonoNs, RawNs, WallNs, nanoseconds
 from ntp_usg.core.base.samples import Exchange
 from ntp_usg.core.base.snapshots import Leap
@@ -131,3 +133,37 @@ def test_requests_are_never_closer_than_a_burst_or_the_poll_allows(
             origin = parse_header(request).transmit_timestamp
             packet = replace(GOOD, origin_timestamp=origin, receive_timestamp=time, transmit_timestamp=time)
             assert isinstance(association.receive(build_header(packet), RawNs(NOW_NS + now), now), Exchange)
+
+
+@given(
+    st.builds(AssociationSettings, name=st.just("x"), min_poll=st.integers(3, 6), iburst=st.booleans()),
+    st.lists(st.sampled_from(["answer", "lose", "complain", "hurry", "start again", "return", "move"]), max_size=200),
+)
+def test_a_server_never_gets_more_requests_in_two_minutes_than_rate_limits_bear(
+    chosen: AssociationSettings, events: list[str]
+) -> None:
+    association, asked_at = start(chosen), []
+    for event in events:
+        now = association.deadline()
+        request = association.timer(now)
+        assert request is not None
+        asked_at.append(now)
+        association.sent(RawNs(NOW_NS + now))
+        time, origin = to_ntp(WallNs(NOW_NS + now)), parse_header(request).transmit_timestamp
+        answer = replace(GOOD, origin_timestamp=origin, receive_timestamp=time, transmit_timestamp=time)
+        match event:
+            case "answer":
+                association.receive(build_header(answer), RawNs(NOW_NS + now), now)
+            case "complain":
+                complaint = replace(answer, stratum=0, reference_id=b"RATE")
+                association.receive(build_header(complaint), RawNs(NOW_NS + now), now)
+            case "hurry":
+                association.hurry()
+            case "start again":
+                association.start_again()
+            case "return":
+                association.network_returned(now)
+            case "move":
+                association.moved()
+    for earlier, later in zip(asked_at, asked_at[MOST_IN_A_SPELL:], strict=False):
+        assert later - earlier >= nanoseconds(SPELL)

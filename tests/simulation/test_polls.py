@@ -2,7 +2,7 @@
 
 import pytest
 
-from ntp_usg.core.associations.client import AssociationSettings
+from ntp_usg.core.associations.settings import AssociationSettings
 
 
 @pytest.mark.parametrize(

@@ -109,9 +109,9 @@ class SourceSettings(Table):
     max_poll: int = Field(default=10, ge=-7, le=17, validate_default=True)
     """... and every `2**max_poll` seconds at least, even if it complains; a stable clock is polled less often."""
     iburst: bool = True
-    """Ask a server that is new or back again four times in quick succession."""
+    """Ask a new server every two seconds, then ever more slowly; one that is back again, four times quickly."""
     burst: bool = False
-    """Do so at each poll: only for your own servers."""
+    """Ask four times in quick succession at each poll: only for your own servers."""
     prefer: bool = False
     """Of sources that agree, follow this one."""
     trust: bool = False

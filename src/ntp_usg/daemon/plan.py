@@ -9,7 +9,7 @@ from ntp_usg.config.models import Settings, SourceSettings, numbered
 from ntp_usg.core.algorithms.holdover import HoldoverModel
 from ntp_usg.core.algorithms.leap_list import LeapTable
 from ntp_usg.core.algorithms.selection import SelectionSettings
-from ntp_usg.core.associations.client import AssociationSettings
+from ntp_usg.core.associations.settings import AssociationSettings
 from ntp_usg.core.base.errors import ClockError
 from ntp_usg.core.base.samples import MessageLatency
 from ntp_usg.core.engine.settings import (

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from ntp_usg.core.associations.client import AssociationSettings
+from ntp_usg.core.associations.settings import AssociationSettings
 from ntp_usg.core.engine.settings import EngineSettings, NetworkSettings, PulseSettings, ReceiverSettings
 from ntp_usg.core.wire.reference_id import address_reference
 from ntp_usg.simulate.host import ServerSettings

@@ -118,6 +118,8 @@ class KalmanEstimator:
     """Learns offset and rate of a source, and with them how much the clock wanders and the samples scatter."""
 
     ENOUGH = 4
+    ENOUGH_WITH_DELAY = 2
+    """A delay bounds the error of even the first sample; a second shows that the first was no freak."""
     RESTART_AFTER = 5
     """So many outliers in a row mean that the source moved, not that it glitched."""
     CONVINCED_AFTER = 3
@@ -150,7 +152,8 @@ class KalmanEstimator:
 
     @property
     def ready(self) -> bool:
-        return self._count >= self.ENOUGH
+        has_delay = self._latest is not None and self._latest.delay > 0
+        return self._count >= (self.ENOUGH_WITH_DELAY if has_delay else self.ENOUGH)
 
     @property
     def latest(self) -> Sample | None:

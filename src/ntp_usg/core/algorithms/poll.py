@@ -19,6 +19,8 @@ class PollControl:
     """Growth over twice the interval up to which the interval may be doubled."""
     LOWER = 2.2
     """Growth over the interval from which it is halved. More than what a raise just allowed, or polls would flutter."""
+    ENOUGH = 4
+    """With fewer samples nobody knows how the estimate's deviation grows."""
     PATIENCE = 8
     """So many samples in a row must agree to a raise; to lower takes one."""
     SURPRISE = 3.0
@@ -41,7 +43,7 @@ class PollControl:
     def update(self, estimator: Estimator, reason: Reason) -> int:
         """The exponent from here on, after a sample was offered to the estimator, which answered `reason`."""
         latest = estimator.latest
-        if latest is None or not estimator.ready:
+        if latest is None or not estimator.ready or len(estimator) < self.ENOUGH:
             self._expected = None
             self.surprised = self.ageing = False
             return self._change(self._min_poll - self.exponent)

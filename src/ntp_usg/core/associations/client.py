@@ -1,54 +1,21 @@
 """The client's side of NTP (RFC 5905 sections 8, 9 and 13): when to ask a server, and what to make of its answers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ntp_usg.core.associations.answers import MAX_DELAY, RoundTrip, kiss_of, measure, parse_answer, refusal
-from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, nanoseconds, seconds
+from ntp_usg.core.associations.schedule import PollSchedule
+from ntp_usg.core.associations.settings import AssociationSettings
+from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, seconds
 from ntp_usg.core.base.samples import Exchange
 from ntp_usg.core.base.verdicts import Reason
 from ntp_usg.core.wire.header import Header, build_header
-
-BURST_LENGTH = 4
-"""Requests in a burst."""
-FIRST_TRIES = 8
-"""A server that has not answered yet is asked so often at the pace of a burst; then it gets its peace."""
-BURST_SPACING = 2.0
-"""Seconds between the requests of a burst (RFC 5905 BTIME)."""
-PATIENCE = 12
-"""After so many unanswered requests each further one doubles the interval (RFC 5905 UNREACH)."""
-FIRST_DELAY_BITS = 27
-"""The first request goes out after up to 2**27 ns (0.13 s): a fleet that is switched on does not ask in one moment."""
-JITTER_BITS = 16
-JITTER_SHARE = 32
-"""Intervals are longer than asked for by up to one part in 32, so that clients do not fall into step."""
 
 TRIES = 4
 """Requests in a row without a usable answer, after which an address that served before is left for another ..."""
 FIRST_TRY = 1
 """... and one that never did."""
-CONTENT_AFTER = 8
-"""So many usable answers in a row undo one step of a server's complaint."""
 LEAST_PATIENCE = 0.05
 """Seconds; an answer is waited for at least so long before the next request replaces it, and at most MAX_DELAY."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssociationSettings:
-    """How to ask one server. Polls are exponents of two, in seconds."""
-
-    name: str
-    version: int = 4
-    min_poll: int = 6
-    max_poll: int = 10
-    iburst: bool = False
-    """Ask a server that is new or back again a few times in quick succession."""
-    burst: bool = False
-    """Do so at each poll: only for one's own servers."""
-    precision: int = -20
-    """Of our timestamps, as an exponent of two in seconds."""
-    max_distance: float = 3.0
-    """An answer whose time may be off by more seconds is refused (RFC 5905 MAXDIST)."""
 
 
 Objection = Callable[[Header, Exchange], Reason | None]
@@ -75,13 +42,7 @@ class ClientAssociation:
         self.own_reference_id: bytes | None = None
         """What the server would call us, once known: if it follows us, we must not follow it."""
         self._random_bits = random_bits
-        self._first_at = MonoNs(now + random_bits(FIRST_DELAY_BITS))
-        self._asked_at: MonoNs | None = None
-        self._jitter = 0
-        self._wanted_poll = self._slowed_to = settings.min_poll
-        self._content = 0
-        self._quick = FIRST_TRIES if settings.iburst else 0
-        self._unanswered = 0
+        self._schedule = PollSchedule(settings, random_bits, now)
         self._tries = 0
         self._served = False
         self._patience = MAX_DELAY
@@ -92,22 +53,15 @@ class ClientAssociation:
     @property
     def poll(self) -> int:
         """The exponent in force: what was asked for, slowed down for a server that is silent or complains."""
-        fastest = max(self._wanted_poll, self._slowed_to)
-        return min(fastest + max(0, self._unanswered - PATIENCE), self.settings.max_poll)
+        return self._schedule.poll
 
     def set_poll(self, exponent: int) -> None:
         """Ask for another interval; kept within the settings' limits."""
-        self._wanted_poll = max(self.settings.min_poll, min(exponent, self.settings.max_poll))
+        self._schedule.set_poll(exponent)
 
     def deadline(self) -> MonoNs:
         """When `timer` wants to be called: polls faster than the path wait for the answer, or until it is overdue."""
-        if self._asked_at is None:
-            return self._first_at
-        interval = nanoseconds(min(BURST_SPACING, 2.0**self.poll) if self._quick else 2.0**self.poll)
-        interval += interval * self._jitter // JITTER_SHARE >> JITTER_BITS
-        if self._nonce is not None:
-            interval = max(interval, nanoseconds(self._patience))
-        return MonoNs(self._asked_at + interval)
+        return self._schedule.deadline(self._patience if self._nonce is not None else 0.0)
 
     def gives_up(self, now: MonoNs) -> bool:
         """Whether the next request, if it is due, should rather go to another address of the server's name."""
@@ -122,12 +76,7 @@ class ClientAssociation:
         self._overdue()
         self.reach = self.reach << 1 & 0xFF
         self._tries += 1
-        if self._quick:
-            self._quick -= 1
-        elif self.settings.burst and self.reach:
-            self._burst()
-        self._asked_at = now
-        self._jitter = self._random_bits(JITTER_BITS)
+        self._schedule.ask(now, reachable=self.reach != 0)
         self._nonce = self._random_bits(64) or 1
         self._sent_at = None
         # draft-ietf-ntp-data-minimization: a random timestamp, and nothing that the server does not need.
@@ -140,7 +89,7 @@ class ClientAssociation:
         reason to ask the server more rarely.
         """
         if self._sent_at is None:
-            self._unanswered += 1
+            self._schedule.left()
         self._sent_at = at
 
     def moved(self) -> None:
@@ -149,8 +98,8 @@ class ClientAssociation:
         self.refused = None
         self._tries = 1
         self._served = False
-        self._slowed_to = self.settings.min_poll
         self._patience = MAX_DELAY
+        self._schedule.moved()
 
     def receive(
         self,
@@ -174,7 +123,8 @@ class ClientAssociation:
             return Reason.BOGUS_ORIGIN
         # From here on it is the server that speaks, or somebody who sees our packets; one answer a question.
         sent_at, self._answered, self._nonce = self._sent_at, self._nonce, None
-        waited = seconds(now - self._asked_at) if self._asked_at is not None else 0.0
+        asked_at = self._schedule.asked_at
+        waited = seconds(now - asked_at) if asked_at is not None else 0.0
         self._patience = min(max(2 * waited, self._patience / 2, LEAST_PATIENCE), MAX_DELAY)
         if (kiss := kiss_of(header)) is not None:
             return self._obey(kiss)
@@ -191,38 +141,31 @@ class ClientAssociation:
 
     @property
     def hurrying(self) -> bool:
-        """Whether requests of a burst are still to come."""
-        return self._quick > 0
+        """Whether the next request comes earlier than at the poll interval."""
+        return self._schedule.hurrying
 
     def hurry(self) -> None:
-        """Ask a few times in quick succession: what the last answers said is outdated."""
-        self._unanswered = 0
-        self._burst()
+        """Ask a few times in quick succession: what the last answers said may be outdated."""
+        self._schedule.hurry()
+
+    def start_again(self) -> None:
+        """Ask as at the start: nothing is known any more."""
+        self._schedule.start_again()
 
     def network_returned(self, now: MonoNs) -> bool:
         """Ask at once where the latest request has no usable answer; a server that complained keeps its pace."""
-        if self._asked_at is None or not self._tries or self._slowed_to != self.settings.min_poll:
+        if self._schedule.asked_at is None or not self._tries or self._schedule.slowed:
             return False
-        earliest = max(now, self._asked_at + nanoseconds(BURST_SPACING))
-        self._first_at = MonoNs(earliest + self._random_bits(FIRST_DELAY_BITS))
-        self._asked_at = self._nonce = None
-        self._unanswered = self._tries = 0
+        self._schedule.ask_at_once(now)
+        self._nonce = None
+        self._tries = 0
         return True
 
     def _heard(self) -> None:
-        if not self.reach and self.settings.iburst:
-            self._burst()
+        self._schedule.answered(reachable=self.reach != 0)
         self.reach |= 1
-        self._unanswered = self._tries = 0
+        self._tries = 0
         self._served = True
-        self._content += 1
-        if self._content >= CONTENT_AFTER:
-            self._content = 0
-            self._slowed_to = max(self._slowed_to - 1, self.settings.min_poll)
-
-    def _burst(self) -> None:
-        if self._slowed_to == self.settings.min_poll:  # not to a server that has complained
-            self._quick = BURST_LENGTH - 1
 
     def _overdue(self) -> None:
         """An answer that has not come in time may be lost, or the path has become slower."""
@@ -230,15 +173,10 @@ class ClientAssociation:
             self._patience = min(2 * self._patience, MAX_DELAY)
 
     def _obey(self, kiss: Reason) -> Reason:
-        """RFC 5905 section 7.4: ask less often, but come back to the old pace when it is content; or never ask again.
-
-        Anybody who sends requests in our name can make a server complain: so max_poll bounds what a complaint does.
-        """
-        self._content = 0
+        """RFC 5905 section 7.4: ask less often, or never again."""
         if kiss is Reason.KISS_RATE:
-            self._slowed_to = min(self.poll + 1, self.settings.max_poll)
-            self._quick = 0
+            self._schedule.complained()
         else:
             self.refused = kiss
-            self._quick = max(self._quick, 1)  # another address of its name need not wait
+            self._schedule.refused()
         return kiss

@@ -20,8 +20,9 @@ from ntp_usg.core.engine.settings import ClockSettings
 from ntp_usg.core.engine.source import Source
 from ntp_usg.core.engine.steering import Lead, Steering
 
-SETTLING = 10.0
-"""Seconds that the first source which could set the clock waits for others that have been heard."""
+SETTLING = 8.0
+"""Seconds that the first sources which could set the clock wait for the votes of others that might contradict them:
+four more questions at the pace of a burst."""
 PATIENCE = 60.0
 """Seconds after the start in which real sources are waited for before the served clock stands in for them."""
 LAST_STRATUM = UNSYNCHRONISED_STRATUM - 1
@@ -106,7 +107,7 @@ class Leadership:
             anybody = [each for each in elders if each.reachable]
             voters = anybody or [each for each in candidates if each.name in self._fallbacks]
         selection = select(voters, self._selection.system_peer, self._settings)
-        objection = self._suspended or self._awaited(selection.weights.keys(), now)
+        objection = self._suspended or self._awaited(selection, now)
         no_gain = "" if objection else self._no_gain(selection, now)
         self.reserve = self._in_reserve(selection) if no_gain else None
         objection = objection or no_gain
@@ -205,8 +206,9 @@ class Leadership:
         peer = selection.system_peer
         return None if peer is None or self._sources[peer].only_names_seconds else peer
 
-    def _awaited(self, leaders: Set[str], now: MonoNs) -> str:
+    def _awaited(self, selection: Selection, now: MonoNs) -> str:
         """Who must be heard before these may lead, in words; empty where nobody must."""
+        leaders = selection.weights.keys()
         if not leaders:
             return ""
         awaited = []
@@ -215,8 +217,21 @@ class Leadership:
         if not self._steering.locked:
             self._first_ready_at = self._first_ready_at or now
             if seconds(now - self._first_ready_at) < SETTLING:
-                awaited += [name for name, source in self._sources.items() if source.about_to_vote]
+                awaited += self._missing_votes(selection)
         return f"Awaited: {', '.join(awaited)}." if awaited else ""
+
+    def _missing_votes(self, selection: Selection) -> list[str]:
+        """Servers that could still outvote those who would set the clock; nobody where these would win against all.
+
+        Those that have not been heard yet count only where other servers lead.
+        """
+        only_servers = selection.weights.keys() <= self._servers
+        missing = [
+            name for name, each in self._sources.items() if each.about_to_vote and (each.reach != 0 or only_servers)
+        ]
+        tallies = [choice.tally for choice in selection.choices.values()]
+        agreed = sum(tally in TRUECHIMERS for tally in tallies)
+        return missing if agreed <= tallies.count(Tally.FALSETICKER) + len(missing) else []
 
 
 def _held_back(selection: Selection, objection: str) -> Selection:

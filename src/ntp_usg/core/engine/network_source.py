@@ -84,8 +84,9 @@ class NetworkSource(Source):
 
     @property
     def about_to_vote(self) -> bool:
-        """It answers, but too few answers have come yet."""
-        return self.reach != 0 and not self.estimator.ready
+        """Too few answers have come yet, but nothing is known to stand against more."""
+        unusable = self.settings.noselect or self._no_witness is not None or self.association.refused is not None
+        return not unusable and not self.estimator.ready
 
     @property
     def stratum(self) -> int:
@@ -136,7 +137,7 @@ class NetworkSource(Source):
 
     def renew(self) -> None:
         super().renew()
-        self.association.hurry()
+        self.association.start_again()
 
     def poll(self, now: MonoNs) -> None:
         """Nothing: the association keeps the register itself, a bit for each request."""

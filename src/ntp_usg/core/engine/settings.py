@@ -6,7 +6,7 @@ from typing import Literal
 
 from ntp_usg.core.algorithms.leap_list import LeapTable
 from ntp_usg.core.algorithms.selection import SelectionSettings
-from ntp_usg.core.associations.client import AssociationSettings
+from ntp_usg.core.associations.settings import AssociationSettings
 from ntp_usg.core.base.samples import FixQuality, MessageLatency
 
 Algorithm = Literal["kalman", "regression", "pll"]

@@ -82,7 +82,7 @@ class Source(ABC):
 
     @property
     def about_to_vote(self) -> bool:
-        """Whether it is heard, but too little so far."""
+        """Whether it may have a vote soon, but has none yet."""
         return False
 
     def awaited(self, now: MonoNs) -> bool:  # noqa: ARG002 - pulses are

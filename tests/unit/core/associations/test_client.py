@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from ntp_usg.core.associations.client import CONTENT_AFTER, FIRST_TRIES, TRIES, AssociationSettings, ClientAssociation
+from ntp_usg.core.associations.client import TRIES, ClientAssociation
+from ntp_usg.core.associations.schedule import CONTENT_AFTER, FIRST_TRIES, MOST_IN_A_SPELL, SPELL
+from ntp_usg.core.associations.settings import AssociationSettings
 from ntp_usg.core.base.instants import NS_PER_SECOND, MonoNs, RawNs, WallNs, nanoseconds
 from ntp_usg.core.base.samples import Exchange
 from ntp_usg.core.base.snapshots import Leap, ServingState
@@ -320,12 +322,52 @@ def test_reach_remembers_the_last_eight_requests() -> None:
     assert talk.association.reach == 0
 
 
-def test_a_new_server_is_asked_four_times_in_a_row() -> None:
+def test_a_new_server_is_asked_quickly_then_after_a_quarter_of_the_time_since_its_first_answer() -> None:
     talk = Talk(iburst=True)
-    for _ in range(6):
+    for _ in range(23):
         talk.ask()
         talk.hear()
-    assert talk.gaps() == pytest.approx([2, 2, 2, 64, 64], rel=0.04)
+    ages = [at - talk.asked_at[0] for at in talk.asked_at]
+    assert talk.gaps() == pytest.approx([min(max(2.0, age / 4), 64.0) for age in ages[:-1]], rel=0.04)
+    assert talk.gaps()[-2:] == pytest.approx([64.0, 64.0], rel=0.04)
+    assert sum(age <= 120 for age in ages) == 17
+
+
+@pytest.mark.parametrize(
+    ("renew", "gaps"),
+    [(ClientAssociation.start_again, [2, 2, 2, 2, 2, 2.5, 3.1]), (ClientAssociation.hurry, [2, 2, 64, 64, 64, 64, 64])],
+)
+def test_a_known_server_is_asked_as_at_the_start_when_nothing_is_known_and_a_few_times_when_in_doubt(
+    renew: Callable[[ClientAssociation], None], gaps: list[float]
+) -> None:
+    talk = Talk(iburst=True)
+    grow_old(talk)
+    hurrying = [talk.association.hurrying]
+    renew(talk.association)
+    hurrying.append(talk.association.hurrying)
+    assert hurrying == [False, True]
+    for _ in range(8):
+        talk.ask()
+        talk.hear()
+    assert talk.gaps() == pytest.approx(gaps, rel=0.04)
+
+
+def grow_old(talk: Talk) -> None:
+    """Until it is asked at its poll interval."""
+    for _ in range(25):
+        talk.ask()
+        talk.hear()
+    talk.asked_at.clear()
+
+
+@pytest.mark.parametrize("burst", [False, True])
+def test_a_network_that_comes_and_goes_leads_to_no_flood_of_requests(burst: bool) -> None:
+    talk = Talk(iburst=True, burst=burst)
+    for _ in range(200):
+        talk.ask()
+        talk.association.network_returned(MonoNs(talk.now + 1))
+    counts = [sum(0 <= at - since < SPELL for at in talk.asked_at) for since in talk.asked_at]
+    assert max(counts) == MOST_IN_A_SPELL
 
 
 def test_a_silent_server_is_asked_quickly_eight_times_then_patiently_then_ever_more_rarely() -> None:
@@ -339,6 +381,7 @@ def test_a_silent_server_is_asked_quickly_eight_times_then_patiently_then_ever_m
 
 def test_a_server_that_comes_back_gets_a_burst_and_then_the_usual_pace() -> None:
     talk = Talk(iburst=True)
+    grow_old(talk)
     for _ in range(20):
         talk.ask()
     talk.asked_at.clear()
@@ -350,11 +393,12 @@ def test_a_server_that_comes_back_gets_a_burst_and_then_the_usual_pace() -> None
 
 def test_one_lost_answer_does_not_start_a_burst() -> None:
     talk = Talk(iburst=True)
+    grow_old(talk)
     for answered in [True] * 4 + [False, True, True]:
         talk.ask()
         if answered:
             talk.hear()
-    assert talk.gaps() == pytest.approx([2, 2, 2, 64, 64, 64], rel=0.04)
+    assert talk.gaps() == pytest.approx([64.0] * 6, rel=0.04)
 
 
 def test_a_burst_repeats_at_each_poll_while_the_server_answers() -> None:
@@ -362,7 +406,7 @@ def test_a_burst_repeats_at_each_poll_while_the_server_answers() -> None:
     for _ in range(6):
         talk.ask()
         talk.hear()
-    assert talk.gaps() == pytest.approx([64, 2, 2, 2, 64], rel=0.04)
+    assert talk.gaps() == pytest.approx([2, 2, 2, 64, 2], rel=0.04)
     for _ in range(12):
         talk.ask()
     assert talk.gaps()[-2:] == pytest.approx([64, 64], rel=0.04)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ntp_usg.core.associations.client import AssociationSettings
+from ntp_usg.core.associations.settings import AssociationSettings
 from ntp_usg.core.base.actions import Action, Note, Send, Steer
 from ntp_usg.core.base.instants import NS_PER_SECOND, HostNs, MonoNs, RawNs, WallNs
 from ntp_usg.core.base.mapping import ClockMapping

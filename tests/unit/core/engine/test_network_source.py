@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from ntp_usg.core.associations.addresses import AddressBook
-from ntp_usg.core.associations.client import AssociationSettings
+from ntp_usg.core.associations.settings import AssociationSettings
 from ntp_usg.core.base.actions import Action, Leave, Note, Send, Steer
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs
 from ntp_usg.core.base.mapping import ClockMapping

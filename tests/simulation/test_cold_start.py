@@ -1,0 +1,70 @@
+"""From the first packet: a clock that is off by 0.3 s, with a frequency that nobody knows."""
+
+import math
+
+import pytest
+
+FREQUENCIES = (0, 10, -10, 50, -50)
+FINE = {"duration": 600, "settled": 60, "probe": 0.25, "knots": 1}
+
+
+def settling_time(simulation, limit):
+    """Seconds from the start until the error is below the limit and stays there."""
+    (recorder,) = simulation.recorders
+    return max((time for time, error, _, _ in recorder.points() if abs(error) >= limit), default=0.0)
+
+
+def start(follow, seed, *servers, jitter=100e-6, link=None, source=None, **clock):
+    crystal = {"offset": -0.3, "frequency_ppm": FREQUENCIES[seed % len(FREQUENCIES)]} | clock
+    asked = {"iburst": True} | (source or {})
+    return follow(*servers, clock=crystal, link={"jitter": jitter} | (link or {}), source=asked, seed=seed, **FINE)
+
+
+@pytest.mark.parametrize(("jitter", "exact", "rms"), [(10e-6, 100e-6, 6e-6), (100e-6, 300e-6, 50e-6)])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_cold_start_gives_the_time_at_the_second_answer_and_holds_it(follow, seed, jitter, exact, rms):
+    figures, simulation = start(follow, seed, jitter=jitter)
+    assert settling_time(simulation, exact) < 2.5
+    assert figures.rms_error < rms
+    assert figures.steps == 1
+    assert figures.bound_violated == 0
+
+
+@pytest.mark.parametrize(
+    "link",
+    [{"jitter": 1e-3}, {"jitter": 1e-3, "jitter_back": 0.0}, {"jitter": 1e-4, "loss": 0.3}, {"jitter": 10e-3}],
+    ids=["noisy", "noisy one way", "lossy", "very noisy"],
+)
+@pytest.mark.parametrize("frequency", [0, 150, -450])
+def test_a_cold_start_promises_nothing_that_it_does_not_keep(follow, link, frequency):
+    figures, simulation = start(follow, 1, link=link, frequency_ppm=frequency)
+    (recorder,) = simulation.recorders
+    assert figures.time_to_lock < 30
+    assert all(abs(error) <= bound for _, error, bound, _ in recorder.points() if not math.isnan(bound))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_one_of_four_servers_that_is_wrong_and_answers_first_never_sets_the_clock(follow, seed):
+    honest, liar = {"link": {"delay": 50e-3, "loss": 0.2}}, {"oscillator": {"offset": 1.0}}
+    figures, simulation = start(follow, seed, *[dict(honest) for _ in range(3)], liar)
+    assert settling_time(simulation, 1e-3) < 30
+    assert figures.steps == 1
+    assert figures.bound_violated == 0
+
+
+def test_three_servers_that_agree_set_the_clock_without_waiting_for_the_fourth(follow):
+    figures, _ = start(follow, 1, {}, {}, {}, {"link": {"loss": 1.0}})
+    assert figures.time_to_lock < 3
+
+
+def test_a_server_that_never_answers_delays_the_other_by_seconds_only(follow):
+    figures, _ = start(follow, 1, {}, {"link": {"loss": 1.0}})
+    assert 8 < figures.time_to_lock < 16
+
+
+def test_without_a_burst_the_second_answer_sets_the_clock(follow):
+    figures, simulation = start(follow, 1, source={"iburst": False})
+    assert figures.time_to_lock < 70
+    assert settling_time(simulation, 1e-3) < 70
+    assert simulation.host("client").packets < 12
+    assert figures.bound_violated == 0
