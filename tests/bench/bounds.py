@@ -13,13 +13,14 @@ import math
 import multiprocessing
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.bench.cells.progress import watched
 from tests.bench.cells.worlds import Table, draw, write
 
+from ntp_usg.core.base.instants import seconds
 from ntp_usg.simulate.scenario import Scenario
 from ntp_usg.simulate.simulation import Simulation
 
@@ -41,12 +42,17 @@ class Result:
     """Seconds of processor time."""
 
 
+def simulate(world: Table) -> Simulation:
+    """Let it happen."""
+    simulation = Simulation(Scenario.model_validate(world), world["seed"])
+    simulation.run()
+    return simulation
+
+
 def run(world: Table) -> Result:
     """Let it happen, and look at what was promised."""
     began = time.process_time()
-    simulation = Simulation(Scenario.model_validate(world), world["seed"])
-    simulation.run()
-    (recorder,) = simulation.recorders
+    (recorder,) = simulate(world).recorders
     promised = [(abs(error), bound, at) for at, error, bound, _ in recorder.points() if not math.isnan(bound)]
     worst, when = max(((error / max(bound, 1e-9), at) for error, bound, at in promised), default=(0.0, 0.0))
     return Result(
@@ -82,10 +88,23 @@ def summary(results: Sequence[Result]) -> str:
 
 def line(result: Result) -> str:
     share = f"{result.outside} of {result.promised} outside"
-    again = f"script/bench bounds --seed {result.seed} --scenarios 1 --write seed{result.seed}.toml"
+    again = f"script/bench bounds --seed {result.seed} --scenarios 1 --story"
     return (
         f"seed {result.seed:5}: {share:24} worst {result.worst:9.2f} at {result.when:8.0f} s  ({result.title})  {again}"
     )
+
+
+def story(world: Table, when: float) -> Iterator[str]:
+    """The journal of one world, with error and bound around an instant in seconds from the start."""
+    simulation = simulate(world)
+    (recorder,) = simulation.recorders
+    near = [point for point in recorder.points() if abs(point[0] - when) <= 12 * world["probe"]]
+    entries = [
+        (seconds(entry.at - simulation.world.start), f"{entry.host}: {entry.text}") for entry in simulation.journal
+    ]
+    entries += [(at, f"error {1e6 * error:+.1f} us, bound {1e6 * bound:.1f} us") for at, error, bound, _ in near]
+    for at, text in sorted(entries, key=lambda entry: entry[0]):
+        yield f"{at:12.3f}  {text}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -95,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--scenarios", type=int, default=200, help="so many worlds")
     parser.add_argument("--seed", type=int, default=1, help="of the first of them")
     parser.add_argument("--write", metavar="FILE.toml", type=Path, help="write the first as a scenario file")
+    parser.add_argument("--story", action="store_true", help="what happened in the first, and around its largest error")
     parser.add_argument("--all", action="store_true", help="a line for every world, not only for those that fail")
     parser.add_argument("--json", action="store_true", help="one JSON object a line, for every world")
     options = parser.parse_args(arguments)
@@ -112,6 +132,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 print(line(result), flush=True)
     if not options.json:
         print(summary(results))
+    if options.story:
+        print(*story(draw(options.seed), results[0].when), sep="\n")
     raise SystemExit(any(result.outside for result in results))
 
 

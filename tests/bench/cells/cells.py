@@ -80,9 +80,10 @@ def _steps() -> Iterator[Cell]:
     fixed = replace(warm, polls=(6, 6))
     yield Cell("10 ppm step, poll 64 s", fixed, (_rms(70, 40, each=True), OUTSIDE, WORST))
     longer = replace(_both(1e-4), happenings=(Happening(what="route", at=30_000, lasts=40_000, size=5e-3),))
-    end = Goal(measure="error when it ends, ms", chrony=1.6, wanted=1.6, strict=True)
+    during = Goal(measure="mean error meanwhile, ms", chrony=1.6, wanted=1.6, strict=True)
+    end = Goal(measure="error when it ends, ms", chrony=2.6, wanted=2.6, strict=True)
     back = Goal(measure="back below 1 ms after, s", chrony=398, wanted=398, strict=True)
-    yield Cell("+5 ms there for 40,000 s", longer, (end, back, OUTSIDE, WORST))
+    yield Cell("+5 ms there for 40,000 s", longer, (during, end, back, OUTSIDE, WORST))
 
 
 def _outages() -> Iterator[Cell]:

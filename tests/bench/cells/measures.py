@@ -99,11 +99,18 @@ def _end(condition: Condition) -> float:
     return first.at + (first.lasts or 0.0)
 
 
+def _mean_between(track: Track, begin: float, end: float) -> float:
+    return 1e3 * statistics.fmean(abs(e) for at, e in zip(track.times, track.errors, strict=True) if begin <= at < end)
+
+
+def error_meanwhile(track: Track, condition: Condition) -> float:
+    """Mean from its beginning to its end, in ms."""
+    return _mean_between(track, condition.happenings[0].at, _end(condition))
+
+
 def error_at_end(track: Track, condition: Condition) -> float:
     """Mean over the last five minutes before it is over, in ms."""
-    end = _end(condition)
-    errors = [abs(e) for time, e in zip(track.times, track.errors, strict=True) if end - 300 <= time < end]
-    return 1e3 * statistics.fmean(errors)
+    return _mean_between(track, _end(condition) - 300, _end(condition))
 
 
 def _below(track: Track, limit: float, since: float) -> float:
@@ -139,6 +146,7 @@ MEASURES: dict[str, Measure] = {
     "served / clock, RMS": served_to_clock,
     "RMS error of the clock, us": clock_rms,
     "mean poll, s": poll,
+    "mean error meanwhile, ms": error_meanwhile,
     "error when it ends, ms": error_at_end,
     "back below 1 ms after, s": back_below_1ms,
     "below 1 ms after, s": below_1ms,
