@@ -7,7 +7,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
@@ -25,12 +25,13 @@ from ntp_usg.core.base.snapshots import SystemSnapshot
 from ntp_usg.core.engine.engine import Engine, Learned
 from ntp_usg.core.wire.reference_id import address_reference
 from ntp_usg.daemon.background import Background
+from ntp_usg.daemon.clock_watch import watch_clock
 from ntp_usg.daemon.containment import FaultLog, keep_running
 from ntp_usg.daemon.leap_file import LeapFile
 from ntp_usg.daemon.logs import report_held_back
 from ntp_usg.daemon.memory import SAVE_INTERVAL, DriftFile, read_temperature
 from ntp_usg.daemon.monitoring import Monitoring
-from ntp_usg.daemon.notify import notify, watchdog_interval
+from ntp_usg.daemon.notify import ServiceManager, notify
 from ntp_usg.daemon.own_addresses import OwnAddresses
 from ntp_usg.daemon.plan import engine_settings, holdover_model, server_policy
 from ntp_usg.daemon.progress import ProgressLog
@@ -57,6 +58,7 @@ log = logging.getLogger(__name__)
 
 TEMPERATURE_INTERVAL = 60.0
 LOOK_INTERVAL = 60.0
+ADDRESSES_INTERVAL = 600.0
 
 
 class Daemon:
@@ -83,10 +85,12 @@ class Daemon:
         servers = {each.address: parse_server_address(each.address) for each in settings.sources}
         self._endpoints = ClientEndpoints(servers, self._departed, self._answered, only_select=only_select())
         self._own_addresses = OwnAddresses(settings.server.listen_addr)
+        self._network_changed = asyncio.Event()
         self._faults = FaultLog()
         self._runner = EngineRunner(self._engine, self._clock, self._publish, self._ask, self._faults)
         self._listening: Listening | None = None
         self._progress = ProgressLog(self._engine.snapshot)
+        self._service_manager = ServiceManager(lambda: _status_line(self.state.snapshot(), self.state.needs_restart()))
         self._service: AnsweringService | None = None
         self._background = Background()
         self._monitoring = Monitoring(self.state, self._background)
@@ -116,11 +120,13 @@ class Daemon:
             self._signals.on(signal.SIGHUP, self._reload)
             works = {
                 "The engine's timer": self._runner.run,
-                "The watchdog": self._keep_alive,
+                "The service manager": self._service_manager.inform,
                 "Saving the drift file": self._keep_learned,
                 "Reading the temperature": self._feel,
+                "Finding our addresses": self._keep_addresses,
                 "Looking around": self._look_around,
                 "Listening for network changes": self._watch_network,
+                "Watching the host's clock": self._watch_clock,
             }
             running = [keep_running(what, work, self._faults) for what, work in works.items()]
             await run_together([*running, *map(self._observe, self._settings.drivers)])
@@ -179,24 +185,24 @@ class Daemon:
             lambda text: context.status(DeviceStatus(connected=False, detail=text)),
         )
 
-    async def _keep_alive(self) -> None:
-        """Tell the service manager once a second how we are, in time that we are, and people what was held back."""
-        interval = min(1.0, watchdog_interval() or 1.0)
-        while True:
-            report_held_back()
-            notify(f"WATCHDOG=1\nSTATUS={_status_line(self.state.snapshot(), self.state.needs_restart())}")
-            await asyncio.sleep(interval)
-
     async def _feel(self) -> None:
         """Tell the engine once a minute how warm it is, where there is a thermometer."""
         while path := self._settings.holdover.temperature_file:
             self._engine.temperature(await asyncio.to_thread(read_temperature, path))
             await asyncio.sleep(TEMPERATURE_INTERVAL)
 
-    async def _look_around(self) -> None:
-        """Look once a minute which addresses are ours, and whether the files of leap seconds and drift are right."""
+    async def _keep_addresses(self) -> None:
+        """Look which addresses are ours whenever the kernel tells of new ones, and now and then."""
         while True:
             await asyncio.to_thread(self._own_addresses.refresh)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ADDRESSES_INTERVAL):
+                    await self._network_changed.wait()
+            self._network_changed.clear()
+
+    async def _look_around(self) -> None:
+        """Look once a minute whether our interfaces are there, and the files of leap seconds and drift right."""
+        while True:
             self._look_at_interfaces()
             self._renew_leap_list()
             if self._engine.serving().synchronised:
@@ -222,8 +228,10 @@ class Daemon:
         bound = serving.root_dispersion + serving.root_delay / 2
         tai_offset = self._engine.tai_offset()
         self._clock.declare(leap=serving.leap, maximum_error=bound, estimated_error=bound, tai_offset=tai_offset)
-        self.state.publish()
+        self.state.publish(serving)
         self._progress.look(self.state.now())
+        self._service_manager.look(self._engine.standing)
+        report_held_back()
 
     def _ask(self, action: Send | Leave) -> None:
         name = action.association
@@ -240,12 +248,22 @@ class Daemon:
         if not only_select():
             await watch_network(self._network_returned)
 
+    async def _watch_clock(self) -> None:
+        """Hear at once that the host's clock was set; a simulator's programs are nobody's business but its own."""
+        if not only_select():
+            await watch_clock(self._clock_was_set)
+
+    def _clock_was_set(self) -> None:
+        self._engine.review_soon()
+        self._runner.perform([])
+
     def _look_at_interfaces(self) -> None:
         """Answer again on interfaces that have been made again."""
         if self._listening is not None and self._service is not None and self._listening.look():
             self._service.listen_on(self._listening.sets)
 
     def _network_returned(self) -> None:
+        self._network_changed.set()
         self._look_at_interfaces()
         self._endpoints.network_returned()
         self._runner.perform(self._engine.network_returned())

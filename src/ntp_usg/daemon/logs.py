@@ -35,7 +35,7 @@ def configure_logging(level: str) -> None:
 
 
 def report_held_back() -> None:
-    """Sum up what has been held back for a minute; to be called about once a second."""
+    """Sum up what has been held back for a minute; to be called at least twice a minute."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, BoundedHandler):
             handler.report()

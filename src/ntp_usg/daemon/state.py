@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ntp_usg import __version__
 from ntp_usg.core.base.instants import MonoNs
-from ntp_usg.core.base.snapshots import FastPathSnapshot, SystemSnapshot
+from ntp_usg.core.base.snapshots import FastPathSnapshot, ServingState, SystemSnapshot
 from ntp_usg.core.base.verdicts import Verdict
 from ntp_usg.core.engine.engine import Engine
 from ntp_usg.core.server.clients import ClientRecord
@@ -42,12 +42,12 @@ class DaemonState:
     def attach(self, service: AnsweringService, policy: ServerPolicy) -> None:
         """From now on answer by what is published, and count what is answered; set `policy` again when it changes."""
         self._service, self.policy = service, policy
-        self.publish()
+        self.publish(self._engine.serving())
 
-    def publish(self) -> None:
-        """Answer by the engine's newest state from now on."""
+    def publish(self, serving: ServingState) -> None:
+        """Answer by this state of the engine from now on."""
         if self._service is not None:
-            self._service.publish(self._engine.serving())
+            self._service.publish(serving)
             self._meter.feed(count_queries(self.verdicts()), self.now())
             self._most_clients = max(self._most_clients, self.clients())
 
@@ -78,4 +78,5 @@ class DaemonState:
         return 0 if self._service is None else self._service.clients()
 
     def queries_per_second(self) -> float:
+        self._meter.feed(count_queries(self.verdicts()), self.now())
         return self._meter.rate()

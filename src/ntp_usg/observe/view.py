@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from ntp_usg.core.base.instants import MonoNs, seconds
+from ntp_usg.core.base.instants import MonoNs, nanoseconds, seconds
 from ntp_usg.core.base.snapshots import FastPathSnapshot, SystemSnapshot
 from ntp_usg.core.base.verdicts import Outcome
 from ntp_usg.core.server.clients import ClientRecord
@@ -31,7 +31,7 @@ class DaemonView(Protocol):
     def now(self) -> MonoNs: ...
 
     def snapshot(self) -> SystemSnapshot:
-        """The latest that the engine has published."""
+        """The state of this moment."""
 
     def complaint(self) -> str:
         """Why requests wait for an answer at this moment; empty where they do not."""
@@ -49,7 +49,7 @@ class DaemonView(Protocol):
         """Answering within the kernel; None where nobody asked for it."""
 
     def queries_per_second(self) -> float:
-        """From a QueryMeter that is fed about once a second."""
+        """From a QueryMeter that is fed now and then, and whenever this is asked."""
 
 
 class Moment:
@@ -92,16 +92,25 @@ def count_queries(verdicts: Mapping[str, int]) -> int:
     return sum(count for key, count in verdicts.items() if not key.startswith(f"{Outcome.HANDED_UP}/"))
 
 
+WINDOW_NS, SPACING_NS = nanoseconds(5.0), nanoseconds(0.9)
+
+
 class QueryMeter:
-    """Queries per second over the last few seconds, from the growing total."""
+    """Queries per second, from the growing total: over the last few seconds, or since the latest reading before."""
 
     def __init__(self, readings: int = 6) -> None:
         self._readings: deque[tuple[MonoNs, int]] = deque(maxlen=readings)
 
     def feed(self, total: int, now: MonoNs) -> None:
-        if self._readings and total < self._readings[-1][1]:
-            self._readings.clear()  # the counter began again
-        self._readings.append((now, total))
+        """Take a reading, unless the latest is as good as new."""
+        readings = self._readings
+        if readings and now - readings[-1][0] < SPACING_NS:
+            return
+        if readings and total < readings[-1][1]:
+            readings.clear()  # the counter began again
+        readings.append((now, total))
+        while len(readings) > 2 and now - readings[1][0] >= WINDOW_NS:
+            readings.popleft()
 
     def rate(self) -> float:
         """0 before the second reading."""

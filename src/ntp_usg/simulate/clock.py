@@ -1,5 +1,6 @@
 """The clock of a simulated host: what its crystal shows, what other programs did to it, and our correction on top."""
 
+from collections.abc import Callable
 from random import Random
 
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs, nanoseconds, seconds
@@ -17,6 +18,8 @@ class SimulatedClock(MappedClock):
     def __init__(self, world: World, settings: OscillatorSettings, random: Random, step: float) -> None:
         super().__init__()
         self.oscillator = Oscillator(settings, world.start, random, step)
+        self.when_set: Callable[[], None] = lambda: None
+        """Called whenever another program has set the clock: the kernel tells those who want to know."""
         self._world = world
         self._stepped_ns = 0
         self._slept_ns = 0
@@ -43,6 +46,7 @@ class SimulatedClock(MappedClock):
     def step_host(self, interval: float) -> None:
         """Another program sets the host's clock, so many seconds ahead."""
         self._stepped_ns += nanoseconds(interval)
+        self.when_set()
 
     def suspend(self) -> None:
         """The machine sleeps: its monotonic clock stands still."""

@@ -108,6 +108,7 @@ class SimulatedHost:
         self._host_minus_mono = 0
         self._planned: MonoNs | None = None
         self._refused_by: set[str] = set()
+        clock.when_set = self._clock_was_set
         self._settle()
 
     def receive(self, datagram: Datagram) -> None:
@@ -152,6 +153,11 @@ class SimulatedHost:
         self.clock.step_host(clock_error)
         self._planned = None
         self._settle()
+
+    def _clock_was_set(self) -> None:
+        self.engine.review_soon()
+        if not self.clock.asleep:
+            self._settle()
 
     def perform(self, actions: list[Action]) -> None:
         """Do what the engine asked for, then what is due at once because of it."""

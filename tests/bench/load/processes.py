@@ -32,6 +32,16 @@ def cpu_ns(process: int) -> int:
     return total
 
 
+def wake_ups(process: int) -> int:
+    """How often its threads that still run have gone to sleep by themselves, and thus had to be woken again."""
+    total = 0
+    for task in (PROC / str(process) / "task").glob("*/status"):
+        with contextlib.suppress(OSError):
+            [line] = [each for each in task.read_text().splitlines() if each.startswith("voluntary_ctxt_switches")]
+            total += int(line.split()[1])
+    return total
+
+
 def memory(processes: Iterable[int]) -> int:
     """Octets that they use; what several share is counted once (proportional set size)."""
     total = 0
@@ -92,6 +102,34 @@ class Meter:
         machine, stolen = machine_busy_ns()
         used = {process: cpu_ns(process) - before for process, before in self._before.items()}
         return Usage(elapsed, used, machine - self._machine, stolen - self._stolen)
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What a process did within a while: CPU seconds and wake-ups, both a second; its resident octets at the end."""
+
+    cpu: float
+    wake_ups: float
+    resident: int
+
+
+class RestMeter:
+    """Counts one process from its making on."""
+
+    def __init__(self, process: int) -> None:
+        self._process = process
+        self._cpu, self._wake_ups = cpu_ns(process), wake_ups(process)
+        self._started = time.monotonic()
+
+    def read(self) -> Rest:
+        elapsed = time.monotonic() - self._started
+        status = (PROC / str(self._process) / "status").read_text()
+        [resident] = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")]
+        return Rest(
+            (cpu_ns(self._process) - self._cpu) / 1e9 / elapsed,
+            (wake_ups(self._process) - self._wake_ups) / elapsed,
+            resident * 1024,
+        )
 
 
 def wait_until_quiet(share: float, patience: float) -> None:

@@ -40,3 +40,10 @@ def test_two_readings_at_one_instant_are_no_division_by_zero():
     meter.feed(1, at(1))
     meter.feed(2, at(1))
     assert meter.rate() == 0.0
+
+
+def test_after_long_without_a_reading_the_rate_is_that_since_the_last_one():
+    meter = QueryMeter()
+    for second, total in ((0, 0), (40, 40_000), (80, 40_000)):
+        meter.feed(total, at(second))
+    assert meter.rate() == 0.0

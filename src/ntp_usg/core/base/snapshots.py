@@ -189,7 +189,7 @@ class FastPathSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class SystemSnapshot:
-    """Everything there is to see, published about once a second."""
+    """Everything there is to see, made when somebody wants to see it."""
 
     serving: ServingState
     phase: SyncPhase

@@ -20,7 +20,7 @@ from ntp_usg.core.base.samples import (
     Reception,
     TimeMessage,
 )
-from ntp_usg.core.base.snapshots import ServerPath, ServingState, SourceSnapshot, SystemSnapshot
+from ntp_usg.core.base.snapshots import ServerPath, ServingState, SourceSnapshot, SyncPhase, SystemSnapshot
 from ntp_usg.core.base.verdicts import Reason, Verdict
 from ntp_usg.core.engine.containment import contained
 from ntp_usg.core.engine.identity import Identity
@@ -38,7 +38,9 @@ from ntp_usg.core.server.responder import unusable
 TICK = 1.0
 """Seconds between two reviews of the sources, where a reference clock can fall silent within seconds."""
 NETWORK_TICK = 8.0
-"""The same where there are only servers, which are asked once a minute."""
+"""The same where there are only servers, which are asked once a minute ..."""
+CALM_TICK = 40.0
+"""... and while one of them leads: nothing happens then without a request, but answers need a state that lives."""
 HOST_STEP_NS = 1_000_000
 """The host's wall and monotonic clocks are slewed alike: that they part by more is a step, made by somebody else."""
 SYSTEM_RATE = 600e-6
@@ -87,9 +89,10 @@ class Engine:
         self._leap = LeapWatch(settings.leap_table, smear=settings.leap_smear)
         self._leadership = Leadership(roster, settings.selection, clock, self._steering, now)
         self._count = SecondCount(roster, self._leadership, self._steering, clock, settings.panic_threshold)
-        self._tick = nanoseconds(TICK if self._sources.keys() - self._servers.keys() else NETWORK_TICK)
-        self._next_tick = now
-        self._checked_at = now
+        self._has_clocks = bool(self._sources.keys() - self._servers.keys())
+        self._reviewed_at = self._checked_at = now
+        self._review_by: MonoNs | None = now
+        """When something is due that the next tick might come too late for."""
         self._raw_minus_mono = clock.raw(host) - now
 
     @contained
@@ -217,20 +220,25 @@ class Engine:
         )
         return min([self._review_at(), *requests])
 
+    def review_soon(self) -> None:
+        """Take in that somebody has set the host's clock: `timer` is due."""
+        self._review_by = self._clock.read()[1]
+
     def timer(self) -> list[Action]:
         """Ask servers that are due; review the sources, and age what nobody renews."""
         host, now = self._clock.read()
-        actions = [*self._requests(now), *self.containment.faults()]
-        if now < self._review_at():
+        requests = [*self._requests(now)]
+        actions = [*requests, *self.containment.faults()]
+        if now < self._review_at() and not requests:  # a request empties the reach register of who is silent
             return actions
-        self._next_tick = MonoNs(now + self._tick)
+        self._reviewed_at, self._review_by = now, None
         actions += self._check_host_clock(host, now)
         served, raw = self._clock.current(), self._clock.raw(host)
         shift_ns = self._leap.happen(served.wall(raw))
         if shift_ns:
-            self._next_tick = now  # the rest comes when the clock has leapt
+            self._review_by = now  # the rest comes when the clock has leapt
             return [*actions, *self._leap_over(shift_ns, served), Publish()]
-        actions += self._watch_leap(raw, served)
+        actions += self._watch_leap(raw, served, now)
         for name in self._sources:
             with self.containment.of(name):
                 self._sources[name].poll(now)
@@ -257,6 +265,11 @@ class Engine:
             state = unusable(state, b"INIT")
         self._identity.publish(state)
         return state
+
+    @property
+    def standing(self) -> tuple[SyncPhase, str | None]:
+        """The phase, and whom the clock follows: what people want to hear of at once."""
+        return self._steering.reported_phase, self._leadership.system_peer
 
     def tai_offset(self) -> int | None:
         """Seconds that TAI is ahead of UTC, where that is known."""
@@ -305,10 +318,19 @@ class Engine:
             with self.containment.of(name):
                 yield self._sources[name].snapshot(now, current, self._leadership.choice(name))
 
+    @property
+    def _tick(self) -> float:
+        """Seconds from one review to the next."""
+        if self._has_clocks:
+            return TICK
+        calm = self._steering.phase is SyncPhase.SYNCHRONISED and self._leadership.system_peer is not None
+        return CALM_TICK if calm else NETWORK_TICK
+
     def _review_at(self) -> MonoNs:
         """At the next tick, or when a source falls silent: people hear of a loss as soon as it is one."""
-        losses = (source.falls_silent_at for source in self._sources.values())
-        return min([self._next_tick, *(at for at in losses if at is not None)])
+        moments = [self._review_by, *(source.falls_silent_at for source in self._sources.values())]
+        next_tick = MonoNs(self._reviewed_at + nanoseconds(self._tick))
+        return min([next_tick, *(at for at in moments if at is not None)])
 
     def _advance(self, source: Source, reason: Reason) -> list[Action]:
         """After a sample: if its source is among those that lead, let them correct the clock."""
@@ -345,14 +367,13 @@ class Engine:
         for line in self._lines.values():
             line.trust.report("receiver", least)
 
-    def _watch_leap(self, raw: RawNs, served: ClockMapping) -> list[Action]:
+    def _watch_leap(self, raw: RawNs, served: ClockMapping, now: MonoNs) -> list[Action]:
         """Let all vote that tell the truth, whether they lead or not; and be there in time."""
         wall = served.wall(raw)
         voices = [voice for source in self._leadership.truechimers() if (voice := source.announcement())]
         actions = self._leap.review(wall, voices)
-        left = self._leap.pending(wall)
-        if left is not None and 0 < left < seconds(self._tick):
-            self._next_tick = MonoNs(self._next_tick - self._tick + nanoseconds(left))
+        if (left := self._leap.due_in(wall)) is not None:
+            self._review_by = MonoNs(now + nanoseconds(left))
         return actions
 
     def _leap_over(self, shift_ns: int, served: ClockMapping) -> list[Action]:

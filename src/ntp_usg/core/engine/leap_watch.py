@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ntp_usg.core.algorithms.leap import Announcement, LeapDecision, decide_leap
+from ntp_usg.core.algorithms.leap import DAY, Announcement, LeapDecision, decide_leap
 from ntp_usg.core.algorithms.leap_list import LeapTable
 from ntp_usg.core.algorithms.smear import HALF_DAY, SmearKind, smear_offset
 from ntp_usg.core.base.actions import Action, Level, Note
@@ -13,6 +13,8 @@ from ntp_usg.core.base.snapshots import Leap
 SHIFTS_NS = {Leap.INSERT: -NS_PER_SECOND, Leap.DELETE: NS_PER_SECOND}
 """What a leap second does to the count of seconds."""
 REVIEW_INTERVAL = 60.0
+SMEARED = HALF_DAY + 1
+"""So many seconds after a leap second its smear is over."""
 
 
 class LeapWatch:
@@ -57,6 +59,15 @@ class LeapWatch:
             return None
         return seconds(self._due_at(self._decision) - now)
 
+    def due_in(self, now: WallNs) -> float | None:
+        """Seconds until something about a leap second changes: the event, its announcement, its smear."""
+        moments: list[float] = []
+        if (left := self.pending(now)) is not None:
+            moments = [left, left - DAY, *([left - HALF_DAY] if self._smear else [])]
+        if self._happened is not None and self._smear:
+            moments.append(SMEARED - seconds(self._counted(now, self._happened) - self._happened.at))
+        return min((each for each in moments if each > 0), default=None)
+
     def happen(self, now: WallNs) -> int:
         """The shift of the count in nanoseconds, once, when it is due; else 0."""
         left = self.pending(now)
@@ -85,13 +96,18 @@ class LeapWatch:
     def _near(self, now: WallNs) -> tuple[LeapDecision, WallNs] | None:
         """A leap less than half a day away, and now as it was counted before the leap."""
         if self._happened is not None:
-            count = WallNs(now - SHIFTS_NS[self._happened.leap])
-            if seconds(count - self._happened.at) <= HALF_DAY + 1:
+            count = self._counted(now, self._happened)
+            if seconds(count - self._happened.at) < SMEARED:
                 return self._happened, count
         left = self.pending(now)
         if self._decision is not None and left is not None and left <= HALF_DAY:
             return self._decision, now
         return None
+
+    @staticmethod
+    def _counted(now: WallNs, happened: LeapDecision) -> WallNs:
+        """Now as it would be counted without the leap."""
+        return WallNs(now - SHIFTS_NS[happened.leap])
 
     @staticmethod
     def _due_at(decision: LeapDecision) -> WallNs:

@@ -40,6 +40,8 @@ class Kind(IntEnum):
     """Control: serve the sockets from now on."""
     STOP = 7
     """Control: end. Where the channel closes without this, control has died, and its last state may still be served."""
+    BEAT = 8
+    """Control: show that you live."""
 
 
 def parse_message(message: bytes) -> tuple[Kind, bytes]:

@@ -27,16 +27,22 @@ _HELD_BACK = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 
 class Watch:
-    """Looks at a heartbeat; `missed`: how many looks in a row have seen no new beat."""
+    """Looks at a heartbeat; `missed`: how many looks in a row have seen no beat though one was due."""
 
     def __init__(self, heartbeat: Heartbeat) -> None:
         self._heartbeat = heartbeat
         self._beats = self._excused = self.missed = 0
+        self.beats = False
+        """Whether the latest look has seen a new beat."""
 
-    def look(self, *, punctual: bool) -> None:
-        """Look once more. A look that comes late tells nothing, and a worker may announce that a beat takes long."""
+    def look(self, *, punctual: bool, due: bool = True) -> None:
+        """Look once more; a beat is due from a worker that has something to do.
+
+        A look that comes late tells nothing, and a worker may announce that a beat takes long.
+        """
         beats = self._heartbeat.count
-        if beats != self._beats or not punctual:
+        self.beats = beats != self._beats
+        if self.beats or not punctual or not due:
             self.missed = self._excused = 0
         elif self._heartbeat.busy and self._excused < MOST_EXCUSED:
             self._excused += 1
@@ -63,6 +69,8 @@ class WorkerLink:
         self._on_message = on_message
         self._outbox: deque[bytes] = deque()
         self.serves = False
+        self.asked = False
+        """Whether it was asked for a beat that has not come yet."""
         self._verdict = ""
         self.ready: asyncio.Future[None] = self._loop.create_future()
         self.lost: asyncio.Future[None] = self._loop.create_future()
@@ -118,6 +126,20 @@ class WorkerLink:
         """Send in order, as soon as the worker takes them; to a dead worker they are lost."""
         self._outbox.extend(messages)
         self._flush()
+
+    def ask_for_beat(self) -> None:
+        """Have the worker show that it lives, unless it was asked and has not done so yet."""
+        if not self.asked:
+            self.watch.look(punctual=True, due=False)  # earlier beats do not count
+            self.asked = True
+            self.send(bytes([Kind.BEAT]))
+
+    def look(self, *, punctual: bool, has_requests: bool) -> bool:
+        """Look at its heartbeat; whether to look again: a beat is due, or it has work and may get more."""
+        asked = self.asked
+        self.watch.look(punctual=punctual, due=asked or has_requests)
+        self.asked = asked and not self.watch.beats
+        return self.asked or has_requests or (self.watch.beats and not asked)
 
     def stop(self) -> None:
         """Ask the worker to end."""

@@ -21,8 +21,8 @@ from ntp_usg.sysapi.privileges import drop_privileges, set_process_name, set_tim
 PROCESS_NAME = "ntp_usg_server"
 HELD_BACK = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """A terminal or systemd sends these to all processes of the daemon; a worker starts with them blocked."""
-SPARE_WAIT = 0.5
-"""Seconds after which a spare worker shows that it lives: less often than one that serves, to save power."""
+ORPHANED_WAIT = 0.1
+"""Seconds after which a worker without control looks whether it has to end."""
 _TIMER_SLACK_NS = 1_000  # the usual 50 us would be as long as the pauses themselves
 
 
@@ -59,7 +59,7 @@ class Worker:
                 self._be_told(not rhythm.busy)
             if rhythm.busy and self._service:
                 served = sum(map(self._service.drain, indexes.values()))
-            patience = rhythm.patience if self._serving else SPARE_WAIT
+            patience = min(rhythm.patience, ORPHANED_WAIT) if self._orphaned else rhythm.patience
             for descriptor, _ in self._poller.poll(patience) if rhythm.listens else ():
                 if descriptor in indexes and self._service:
                     served += self._service.drain(indexes[descriptor])
@@ -103,15 +103,20 @@ class Worker:
                 self._serving = True
             case Kind.STOP:
                 self._stopped = True
+            case Kind.BEAT:
+                pass  # to be woken is enough: each turn of the loop is a beat
             case Kind.ANSWER if self._service:
                 self._service.send(*parse_packet(body))
             case Kind.POLICY_PART:
                 self._policy_parts.append(body)
             case Kind.POLICY_END:
+                is_first = self._service is None
                 self._heartbeat.busy = True
                 self._adopt(b"".join([*self._policy_parts, body]))
                 self._policy_parts.clear()
                 self._heartbeat.busy = False
+                if is_first:
+                    self._channel.send(bytes([Kind.READY]))
 
     def _adopt(self, text: bytes) -> None:
         policy = parse_policy(text)
@@ -121,7 +126,6 @@ class Worker:
         self._service = Service(
             self._endpoints, Responder(policy, self._clients), self._state.read, self._counters, self._hand_up
         )
-        self._channel.send(bytes([Kind.READY]))
 
     def _hand_up(self, route: Route, packet: bytes) -> bool:
         try:

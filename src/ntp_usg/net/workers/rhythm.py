@@ -12,8 +12,8 @@ LONGEST_REST = 1e-3
 """Seconds: what an answer may wait at most on top of everything else."""
 ALL_ROUND = 8
 """After so many looks at the sockets alone, control is listened to again."""
-LONGEST_WAIT = 0.04
-"""Seconds: a worker that nobody asks anything still has to show that it lives."""
+LONGEST_WAIT = 300.0
+"""Seconds: a worker that nobody asks anything sleeps; requests wake it, and so does control when it asks for a beat."""
 GATHERED = 128
 """Requests that are enough for one waking."""
 _SMOOTHING_NS = 2_000_000

@@ -140,7 +140,7 @@ def create_heartbeat_memory() -> int:
 
 
 class Heartbeat:
-    """How a worker shows that it does not hang: a number that changes many times a second."""
+    """How a worker shows that it does not hang: a number that changes whenever it has been woken."""
 
     def __init__(self, descriptor: int) -> None:
         self._words = memoryview(mmap.mmap(descriptor, 16)).cast("Q")

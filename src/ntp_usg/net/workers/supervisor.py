@@ -17,6 +17,7 @@ from ntp_usg.core.server.responder import Responder
 from ntp_usg.net.service import OnRequest, Route
 from ntp_usg.net.workers.channel import Kind, build_packet, build_policy, parse_message, parse_packet
 from ntp_usg.net.workers.link import WorkerLink
+from ntp_usg.net.workers.lookout import LOOK_SECONDS, MISSED, Lookout, Watched
 from ntp_usg.net.workers.shared import (
     StateWriter,
     create_client_memory,
@@ -36,14 +37,8 @@ FIRST_TRIES = 3
 """So many workers in a row may fail to become ready before the first one is."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 """Seconds before the next try to start one; doubled with each that fails."""
-LOOK_SECONDS, MISSED = 0.04, 3
-"""How often we look whether workers live, and after so many looks without a sign one is replaced."""
-SPARES_EVERY = 15
-"""So rarely (0.6 s) the looks include the spares, which show that they live twice a second."""
 MOST_ASIDE = 2
 """So many workers that do not respond are given time to end by themselves."""
-MISSED_ALONE = round(START_SECONDS / LOOK_SECONDS)
-"""The same where nobody could take over."""
 
 _log = logging.getLogger(__name__)
 
@@ -127,8 +122,8 @@ class SupervisedWorker:
         """Those that did not respond and have not ended yet."""
         self._failures, self._pause = 0, 0.0
         self._stopping = False
-        self._looked_at, self._looks = self._loop.time(), 0
-        self._next_look: asyncio.Handle = self._loop.call_soon(self._look)
+        self._lookout = Lookout(self._watched, self._set_aside)
+        self._lookout.turn_to(endpoints)
         self._loop.call_soon(self._tend)
 
     async def ready(self) -> None:
@@ -143,17 +138,22 @@ class SupervisedWorker:
 
     def listen_on(self, endpoints: Sequence[socket.socket]) -> None:
         """Have workers with these sockets take over as soon as one is ready; the others end."""
-        for endpoint in self._endpoints:
+        former, self._endpoints = self._endpoints, endpoints
+        self._lookout.turn_to(endpoints)
+        for endpoint in former:
             if endpoint not in endpoints:
                 endpoint.close()  # a worker that serves has it still
-        self._endpoints = endpoints
         self._outdated = set(self._links)
         for link in self._links - {self._link}:
             link.set_aside()
         self._tend()
 
     def complaint(self) -> str:
-        """Why requests wait for an answer at this moment; empty where they do not."""
+        """Why requests wait for an answer at this moment; empty where they do not.
+
+        Whoever asks this also has the workers show that they live: the next answer knows.
+        """
+        self._lookout.ask()
         if self._link is None or not self._link.usable:
             return "no answering worker is ready"
         silent = self._link.watch.missed >= MISSED
@@ -161,7 +161,7 @@ class SupervisedWorker:
 
     async def stop(self) -> None:
         self._stopping = True  # from now on nobody is started
-        self._next_look.cancel()
+        self._lookout.close()
         for patience, end in ((STOP_SECONDS, WorkerLink.stop), (STOP_SECONDS, WorkerLink.kill)):
             for link in self._links:
                 end(link)
@@ -193,6 +193,7 @@ class SupervisedWorker:
     def _have_serve(self, link: WorkerLink) -> None:
         link.serves = True
         link.send(bytes([Kind.SERVE]))
+        self._lookout.begin()
         _log.info("Answering in process %d", link.pid)
         if not self._serves.done():
             self._serves.set_result(None)
@@ -242,24 +243,13 @@ class SupervisedWorker:
         self._pause = 0.0
         self._tend()
 
-    def _look(self) -> None:
-        """Replace a worker that hangs: a stopped process closes no channel."""
-        now, self._looks = self._loop.time(), self._looks + 1
-        links = [self._link] if self._link else []
-        if self._looks % SPARES_EVERY == 0:
-            links += self._spares
-        punctual = now - self._looked_at < 1.5 * LOOK_SECONDS  # else it is the machine that is busy
-        self._looked_at = now
-        for link in (each for each in links if each.ready.done()):
-            link.watch.look(punctual=punctual)
-        for link in links:
-            replaceable = any(other.usable and not other.watch.missed for other in self._spares if other is not link)
-            if link.watch.missed >= (MISSED if replaceable else MISSED_ALONE):
-                self._set_aside(link)
-        self._next_look = self._loop.call_later(LOOK_SECONDS, self._look)
+    def _watched(self) -> Watched:
+        """Whoever serves former sockets is about to be replaced anyway."""
+        return None if self._link in self._outdated else self._link, self._spares
 
     def _set_aside(self, link: WorkerLink) -> None:
-        silence = link.watch.missed * LOOK_SECONDS * (1 if link.serves else SPARES_EVERY)
+        """Replace a worker that hangs."""
+        silence = link.watch.missed * LOOK_SECONDS
         if link.serves:
             _log.error(
                 "The answering worker (process %d) has not responded for %.2f s, and another takes over",

@@ -88,3 +88,17 @@ def test_a_newer_list_counts_at_once():
     leap.replace(TABLE)
     leap.review(now, [])
     assert leap.announced(now) is Leap.INSERT
+
+
+def test_it_is_known_when_to_look_again_for_the_announcement_the_event_and_both_ends_of_the_smear():
+    def moments(*, smear):
+        leap, found = watch(smear=smear), []
+        for hours in (-36, -18, -6, 6):
+            now = WallNs(MIDNIGHT + hours * HOUR)
+            leap.happen(now)
+            due = leap.due_in(now)
+            found.append(None if due is None else round(hours + due / 3600, 3))
+        return found
+
+    assert moments(smear=False) == [-24, 0, 0, None]
+    assert moments(smear=True) == [-24, -12, 0, 12]

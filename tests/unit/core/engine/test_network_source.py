@@ -12,7 +12,7 @@ from ntp_usg.core.base.actions import Action, Leave, Note, Send, Steer
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.snapshots import Leap, SourceSnapshot
-from ntp_usg.core.engine.engine import Engine
+from ntp_usg.core.engine.engine import CALM_TICK, Engine
 from ntp_usg.core.engine.settings import EngineSettings, NetworkSettings
 from ntp_usg.core.wire.header import Header, Mode, build_header, parse_header
 from ntp_usg.core.wire.timestamps import to_ntp
@@ -220,3 +220,48 @@ def test_a_server_that_contradicts_the_clock_widens_its_bound_at_once():
     serving = net.engine.serving()
     assert serving.synchronised
     assert serving.root_dispersion_at(MonoNs(net.clock.now_ns)) >= 0.05
+
+
+def timers(net: Net, duration: float) -> int:
+    """How often the engine wants to be called."""
+    end, calls = net.clock.now_ns + round(duration * 1e9), 0
+    while net.engine.deadline() < end:
+        net.clock.now_ns = max(net.clock.now_ns, net.engine.deadline())
+        net.perform(net.engine.timer())
+        calls += 1
+    return calls
+
+
+def test_while_servers_are_followed_nothing_ticks_but_requests_and_the_life_of_the_state() -> None:
+    net = Net({"name": [Server()]}, polls=6)
+    net.run(600)
+    assert timers(net, 6400) <= 6400 / CALM_TICK + 6400 / 64 + 1
+    assert net.engine.serving().synchronised
+
+
+def test_a_state_is_renewed_long_before_it_expires() -> None:
+    net = Net({"name": [Server()]}, polls=10)
+    net.run(6000)
+    for _ in range(20):
+        state = net.engine.serving()
+        net.clock.now_ns = net.engine.deadline()
+        assert net.clock.now_ns < state.expires_at - 10e9
+        net.perform(net.engine.timer())
+
+
+def test_people_hear_of_a_server_that_is_lost_with_the_request_that_shows_it() -> None:
+    net = Net({"name": [Server()]}, polls=6)
+    net.run(600)
+    net.names["name"][0].header = None
+    net.run(2000, until=lambda: not net.source.reach)
+    assert any("lost" in note for note in net.notes)
+
+
+def test_a_host_clock_that_was_set_is_noticed_when_the_kernel_says_so() -> None:
+    net = Net({"name": [Server()]}, polls=10)
+    net.run(6000)
+    net.clock.now_ns = net.engine.deadline()
+    net.perform(net.engine.timer())
+    assert net.engine.deadline() > net.clock.now_ns
+    net.engine.review_soon()
+    assert net.engine.deadline() <= net.clock.now_ns

@@ -49,7 +49,7 @@ def test_whatever_a_worker_says_is_a_message_or_a_wire_error(data):
         assert len(route.packed_client) in {4, 16}
 
 
-@pytest.mark.parametrize("data", [b"", b"\0", b"\x08rest", b"\xff"])
+@pytest.mark.parametrize("data", [b"", b"\0", b"\x09rest", b"\xff"])
 def test_a_message_of_unknown_kind_is_refused(data):
     with pytest.raises(WireError, match="unknown kind"):
         parse_message(data)
