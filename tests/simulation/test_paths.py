@@ -22,6 +22,15 @@ def test_queues_on_the_way_there_alone_cost_less_than_half_of_their_delay(follow
     assert figures.bound_violated == 0
 
 
+@pytest.mark.parametrize("link", [{"jitter": 1e-3, "jitter_back": 0.0}, {"jitter": 0.0, "jitter_back": 1e-3}])
+def test_queues_on_one_way_alone_are_told_from_the_clock_and_polls_stay_short(follow, link):
+    """The error of each sample is half of what its delay exceeds the least: 500 us on average."""
+    figures, _ = follow(link=link, source={"max_poll": 10}, duration=20_000, settled=10_000)
+    assert figures.rms_error < 20e-6
+    assert figures.bound_violated == 0
+    assert figures.packets_per_hour > 20
+
+
 def test_half_of_an_asymmetry_is_an_error_that_only_the_promise_shows(follow):
     """Nobody can measure it: 10 ms there, 2 ms back."""
     figures, _ = follow(link={"delay": 6e-3, "asymmetry": 8e-3})

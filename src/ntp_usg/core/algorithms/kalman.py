@@ -6,7 +6,8 @@ from itertools import pairwise
 
 from ntp_usg.core.algorithms.estimator import Estimate, NoiseModel
 from ntp_usg.core.algorithms.line_fit import SlopePrior
-from ntp_usg.core.algorithms.sample_noise import NoiseReader, SampleNoise
+from ntp_usg.core.algorithms.noise_reader import NoiseReader
+from ntp_usg.core.algorithms.sample_noise import SampleNoise, weigh
 from ntp_usg.core.algorithms.spread import shrinkage
 from ntp_usg.core.base.instants import RawNs, nanoseconds, seconds
 from ntp_usg.core.base.samples import Sample
@@ -21,11 +22,13 @@ HELD_RATE_DEVIATION = 1e-6
 IMPOSSIBLE_RATE = 0.02
 """No clock runs off by 2 %: its first samples were of two minds, and the later one is begun with again."""
 LOST = -16.0
-"""A filter whose log weight is this far below the best starts again from the common estimate."""
+"""A filter whose log weight is this far below the best starts again from the best one's estimate ..."""
+TURNS = 4
+"""... and tries its luck only with each fourth sample: most filters are lost most of the time."""
+NEGLIGIBLE = 1e-4
+"""Parts of the best weight below which a filter has no say in the estimate."""
 QUIET_BY_CHANCE = 0.01
 """How often the first samples may seem quieter than they are."""
-ROOT_2 = math.sqrt(2)
-LOG_ROOT_2_PI = math.log(math.sqrt(2 * math.pi))
 
 
 @dataclass(slots=True)
@@ -58,7 +61,7 @@ class Filter:
     def learn(self, measured: float, noise: SampleNoise) -> None:
         """Take in a measured offset, and how likely it was."""
         spread = self.offset_variance + noise.sigma * noise.sigma
-        shift, remaining, evidence = weigh(measured - self.offset, noise.half_width, spread)
+        shift, remaining, evidence = weigh(measured - self.offset, noise, spread)
         offset_gain, rate_gain = self.offset_variance / spread, self.covariance / spread
         # As products, for differences lose all digits where the prediction is much worse than the measurement.
         kept = (noise.sigma * noise.sigma + self.offset_variance * remaining) / spread
@@ -84,34 +87,12 @@ class Filter:
         self.covariance = 0.0
         self.log_weight = 0.0
 
-
-def weigh(innovation: float, half_width: float, spread: float) -> tuple[float, float, float]:
-    """A normal value of variance `spread` around 0 turns out to lie within `innovation` +- `half_width`.
-
-    Gives its mean, the part of its variance that remains, and the logarithm of how likely that was.
-    """
-    sigma = math.sqrt(spread)
-    if half_width < 0.3 * sigma:
-        width_variance = half_width * half_width / 3
-        total = spread + width_variance
-        evidence = -innovation * innovation / (2 * total) - 0.5 * math.log(total) - LOG_ROOT_2_PI
-        return innovation * spread / total, width_variance / total, evidence
-    low, high = (innovation - half_width) / sigma, (innovation + half_width) / sigma
-    nearest = max(low, -high)
-    if nearest > 5:
-        # Far in the tail: the value lies just within the near edge. erf has no digits left there.
-        mean = nearest + 1 / nearest
-        evidence = -nearest * nearest / 2 - math.log(nearest * 2 * half_width) - LOG_ROOT_2_PI
-        return math.copysign(mean * sigma, innovation), 1 / (nearest * nearest), evidence
-    probability = 0.5 * (math.erf(high / ROOT_2) - math.erf(low / ROOT_2))
-    at_low, at_high = _density(low), _density(high)
-    mean = (at_low - at_high) / probability
-    remaining = 1 + (low * at_low - high * at_high) / probability - mean * mean
-    return mean * sigma, remaining, math.log(probability / (2 * half_width))
-
-
-def _density(value: float) -> float:
-    return math.exp(-value * value / 2 - LOG_ROOT_2_PI)
+    def follow(self, leader: "Filter") -> None:
+        """Take over what another one has estimated."""
+        self.offset, self.rate = leader.offset, leader.rate
+        self.offset_variance, self.covariance = leader.offset_variance, leader.covariance
+        self.rate_variance = leader.rate_variance
+        self.log_weight = LOST
 
 
 class KalmanEstimator:
@@ -137,7 +118,10 @@ class KalmanEstimator:
         self._filters = [
             Filter(wander * wander, reading) for reading in range(NoiseReader.READINGS) for wander in WANDERS
         ]
-        self._weights: list[float] = []
+        self._mixture: list[tuple[float, Filter]] = []
+        """The filters that have a say, and their weights, which add up to 1."""
+        self._systematic = 0.0
+        """Square seconds: variance of what the latest samples may be off by alike."""
         self._base_ns = 0
         self._latest: Sample | None = None
         self._first: list[Sample] = []
@@ -162,7 +146,7 @@ class KalmanEstimator:
     @property
     def wander(self) -> float:
         """Random walk of the clock's frequency: seconds per second, in the root of a second."""
-        return math.sqrt(sum(w * each.process for w, each in zip(self._weights, self._filters, strict=True)))
+        return math.sqrt(sum(w * each.process for w, each in self._mixture))
 
     def add(self, sample: Sample) -> Reason:
         """Take a sample in, or say that it is an outlier; so many in a row that it cannot be chance are followed."""
@@ -262,17 +246,16 @@ class KalmanEstimator:
         )
 
     def _predict(self, elapsed: float) -> tuple[float, float]:
-        """Offset and its variance: that of the filters, and that among them."""
-        pairs = list(zip(self._weights, self._filters, strict=True))
-        offset = sum(w * (each.offset + each.rate * elapsed) for w, each in pairs)
+        """Offset and its variance: that of the filters, that among them, and that of what no filter can see."""
+        offset = sum(w * (each.offset + each.rate * elapsed) for w, each in self._mixture)
         variance = sum(
             w * (each.offset_variance_after(elapsed) + (each.offset + each.rate * elapsed - offset) ** 2)
-            for w, each in pairs
+            for w, each in self._mixture
         )
-        return offset, max(0.0, variance)
+        return offset, max(0.0, variance) + self._systematic
 
     def _mean_rate(self) -> float:
-        return sum(w * each.rate for w, each in zip(self._weights, self._filters, strict=True))
+        return sum(w * each.rate for w, each in self._mixture)
 
     @property
     def _young(self) -> bool:
@@ -280,8 +263,8 @@ class KalmanEstimator:
         return len(self._first) == self._count < self.RELEARNED
 
     def _rate_deviation(self) -> float:
-        rate, pairs = self._mean_rate(), zip(self._weights, self._filters, strict=True)
-        return math.sqrt(max(0.0, sum(w * (each.rate_variance + (each.rate - rate) ** 2) for w, each in pairs)))
+        rate = self._mean_rate()
+        return math.sqrt(sum(w * (each.rate_variance + (each.rate - rate) ** 2) for w, each in self._mixture))
 
     def _is_outlier(self, sample: Sample, noise: SampleNoise) -> bool:
         expected = self.estimate(sample.at)
@@ -305,19 +288,26 @@ class KalmanEstimator:
         self._first, self._count, self._innovations = [sample], 0, 0
         self._base_ns = sample.offset_ns
         for each in self._filters:
-            each.begin(0.0, readings[each.reading].variance, self._prior)
-        self._weights = [1 / len(self._filters)] * len(self._filters)
+            noise = readings[each.reading]
+            each.begin(-noise.mean, noise.variance, self._prior)
+        self._mixture = [(1 / len(self._filters), each) for each in self._filters]
 
     def _learn(self, sample: Sample, previous: Sample, readings: tuple[SampleNoise, ...], gap: float = 0.0) -> None:
         elapsed = max(0.0, seconds(sample.at - previous.at))
         measured = seconds(sample.offset_ns - self._base_ns)
         innovation = measured - self._predict(elapsed)[0]
-        for each in self._filters:
+        awake = [
+            each
+            for turn, each in enumerate(self._filters, start=self._count)
+            if each.log_weight > LOST or turn % TURNS == 0
+        ]
+        for each in awake:
             each.advance(elapsed)
             if gap:
                 each.loosen(elapsed, gap)
             each.learn(measured, readings[each.reading])
-        self._reweigh()
+        self._reweigh(awake)
+        self._systematic = sum(w * readings[each.reading].systematic ** 2 for w, each in self._mixture)
         self._rebase()
         if self._count >= self.ENOUGH and not gap:
             self._innovations = min(self._innovations + 1, self.JITTER_MEMORY)
@@ -325,20 +315,17 @@ class KalmanEstimator:
             self._scatter += (square - self._scatter) / self._innovations
             self._possible_scatter += (square - self._possible_scatter) / self._innovations
 
-    def _reweigh(self) -> None:
-        best = max(each.log_weight for each in self._filters)
-        for each in self._filters:
+    def _reweigh(self, awake: list[Filter]) -> None:
+        leader = max(awake, key=lambda each: each.log_weight)
+        best = leader.log_weight
+        for each in awake:
             each.log_weight -= best
-        weights = [math.exp(each.log_weight) for each in self._filters]
-        total = sum(weights)
-        self._weights = [weight / total for weight in weights]
-        leader = max(self._filters, key=lambda each: each.log_weight)
         for each in self._filters:
-            if each.log_weight < LOST:
-                each.offset, each.rate = leader.offset, leader.rate
-                each.offset_variance, each.covariance = leader.offset_variance, leader.covariance
-                each.rate_variance = leader.rate_variance
-                each.log_weight = LOST
+            if each.log_weight <= LOST:
+                each.follow(leader)
+        weights = [(math.exp(each.log_weight), each) for each in self._filters]
+        total = sum(weight for weight, _ in weights if weight > NEGLIGIBLE)
+        self._mixture = [(weight / total, each) for weight, each in weights if weight > NEGLIGIBLE]
 
     def _rebase(self) -> None:
         """Keep the floats small: between a raw clock and UTC may lie decades, and no nanosecond must be lost."""

@@ -1,96 +1,98 @@
-"""What one sample may be off by, before the clock's own wander is known: rival readings, which the estimator weighs."""
+"""What one sample may be off by, before the clock's own wander is known, and what it then says of the clock."""
 
 import math
-from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ntp_usg.core.algorithms.estimator import NoiseModel
-from ntp_usg.core.base.instants import seconds
-from ntp_usg.core.base.samples import Sample
+ROOT_2 = math.sqrt(2)
+LOG_ROOT_2_PI = math.log(math.sqrt(2 * math.pi))
+NARROW = 0.3
+"""Bounds within so few deviations of all else are as good as a normal error of the same mean and variance."""
+FAR = 5.0
+"""So many deviations out the normal distribution falls off like an exponential one, and erf has no digits left."""
 
 
 @dataclass(frozen=True, slots=True)
 class SampleNoise:
-    """An error anywhere within +-`half_width` seconds, plus a normal one of `sigma` seconds."""
+    """Errors that add up: `bias`, one within +-`half_width`, and a normal one of `sigma`. Seconds.
+
+    The density of the bounded one is proportional to exp(-`tilt` * error): flat with a tilt of 0, and with a large one
+    nearly all of it lies at an end.
+    """
 
     half_width: float
     sigma: float
+    tilt: float = 0.0
+    bias: float = 0.0
+    systematic: float = 0.0
+    """Standard deviation of what all samples of late are off by alike, which no average shows."""
+    mean: float = field(init=False)
+    bounded_variance: float = field(init=False)
+    log_density: float = field(init=False)
+    """Of the bounded error in its middle."""
+
+    def __post_init__(self) -> None:
+        mean, variance, log_density = _moments(self.half_width, self.tilt)
+        object.__setattr__(self, "mean", self.bias + mean)
+        object.__setattr__(self, "bounded_variance", variance)
+        object.__setattr__(self, "log_density", log_density)
 
     @property
     def variance(self) -> float:
-        """Square seconds."""
-        return self.half_width * self.half_width / 3 + self.sigma * self.sigma
+        """About the mean, square seconds."""
+        return self.bounded_variance + self.sigma * self.sigma
 
 
-class NoiseReader:
-    """Reads each sample's error off its delay, or, where samples have none, off how they scatter."""
+def _moments(half_width: float, tilt: float) -> tuple[float, float, float]:
+    """Mean and variance of the bounded error, and the logarithm of its density in the middle."""
+    lean = tilt * half_width
+    if abs(lean) < 1e-3:
+        flat = -math.log(2 * half_width) if half_width > 0 else 0.0
+        return -half_width * lean / 3, half_width * half_width / 3, flat
+    size = abs(lean)
+    log_density = math.log(abs(tilt)) - size - math.log1p(-math.exp(-2 * size))
+    if size > 50:
+        return math.copysign(half_width - half_width / size, -tilt), 1 / (tilt * tilt), log_density
+    part = 1 / math.tanh(lean) - 1 / lean
+    return -half_width * part, half_width * half_width * (1 - part * part - 2 * part / lean), log_density
 
-    READINGS = 3
-    """How many rival readings each sample gets."""
-    WINDOW = 256
-    """So many samples tell the lowest delay; after a change of route the old one is forgotten that late."""
-    MEMORY = 64
 
-    def __init__(self, noise: NoiseModel) -> None:
-        self._noise = noise
-        self._delays: deque[float] = deque(maxlen=self.WINDOW)
-        self._last: deque[Sample] = deque(maxlen=3)
-        self._variance = noise.expected * noise.expected
-        self._bows = 0
-        self._before = self._variance, self._bows
+def weigh(innovation: float, noise: SampleNoise, spread: float) -> tuple[float, float, float]:
+    """A normal value of variance `spread` around 0 was measured as `innovation`, with the bias and the bounded error.
 
-    def read(self, sample: Sample) -> tuple[SampleNoise, ...]:
-        """The rival readings of a sample, always READINGS and in the same order."""
-        self._before = self._variance, self._bows
-        if len(self._last) >= 2:
-            self._learn_scatter(self._last[-2], self._last[-1], sample)
-        self._last.append(sample)
-        scatter = max(self._noise.floor, math.sqrt(self._variance))
-        if sample.delay <= 0:
-            # The gate lets noise in that has begun just now, and only the last reading knows it for noise at once.
-            sigmas = scatter / 2, scatter, max(2 * scatter, self._noise.gate / 3)
-            return tuple(SampleNoise(0.0, max(self._noise.floor, sigma)) for sigma in sigmas)
-        return (*self._by_delay(sample.delay), SampleNoise(0.0, scatter))
+    Gives its mean, the part of its variance that remains, and the logarithm of how likely that was.
+    """
+    sigma = math.sqrt(spread)
+    if noise.half_width < NARROW * sigma:
+        total, distance = spread + noise.bounded_variance, innovation - noise.mean
+        evidence = -distance * distance / (2 * total) - 0.5 * math.log(total) - LOG_ROOT_2_PI
+        return distance * spread / total, noise.bounded_variance / total, evidence
+    innovation -= noise.bias
+    # The tilt of the error is a tilt of the value, and a normal value that is tilted is a normal value that is shifted.
+    shift = noise.tilt * spread
+    log_density = noise.log_density - noise.tilt * (innovation - shift / 2)
+    low, high = (innovation - noise.half_width - shift) / sigma, (innovation + noise.half_width - shift) / sigma
+    if low > FAR or high < -FAR:
+        mean, remaining, log_probability = _far_out(low, high) if low > 0 else _far_out(-high, -low)
+        return shift + math.copysign(mean, low) * sigma, remaining, log_density + log_probability
+    probability = 0.5 * (math.erf(high / ROOT_2) - math.erf(low / ROOT_2))
+    at_low, at_high = _density(low), _density(high)
+    mean = (at_low - at_high) / probability
+    remaining = 1 + (low * at_low - high * at_high) / probability - mean * mean
+    return shift + mean * sigma, max(remaining, 1e-9), log_density + math.log(probability)
 
-    def refuse(self) -> None:
-        """The latest sample turned out an outlier: it says nothing of how the others scatter."""
-        self._last.pop()
-        self._variance, self._bows = self._before
 
-    def restart(self) -> None:
-        """The offsets so far and those to come lie on no line; delays and scatter stay what they are."""
-        self._last.clear()
+def _far_out(near: float, far: float) -> tuple[float, float, float]:
+    """Mean, variance and log probability of a standard normal value between two limits far in its upper tail."""
+    rate, width = near + 2 / near, far - near
+    mean, variance = 1 / rate, 1 / (rate * rate)
+    log_probability = -near * near / 2 - LOG_ROOT_2_PI - math.log(near + 1 / near)
+    if rate * width < 40:
+        cut = math.expm1(rate * width)
+        mean -= width / cut
+        variance = max(variance - width * width * (cut + 1) / (cut * cut), 1e-9)
+        log_probability += math.log(-math.expm1(-rate * width))
+    return near + mean, variance, log_probability
 
-    def doubt(self) -> None:
-        """Those to come may scatter otherwise: what was learned counts like one more of them."""
-        self._bows = min(self._bows, 1)
 
-    def _by_delay(self, delay: float) -> tuple[SampleNoise, SampleNoise]:
-        """What a packet lost in queues it lost on the way there or back: the offset is off by half of it at most.
-
-        Two exponential delays of known sum make the error uniform within that bound. The second reading is for paths
-        where the delay tells less.
-        """
-        delays = self._delays
-        delays.append(delay)
-        lowest, count = min(delays), len(delays)
-        mean = sum(delays) / count - lowest
-        # The lowest of n sums of two exponential delays lies mean / sqrt(2 n) above the true minimum, give or take as
-        # much again; the mean of a few is itself in doubt.
-        shortfall = lowest if count < 4 else min(lowest, mean * (1 + 4 / count) * 1.5 / math.sqrt(2 * count))
-        half_width = (delay - lowest + shortfall) / 2
-        sharp = max(self._noise.floor, shortfall / 4)
-        return SampleNoise(half_width, sharp), SampleNoise(half_width, max(sharp, mean / 4))
-
-    def _learn_scatter(self, first: Sample, middle: Sample, last: Sample) -> None:
-        """How far a sample lies off the line between its neighbours shows the noise, whatever the frequency."""
-        span = last.at - first.at
-        if span <= 0:
-            return
-        part = (middle.at - first.at) / span
-        bow = seconds(middle.offset_ns - first.offset_ns) - part * seconds(last.offset_ns - first.offset_ns)
-        variance = bow * bow / (1 + part * part + (1 - part) * (1 - part))
-        self._bows = min(self._bows + 1, self.MEMORY)
-        if self._bows > 8:
-            variance = min(variance, 9 * self._variance)
-        self._variance += (variance - self._variance) / (self._bows + 1)
+def _density(value: float) -> float:
+    return math.exp(-value * value / 2 - LOG_ROOT_2_PI)

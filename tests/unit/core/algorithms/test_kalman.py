@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from ntp_usg.core.algorithms.estimator import NoiseModel
-from ntp_usg.core.algorithms.kalman import KalmanEstimator, weigh
+from ntp_usg.core.algorithms.kalman import KalmanEstimator
 from ntp_usg.core.base.instants import RawNs
 from ntp_usg.core.base.samples import Sample
 from ntp_usg.core.base.verdicts import Reason
@@ -183,19 +183,6 @@ def test_without_samples_there_is_no_estimate():
     assert KalmanEstimator(PULSES).estimate(RawNs(0)) is None
 
 
-@pytest.mark.parametrize("innovation", [0.0, 0.7, -0.7, 1.4, 3.0, -5.5, 8.0])
-def test_weighing_by_an_interval_agrees_with_summing_over_it(innovation):
-    half_width, spread, steps = 1.3, 0.8, 40_000
-    values = [innovation + half_width * (2 * (i + 0.5) / steps - 1) for i in range(steps)]
-    density = [2.718281828459045 ** (-value * value / (2 * spread)) for value in values]
-    total = sum(density)
-    mean = sum(value * d for value, d in zip(values, density, strict=True)) / total
-    variance = sum((value - mean) ** 2 * d for value, d in zip(values, density, strict=True)) / total
-    found_mean, remaining, _ = weigh(innovation, half_width, spread)
-    assert found_mean == pytest.approx(mean, rel=0.02, abs=1e-6)
-    assert remaining == pytest.approx(variance / spread, rel=0.15)
-
-
 def test_a_leap_second_moves_the_estimate_and_nothing_else():
     estimator = estimator_of(100, rate=5e-6, sigma=1e-7)
     before = estimator.estimate(RawNs(110 * 10**9))
@@ -255,3 +242,39 @@ def test_a_first_sample_of_another_second_or_moment_leaves_no_impossible_rate_be
     assert estimate is not None
     assert abs(estimate.rate) < 2e-3
     assert abs(estimate.offset_ns) * 1e-9 < max(6 * sigma, 1e-4)
+
+
+def one_sided(estimator: KalmanEstimator, count: int, *, there: float, back: float, poll: int = 64, seed: int = 1):
+    """Feed exchanges over ways with exponential delays of these means, of a clock that is right."""
+    noise = random.Random(seed)
+    for index in range(count):
+        x, y = (noise.expovariate(1 / mean) if mean else 0.0 for mean in (there, back))
+        estimator.add(Sample(RawNs(poll * index * 10**9), round((x - y) / 2 * 1e9), 1e-6, 1e-3 + x + y))
+    estimate = estimator.estimate(RawNs(poll * (count - 1) * 10**9))
+    assert estimate is not None
+    return estimate.offset_ns * 1e-9, estimate.deviation
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("there", "back"), [(1e-3, 0.0), (0.0, 1e-3), (1e-3, 1e-5), (1e-5, 1e-3)])
+def test_queues_on_one_way_cost_next_to_nothing(there, back, seed):
+    estimator = KalmanEstimator(NoiseModel(expected=1e-3, floor=1e-6, gate=1e-4))
+    offset, deviation = one_sided(estimator, 150, there=there, back=back, seed=seed)
+    assert abs(offset) < 20e-6
+    assert abs(offset) < 3.5 * deviation < 60e-6
+
+
+def test_a_queue_that_changes_sides_is_followed():
+    estimator = KalmanEstimator(NoiseModel(expected=1e-3, floor=1e-6, gate=1e-4))
+    noise, errors = random.Random(1), []
+    for index in range(600):
+        x, way = noise.expovariate(1e3), 1 if index < 300 else -1
+        at = RawNs(64 * index * 10**9)
+        assert estimator.add(Sample(at, round(way * x / 2 * 1e9), 1e-6, 1e-3 + x)) is Reason.USED
+        estimate = estimator.estimate(at)
+        assert estimate is not None
+        errors.append(abs(estimate.offset_ns) * 1e-9)
+        if index > 20:
+            assert errors[-1] < 4 * estimate.deviation
+    assert max(errors[300:]) < 1e-4
+    assert max(errors[-50:]) < 2e-5

@@ -1,90 +1,77 @@
-"""What is read of a sample's error before it is used."""
+"""What a measurement with bounded, tilted errors says of a normal value: by the closed form, and by summing."""
 
-from random import Random
+import math
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ntp_usg.core.algorithms.estimator import NoiseModel
-from ntp_usg.core.algorithms.sample_noise import NoiseReader
-from ntp_usg.core.base.instants import RawNs
-from ntp_usg.core.base.samples import Sample
+from ntp_usg.core.algorithms.sample_noise import SampleNoise, weigh
 
-NOISE = NoiseModel(expected=1e-3, floor=1e-6, gate=1e-4)
-
-
-def sample(second: int, offset: float = 0.0, delay: float = 0.0) -> Sample:
-    return Sample(RawNs(second * 10**9), round(offset * 1e9), 1e-6, delay)
+LENGTHS = st.floats(-4, 2).map(lambda exponent: 10.0**exponent)
 
 
-def test_the_first_exchange_may_be_off_by_half_its_delay():
-    bound, *_ = NoiseReader(NOISE).read(sample(0, delay=0.02))
-    assert bound.half_width == pytest.approx(0.01)
+def sums(innovation: float, noise: SampleNoise, spread: float) -> tuple[float, float, float]:
+    """Mean, remaining part of the variance and evidence, by summing over the errors within the bounds."""
+    steps = 2000
+    errors = [noise.half_width * (2 * (i + 0.5) / steps - 1) for i in range(steps)]
+    logs = [-noise.tilt * error - (innovation - noise.bias - error) ** 2 / (2 * spread) for error in errors]
+    highest = max(logs)
+    weights = [math.exp(each - highest) for each in logs]
+    total = math.fsum(weights)
+    values = [innovation - noise.bias - error for error in errors]
+    mean = math.fsum(w * v for w, v in zip(weights, values, strict=True)) / total
+    variance = math.fsum(w * (v - mean) ** 2 for w, v in zip(weights, values, strict=True)) / total
+    tilted = [-noise.tilt * error for error in errors]
+    top = max(tilted)
+    norm = top + math.log(math.fsum(math.exp(each - top) for each in tilted))
+    evidence = highest + math.log(total) - norm - 0.5 * math.log(2 * math.pi * spread)
+    return mean, variance / spread, evidence
 
 
-@pytest.mark.parametrize("base", [1e-4, 0.2])
-def test_the_bound_holds_the_error_of_nearly_every_exchange(base):
-    random, reader, outside, count = Random(1), NoiseReader(NOISE), 0, 2000
-    for index in range(count):
-        there, back = random.expovariate(1e4), random.expovariate(1e4)
-        bound, *_ = reader.read(sample(64 * index, (there - back) / 2, base + there + back))
-        outside += abs(there - back) / 2 > bound.half_width + 3 * bound.sigma
-    assert outside < 0.01 * count
+@pytest.mark.parametrize("innovation", [0.0, 0.7, -0.7, 1.4, 3.0, -5.5, 8.0])
+@pytest.mark.parametrize("tilt", [0.0, 2.0, -7.0])
+def test_weighing_by_an_interval_agrees_with_summing_over_it(innovation, tilt):
+    noise, spread = SampleNoise(1.3, 0.0, tilt, bias=0.2), 0.8
+    mean, remaining, evidence = sums(innovation, noise, spread)
+    found_mean, found_remaining, found_evidence = weigh(innovation, noise, spread)
+    assert found_mean == pytest.approx(mean, abs=0.03 * math.sqrt(remaining * spread))
+    assert found_remaining == pytest.approx(remaining, rel=0.1)
+    assert found_evidence == pytest.approx(evidence, abs=0.05)
 
 
-def test_a_late_packet_is_bounded_by_what_it_was_late_by():
-    reader = NoiseReader(NOISE)
-    for index in range(50):
-        reader.read(sample(64 * index, delay=1e-3))
-    bound, *_ = reader.read(sample(64 * 50, delay=11e-3))
-    assert bound.half_width == pytest.approx(5e-3, rel=0.05)
+@given(innovation=st.floats(-30, 30), half_width=st.floats(0.01, 30), lean=st.floats(-60, 60), sigma=LENGTHS)
+@settings(deadline=None, max_examples=60)
+def test_any_width_and_tilt_agrees_with_summing(innovation, half_width, lean, sigma):
+    """In any unit: all lengths are in parts of `sigma`."""
+    noise, spread = SampleNoise(half_width * sigma, 0.0, lean / half_width / sigma), sigma * sigma
+    mean, remaining, evidence = sums(innovation * sigma, noise, spread)
+    found_mean, found_remaining, found_evidence = weigh(innovation * sigma, noise, spread)
+    if half_width < 0.3:
+        assert found_mean == pytest.approx(mean, abs=0.3 * sigma * half_width)
+        return
+    assert found_mean == pytest.approx(mean, abs=0.05 * sigma * math.sqrt(remaining))
+    assert found_remaining == pytest.approx(remaining, rel=0.15)
+    assert found_evidence == pytest.approx(evidence, abs=0.05)
 
 
-def test_after_a_longer_route_the_old_lowest_delay_is_forgotten():
-    reader = NoiseReader(NOISE)
-    for index in range(400):
-        bound, *_ = reader.read(sample(index, delay=1e-3 if index < 100 else 9e-3))
-    assert bound.half_width < 10e-6
+@given(innovation=st.floats(-1e3, 1e3), half_width=st.floats(0, 1e3), tilt=st.floats(-1e7, 1e7), spread=LENGTHS)
+def test_what_remains_lies_within_the_bounds_and_is_never_negative(innovation, half_width, tilt, spread):
+    noise = SampleNoise(half_width, 0.0, tilt)
+    mean, remaining, evidence = weigh(innovation, noise, spread)
+    assert 0 <= remaining < 1 + 1e-9
+    assert math.isfinite(evidence)
+    if half_width >= 0.3 * math.sqrt(spread):
+        assert abs(mean - innovation) <= half_width * (1 + 1e-6) + 1e-9
+    assert abs(noise.mean) <= half_width * (1 + 1e-9)
 
 
-@pytest.mark.parametrize("spacing", [1, 16])
-def test_samples_without_delay_are_judged_by_their_scatter_about_any_line(spacing):
-    random, reader = Random(1), NoiseReader(NOISE)
-    for index in range(500):
-        readings = reader.read(sample(spacing * index, 100e-6 * spacing * index + random.gauss(0, 20e-6)))
-    sharp, middle, dull = (reading.sigma for reading in readings)
-    assert middle == pytest.approx(20e-6, rel=0.4)
-    assert sharp == pytest.approx(middle / 2)
-    assert dull == pytest.approx(middle * 2)
-
-
-def test_where_all_was_quiet_one_reading_holds_noise_within_the_gate_for_possible():
-    reader = NoiseReader(NOISE)
-    for index in range(2000):
-        readings = reader.read(sample(index))
-    assert readings[1].sigma < NOISE.gate / 10
-    assert readings[2].sigma == pytest.approx(NOISE.gate / 3)
-
-
-def test_one_wild_sample_hardly_moves_the_scatter():
-    random, reader = Random(1), NoiseReader(NOISE)
-    for index in range(200):
-        before = reader.read(sample(index, random.gauss(0, 20e-6)))[1].sigma
-    after = reader.read(sample(200, 1.0))[1].sigma
-    assert after < 1.1 * before
-
-
-def test_after_a_doubt_a_new_scatter_is_soon_learned():
-    random, reader = Random(1), NoiseReader(NOISE)
-    for index in range(200):
-        reader.read(sample(index, random.gauss(0, 20e-6)))
-    reader.doubt()
-    for index in range(200, 208):
-        readings = reader.read(sample(index, random.gauss(0, 2e-3)))
-    assert 1e-3 < readings[1].sigma < 4e-3
-
-
-def test_samples_that_agree_exactly_are_not_believed_below_the_floor():
-    reader = NoiseReader(NOISE)
-    for index in range(2000):
-        readings = reader.read(sample(index))
-    assert [reading.sigma for reading in readings[:2]] == [1e-6, 1e-6]
+@pytest.mark.parametrize("tilt", [0.0, 1e-4, -1e-4, 0.5, -3.0, 49.0, 51.0, -1e5])
+def test_moments_of_the_bounded_error_agree_with_summing(tilt):
+    steps, noise = 100_000, SampleNoise(1.0, 0.0, tilt)
+    errors = [2 * (i + 0.5) / steps - 1 for i in range(steps)]
+    weights = [math.exp(-tilt * error - abs(tilt)) for error in errors]
+    total = math.fsum(weights)
+    mean = math.fsum(w * e for w, e in zip(weights, errors, strict=True)) / total
+    assert noise.mean == pytest.approx(mean, abs=2e-5)
+    assert noise.log_density == pytest.approx(-abs(tilt) - math.log(total * 2 / steps), abs=1e-3 * (1 + abs(tilt)))

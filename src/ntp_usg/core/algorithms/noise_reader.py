@@ -1,0 +1,190 @@
+"""How far a sample may be off, read off its delay and off how the samples before it scattered: rival readings."""
+
+import math
+from collections import deque
+from dataclasses import dataclass, replace
+
+from ntp_usg.core.algorithms.estimator import NoiseModel
+from ntp_usg.core.algorithms.sample_noise import SampleNoise
+from ntp_usg.core.base.instants import seconds
+from ntp_usg.core.base.samples import Sample
+
+MEMORY = 64
+"""So many samples show how the next may scatter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """Mean square of the latest errors; one wild error hardly moves it. Square seconds."""
+
+    variance: float
+    count: int = 0
+
+    @property
+    def known(self) -> bool:
+        """Whether enough errors were seen to go by."""
+        return self.count >= 4
+
+    def after(self, square: float) -> "Scatter":
+        """With one squared error more."""
+        count = min(self.count + 1, MEMORY + 1)
+        if count > 9:
+            square = min(square, 9 * self.variance)
+        return Scatter(self.variance + (square - self.variance) / count, count)
+
+    def doubted(self) -> "Scatter":
+        """The same, but soon replaced by what is seen next."""
+        return replace(self, count=min(self.count, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How the two ways scatter, each by itself.
+
+    An offset plus half of its delay has only the queue of the way there in it, an offset minus half of its delay that
+    of the way back; how long the ways are, and how the clock runs, is the same in neighbours.
+    """
+
+    there: Scatter
+    back: Scatter
+    rest: Scatter
+    """What is left of the offsets without the part that goes with the delay."""
+
+    @property
+    def lean(self) -> float:
+        """How much of the delay above the least shows in the offset, as a regression would tell it.
+
+        1/2 if all queues are on the way there, -1/2 if on the way back; drawn to 0 as far as chance may have made it.
+        """
+        total = self.there.variance + self.back.variance
+        if not self.there.known or not total:
+            return 0.0
+        lean = (self.there.variance - self.back.variance) / (2 * total)
+        chance = 4 * (0.25 - lean * lean) / self.there.count
+        return lean**3 / (lean * lean + chance) if lean else 0.0
+
+    def after(self, bow: float, delay_bow: float, room: float) -> "Ways":
+        """With one distance more of an offset and its delay from the line between the neighbours."""
+        there, back = (bow + delay_bow / 2) ** 2 / room, (bow - delay_bow / 2) ** 2 / room
+        ways = Ways(self.there.after(there), self.back.after(back), self.rest)
+        return replace(ways, rest=self.rest.after((bow - ways.lean * delay_bow) ** 2 / room))
+
+    def doubted(self) -> "Ways":
+        """The same, but soon replaced by what is seen next."""
+        return Ways(self.there.doubted(), self.back.doubted(), self.rest.doubted())
+
+
+class NoiseReader:
+    """Reads each sample's error off its delay, or, where samples have none, off how they scatter."""
+
+    READINGS = 4
+    """How many rival readings each sample gets."""
+    WINDOW = 256
+    """So many samples tell the lowest delay; after a change of route the old one is forgotten that late."""
+
+    def __init__(self, noise: NoiseModel) -> None:
+        self._noise = noise
+        self._delays: deque[float] = deque(maxlen=self.WINDOW)
+        self._last: deque[Sample] = deque(maxlen=3)
+        expected = noise.expected * noise.expected
+        self._scatter = Scatter(expected, count=1)
+        self._ways = Ways(Scatter(expected), Scatter(expected), self._scatter)
+        self._before = self._scatter, self._ways
+
+    def read(self, sample: Sample) -> tuple[SampleNoise, ...]:
+        """The rival readings of a sample, always READINGS and in the same order."""
+        self._before = self._scatter, self._ways
+        if len(self._last) >= 2:
+            self._learn(self._last[-2], self._last[-1], sample)
+        self._last.append(sample)
+        return self._by_delay(sample.delay) if sample.delay > 0 else self._by_scatter()
+
+    def refuse(self) -> None:
+        """The latest sample turned out an outlier: it says nothing of how the others scatter."""
+        self._last.pop()
+        self._scatter, self._ways = self._before
+
+    def restart(self) -> None:
+        """The offsets so far and those to come lie on no line; delays and scatter stay what they are."""
+        self._last.clear()
+
+    def doubt(self) -> None:
+        """Those to come may scatter otherwise: what was learned counts like one more of them."""
+        self._scatter, self._ways = self._scatter.doubted(), self._ways.doubted()
+
+    def _by_scatter(self) -> tuple[SampleNoise, ...]:
+        """Half, once and twice what was seen.
+
+        The gate lets noise in that has begun just now, and only the third reading knows it for noise at once.
+        """
+        floor, scatter = self._noise.floor, self._sigma(self._scatter)
+        sigmas = scatter / 2, scatter, max(2 * scatter, self._noise.gate / 3), 2 * scatter
+        return tuple(SampleNoise(0.0, max(floor, sigma)) for sigma in sigmas)
+
+    def _by_delay(self, delay: float) -> tuple[SampleNoise, ...]:
+        """What a packet lost in queues it lost on the way there or back: the offset is off by half of it at most.
+
+        Two exponential delays of the same mean and known sum make the error uniform within that bound. The second
+        reading is for paths where delay tells less: normal jitter, time stamps of coarse clocks. The others are for
+        queues that are longer on one way.
+        """
+        delays = self._delays
+        delays.append(delay)
+        lowest, count = min(delays), len(delays)
+        mean = max(self._noise.floor, sum(delays) / count - lowest)
+        # The lowest of n sums of two exponential delays lies mean / sqrt(2 n) above the true minimum, give or take as
+        # much again; the mean of a few is itself in doubt.
+        shortfall = lowest if count < 4 else min(lowest, mean * (1 + 4 / count) * 1.5 / math.sqrt(2 * count))
+        even = SampleNoise((delay - lowest + shortfall) / 2, max(self._noise.floor, shortfall / 4))
+        return even, self._by_regression(delay), self._by_queue(delay, 1), self._by_queue(delay, -1)
+
+    def _by_regression(self, delay: float) -> SampleNoise:
+        """The part of the offset that goes with the delay is a queue, and the rest scatters."""
+        lean = self._ways.lean
+        excess, shortfall = self._excess(delay, math.sqrt((1 - 2 * abs(lean)) / (1 + 2 * abs(lean))))
+        return SampleNoise(0.0, self._sigma(self._ways.rest), bias=lean * excess, systematic=abs(lean) * shortfall)
+
+    def _by_queue(self, delay: float, way: int) -> SampleNoise:
+        """Most of the queues are on one way, there (1) or back (-1): the error is near that end of its bounds.
+
+        Given their sum, two exponential delays of means a and b share it so that the error's density is tilted by
+        1/a - 1/b. For the longer mean stands that of both, which leaves even queues to the even reading. The tilt is
+        less where the delay is less than usual: queues that come and go leave quiet packets as they were.
+        """
+        delays = self._delays
+        mean = max(self._noise.floor, sum(delays) / len(delays) - min(delays))
+        other = self._ways.back if way > 0 else self._ways.there
+        short = min(mean, self._sigma(other)) if other.known else mean
+        ratio = short / mean
+        excess, shortfall = self._excess(delay, ratio)
+        tilt = -way * (1 / short - 1 / mean) * min(1.0, 2 * excess / mean)
+        sharp = max(self._noise.floor, shortfall / 4)
+        return SampleNoise(excess / 2, sharp, tilt, systematic=(1 - ratio) * shortfall / 2)
+
+    def _excess(self, delay: float, ratio: float) -> tuple[float, float]:
+        """By how much a delay exceeds the true minimum, and by how much the lowest one does.
+
+        `ratio` is that of the two means: the lowest of n exponential delays lies mean / n above the minimum.
+        """
+        delays = self._delays
+        lowest, count = min(delays), len(delays)
+        mean = sum(delays) / count - lowest
+        doubt = (1 + 4 / count) * (1 / count + math.sqrt(2 * ratio / count) / (1 + ratio))
+        shortfall = lowest if count < 4 else min(lowest, mean * doubt)
+        return delay - lowest + shortfall, shortfall
+
+    def _sigma(self, scatter: Scatter) -> float:
+        return max(self._noise.floor, math.sqrt(scatter.variance))
+
+    def _learn(self, first: Sample, middle: Sample, last: Sample) -> None:
+        """How far a sample lies off the line between its neighbours shows the noise, whatever the frequency."""
+        span = last.at - first.at
+        if span <= 0:
+            return
+        part = (middle.at - first.at) / span
+        room = 1 + part * part + (1 - part) * (1 - part)
+        bow = seconds(middle.offset_ns - first.offset_ns) - part * seconds(last.offset_ns - first.offset_ns)
+        self._scatter = self._scatter.after(bow * bow / room)
+        if middle.delay > 0:
+            delay_bow = middle.delay - first.delay - part * (last.delay - first.delay)
+            self._ways = self._ways.after(bow, delay_bow, room)
