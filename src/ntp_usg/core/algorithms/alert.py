@@ -20,13 +20,17 @@ class Alert:
 
     def calls(self, now: MonoNs, *, surprised: bool, ageing: bool) -> bool:
         """Whether to ask a few times in quick succession: at a first surprise, and until its cause is known well."""
-        self._store = min(self.STORE, self._store + seconds(now - self._counted_at) / self.REFILL)
-        self._counted_at = now
         news, self._surprised = surprised and not self._surprised, surprised
         if surprised:
             self._surprised_at = now
         recent = self._surprised_at is not None and seconds(now - self._surprised_at) < self.LASTS
-        if self._store < 1 or not (news or (ageing and recent)):
+        return (news or (ageing and recent)) and self.spend(now)
+
+    def spend(self, now: MonoNs) -> bool:
+        """Take a burst out of the store, if there is one."""
+        self._store = min(self.STORE, self._store + seconds(now - self._counted_at) / self.REFILL)
+        self._counted_at = now
+        if self._store < 1:
             return False
         self._store -= 1
         return True

@@ -7,6 +7,9 @@ from ntp_usg.core.base.instants import RawNs
 from ntp_usg.core.base.samples import Sample
 from ntp_usg.core.base.verdicts import Reason
 
+SUDDEN_CHANGE, CHANGED_EVERY = 3e-6, 86400.0
+"""Once a day (seconds) a crystal changes its frequency at once, by some 3 ppm: a fan starts, a job ends."""
+
 
 @dataclass(frozen=True, slots=True)
 class NoiseModel:

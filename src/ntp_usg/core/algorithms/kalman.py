@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from ntp_usg.core.algorithms.estimator import Estimate, NoiseModel
+from ntp_usg.core.algorithms.estimator import CHANGED_EVERY, SUDDEN_CHANGE, Estimate, NoiseModel
 from ntp_usg.core.algorithms.line_fit import SlopePrior
 from ntp_usg.core.algorithms.noise_reader import NoiseReader
 from ntp_usg.core.algorithms.sample_noise import SampleNoise, weigh
@@ -127,6 +127,8 @@ class KalmanEstimator:
         self._first: list[Sample] = []
         self._count = 0
         self._suspects: list[tuple[Sample, tuple[SampleNoise, ...]]] = []
+        self._near: list[tuple[Sample, tuple[SampleNoise, ...]]] = []
+        """Of the suspects those that are no outliers."""
         self._innovations = 0
         self._scatter = self._possible_scatter = noise.expected * noise.expected
         """Square seconds: as measured, and what it may be as long as few samples have shown it."""
@@ -151,13 +153,18 @@ class KalmanEstimator:
     def add(self, sample: Sample) -> Reason:
         """Take a sample in, or say that it is an outlier; so many in a row that it cannot be chance are followed."""
         readings = self._reader.read(sample)
-        if self.ready and self._is_outlier(sample, readings[0]):
-            self._suspects.append((sample, readings))
-            if not self._follow():
+        if self.ready:
+            far = self._is_outlier(sample, readings[0])
+            if far or self._shows_change(sample, readings):
+                self._suspects.append((sample, readings))
+                self._near += [] if far else [(sample, readings)]
+                if self._follow():
+                    return Reason.USED
                 self._reader.refuse()
                 return Reason.OUTLIER
-            return Reason.USED
-        self._suspects.clear()
+        for each in self._near:  # nothing has changed: they count like others
+            self._take(*each)
+        self._suspects, self._near = [], []
         self._take(sample, readings)
         return Reason.USED
 
@@ -176,7 +183,7 @@ class KalmanEstimator:
             self._take(*suspects.pop(0), change)
         for each in suspects:
             self._take(*each)
-        self._suspects = []
+        self._suspects, self._near = [], []
         return True
 
     def _change(self) -> float | None:
@@ -230,7 +237,7 @@ class KalmanEstimator:
         self._reader.doubt()
         self._latest = None
         self._count = 0
-        self._suspects = []
+        self._suspects, self._near = [], []
 
     def estimate(self, at: RawNs) -> Estimate | None:
         """The weighted mean of the filters at an instant; None without samples."""
@@ -271,6 +278,27 @@ class KalmanEstimator:
         assert expected is not None
         limit = max(self._noise.gate, 6 * math.sqrt(self._possible_scatter)) + 3 * expected.deviation + noise.half_width
         return abs(self._gap(sample)) > limit
+
+    def _shows_change(self, sample: Sample, readings: tuple[SampleNoise, ...]) -> bool:
+        """Whether a network sample is explained by a change of frequency rather than by queues and what is believed."""
+        expected = self.estimate(sample.at)
+        assert self._latest is not None
+        assert expected is not None
+        elapsed, gap = seconds(sample.at - self._latest.at), self._gap(sample)
+        if sample.delay <= 0 or elapsed <= 0 or abs(gap) < readings[0].half_width + expected.deviation:
+            return False
+        measured, usual = seconds(sample.offset_ns - self._base_ns), SUDDEN_CHANGE * elapsed
+        share = gap / usual
+        changed = elapsed / CHANGED_EVERY / (math.pi * usual * (1 + share * share))
+        foreseen = 0.0
+        for weight, each in self._mixture:
+            noise = readings[each.reading]
+            spread = each.offset_variance_after(elapsed) + noise.sigma * noise.sigma
+            innovation = measured - each.offset - each.rate * elapsed
+            foreseen += weight * math.exp(weigh(innovation, noise, spread)[2])
+            if foreseen > changed:
+                return False
+        return True
 
     def _relearn(self, sample: Sample, readings: tuple[SampleNoise, ...]) -> None:
         """As if the noise had been known from the first: where it is taken for too small a wild rate stays behind."""

@@ -2,7 +2,7 @@
 
 import math
 
-from ntp_usg.core.algorithms.estimator import Estimate, Estimator
+from ntp_usg.core.algorithms.estimator import CHANGED_EVERY, SUDDEN_CHANGE, Estimate, Estimator
 from ntp_usg.core.base.instants import RawNs, nanoseconds, seconds
 from ntp_usg.core.base.verdicts import Reason
 
@@ -11,8 +11,8 @@ class PollControl:
     """Raises the poll exponent while waiting costs little, and lowers it as soon as it costs much.
 
     One cost is how far the estimate's own deviation grows until the next sample: it holds both the wander and the noise
-    that the estimator has learned. The other is what a sudden change of the frequency would do meanwhile: nobody sees
-    it before.
+    that the estimator has learned. The other is what a sudden change of the frequency would do meanwhile, which nobody
+    sees before: what that adds to the mean square error may be as much as the estimate's own.
     """
 
     RAISE = 1.6
@@ -27,9 +27,6 @@ class PollControl:
     """Deviations by which the estimate may move at a sample; more, or an outlier, and the clock may have changed ..."""
     RETREAT = 2
     """... so that the exponent goes down by this."""
-    CHANGE, EVERY = 3e-6, 86400.0
-    """Once a day (in seconds) the frequency changes by 3 ppm at once: a fan starts, a job ends. What that adds to the
-    mean square error until the next sample may be as much as the estimate's own, and twice its root lowers the poll."""
 
     def __init__(self, min_poll: int, max_poll: int) -> None:
         self._min_poll = min_poll
@@ -75,7 +72,7 @@ class PollControl:
 
     def _risk(self, interval: float) -> float:
         """Root mean square error in seconds that sudden changes of the frequency add, with such an interval."""
-        return self.CHANGE * interval * math.sqrt(interval / (3 * self.EVERY))
+        return SUDDEN_CHANGE * interval * math.sqrt(interval / (3 * CHANGED_EVERY))
 
     def _change(self, step: int) -> int:
         self._agreed = 0

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ntp_usg.core.associations.answers import MAX_DELAY, RoundTrip, kiss_of, measure, parse_answer, refusal
-from ntp_usg.core.associations.schedule import PollSchedule
+from ntp_usg.core.associations.schedule import BURST_LENGTH, PollSchedule
 from ntp_usg.core.associations.settings import AssociationSettings
 from ntp_usg.core.base.instants import MonoNs, RawNs, WallNs, seconds
 from ntp_usg.core.base.samples import Exchange
@@ -144,9 +144,9 @@ class ClientAssociation:
         """Whether the next request comes earlier than at the poll interval."""
         return self._schedule.hurrying
 
-    def hurry(self) -> None:
-        """Ask a few times in quick succession: what the last answers said may be outdated."""
-        self._schedule.hurry()
+    def hurry(self, requests: int = BURST_LENGTH - 1) -> None:
+        """Ask so often in quick succession: what the last answers said may be outdated."""
+        self._schedule.hurry(requests)
 
     def start_again(self) -> None:
         """Ask as at the start: nothing is known any more."""

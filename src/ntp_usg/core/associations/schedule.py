@@ -128,10 +128,10 @@ class PollSchedule:
         slowest = 2.0**self.poll
         return self.asked_at is not None and self._pace(self.asked_at, slowest) < slowest
 
-    def hurry(self) -> None:
-        """Ask a few times in quick succession: what the last answers said may be outdated."""
+    def hurry(self, requests: int = BURST_LENGTH - 1) -> None:
+        """Ask so often in quick succession: what the last answers said may be outdated."""
         self._unanswered = 0
-        self._burst()
+        self._burst(requests)
 
     def start_again(self) -> None:
         """Ask as at the start: nothing is known any more."""
@@ -164,6 +164,6 @@ class PollSchedule:
         """When one more request makes no more than MOST_IN_A_SPELL in SPELL."""
         return self._recent[0] + nanoseconds(SPELL) if len(self._recent) == MOST_IN_A_SPELL else 0
 
-    def _burst(self) -> None:
+    def _burst(self, requests: int = BURST_LENGTH - 1) -> None:
         if not self.slowed:
-            self._quick = BURST_LENGTH - 1
+            self._quick = max(self._quick, requests)

@@ -20,8 +20,9 @@ from ntp_usg.core.base.samples import (
     Reception,
     TimeMessage,
 )
-from ntp_usg.core.base.snapshots import ServerPath, ServingState, SourceSnapshot, SyncPhase, SystemSnapshot
+from ntp_usg.core.base.snapshots import ServerPath, ServingState, SourceSnapshot, SyncPhase, SystemSnapshot, Tally
 from ntp_usg.core.base.verdicts import Reason, Verdict
+from ntp_usg.core.engine.change_watch import ChangeWatch
 from ntp_usg.core.engine.containment import contained
 from ntp_usg.core.engine.identity import Identity
 from ntp_usg.core.engine.leadership import Leadership
@@ -88,6 +89,7 @@ class Engine:
         self._identity = Identity(self._servers)
         self._leap = LeapWatch(settings.leap_table, smear=settings.leap_smear)
         self._leadership = Leadership(roster, settings.selection, clock, self._steering, now)
+        self._changes = ChangeWatch(roster, now)
         self._count = SecondCount(roster, self._leadership, self._steering, clock, settings.panic_threshold)
         self._has_clocks = bool(self._sources.keys() - self._servers.keys())
         self._reviewed_at = self._checked_at = now
@@ -181,7 +183,9 @@ class Engine:
         refused: list[Action] = []
         if reason in (Reason.KISS_DENY, Reason.KISS_RSTR):
             refused.append(Leave(name, reason.explanation, for_ever=True))
-        return refused + self._advance(server, reason)
+        counts = self._leadership.choice(name).tally is not Tally.FALSETICKER
+        news = self._changes.hear(server, self._clock.current(), raw, now, counts=counts)
+        return [*refused, *news, *self._advance(server, reason)]
 
     def network_returned(self) -> list[Action]:
         """Take in that an interface, an address or a route has come (back): ask who could not be reached."""
@@ -348,7 +352,7 @@ class Engine:
         self._leadership.judge(raw, now)
         if source.settings.name not in self._leadership.leaders:
             return actions
-        corrections = self._steering.correct(self._leadership.lead(raw), raw, current, now)
+        corrections = self._steering.correct(self._leadership.lead(source, raw, now), raw, current, now)
         steered = next((action.mapping for action in corrections if isinstance(action, Steer)), current)
         return [*actions, *corrections, *self._contradict(source, steered, now), Publish()]
 
@@ -415,4 +419,5 @@ class Engine:
             with self.containment.of(name):
                 self._sources[name].renew()
         self._steering.restart()
+        self._changes.restart(now)
         return [HostClockMoved(seconds(jump))]

@@ -24,6 +24,9 @@ from ntp_usg.core.wire.header import Header
 _UNHEARD = RemoteState(Leap.UNSYNCHRONISED, UNSYNCHRONISED_STRATUM, b"INIT", 0.0, 0.0, 0)
 NETWORK_NOISE = NoiseModel(expected=1e-3, floor=1e-6, gate=100e-6)
 
+CURRENT = 8.0
+"""Seconds in which what a server has said needs no confirmation."""
+
 
 class NetworkSource(Source):
     """One server that is asked over the network."""
@@ -49,6 +52,8 @@ class NetworkSource(Source):
         self._reference_id = settings.reference_id
         self._poll_control = PollControl(settings.association.min_poll, settings.association.max_poll)
         self._alert = Alert(now)
+        self.alarmed = False
+        """Whether the latest answer contradicts those before it, and is news: others should say what they see."""
         self._delay = 0.0
         self._heard: Sample | None = None
         self._false = 0
@@ -192,10 +197,18 @@ class NetworkSource(Source):
         """Ask as often as the estimate needs, and a few times at once where it may be wrong."""
         control = self._poll_control
         self.association.set_poll(control.update(self.estimator, reason))
+        self.alarmed = False
         if self.association.hurrying:
             return
         if self._alert.calls(now, surprised=control.surprised, ageing=control.ageing):
-            self.association.hurry()
+            self.alarmed = control.surprised
+            again = self.association.hurry if control.surprised else self.association.start_again
+            again()
+
+    def bear_witness(self, now: MonoNs) -> None:
+        """Ask at once whether this server sees what another one has just shown."""
+        if self.healthy and self.age(now) > CURRENT and self._alert.spend(now):
+            self.association.hurry(1)
 
     def _doubt_date(self, exchange: Exchange) -> Reason | None:
         """Whether what the server shows, less what it is known to be ahead by, can be today's date."""
@@ -220,11 +233,13 @@ class NetworkSource(Source):
         if self.remote is not None:
             self.remote = replace(self.remote, leap=Leap.NONE)
 
+    def apart(self, served: ClockMapping) -> float:
+        """Seconds between the latest sample and the served clock."""
+        return 0.0 if self._heard is None else abs(self._offset(self._heard, served))
+
     def contradiction(self, served: ClockMapping, bound: float) -> float:
         """No queue moves a sample by more than half of its round trip: beyond that the server or the clock is wrong."""
-        if self._heard is None:
-            return 0.0
-        apart, possible = abs(self._offset(self._heard, served)), self.accuracy
+        apart, possible = self.apart(served), self.accuracy
         return apart + possible if apart - possible > bound else 0.0
 
     def announcement(self) -> Announcement | None:
