@@ -96,7 +96,7 @@ def simulate(seed: int, kind: str, *, sensor: bool, lock: float, hours: tuple[in
         model.learn(raw, rates[-1], RATE_DEVIATION, temperature(second))
     lost_at, offset = offset_ns(loss)
     known = offset + round(random.gauss(0, OFFSET_DEVIATION) * 1e9)
-    model.begin(lost_at, Estimate(known, rates[-1], OFFSET_DEVIATION, PULSE_NOISE))
+    model.begin(lost_at, Estimate(known, rates[-1], OFFSET_DEVIATION, PULSE_NOISE, RATE_DEVIATION))
     mean = statistics.fmean(rates)
     inside, errors, bounds, constant, average = 0, [], [], [], []
     for second in range(loss + STEP, loss + DAY + 1, STEP):

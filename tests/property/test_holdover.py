@@ -42,7 +42,7 @@ def test_the_truth_stays_within_five_deviations(seed, wander, flicker, swing, lo
         model.learn(oscillator.reading(instant(second)), frequency, 5e-9)
     lost = locked * HOUR
     raw = oscillator.reading(instant(lost))
-    model.begin(raw, Estimate(instant(lost) - raw, frequency, 1e-7, 1e-6))
+    model.begin(raw, Estimate(instant(lost) - raw, frequency, 1e-7, 1e-6, 5e-9))
     for hours in (1, 3, 6, 12):
         later = instant(lost + hours * HOUR)
         prediction = model.predict(oscillator.reading(later))
@@ -74,7 +74,7 @@ def test_no_file_breaks_the_model(data):
         model = HoldoverModel.from_dict(saved)
     except ClockError:
         return
-    model.begin(RawNs(START), Estimate(0, 0.0, 1e-7, 1e-6))
+    model.begin(RawNs(START), Estimate(0, 0.0, 1e-7, 1e-6, 5e-9))
     assert math.isfinite(model.predict(RawNs(START + HOUR * NS_PER_SECOND)).deviation)
     assert model.budget_left(1e-3, RawNs(START)) >= 0.0
 

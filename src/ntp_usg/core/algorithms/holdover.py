@@ -25,7 +25,7 @@ RESOLUTION = 1 / 3600
 """Hours, and a hundredth of the whole, to which the time left is searched."""
 FARTHEST = 30 * 24.0
 """Hours ahead that are looked at."""
-VERSION = 1
+VERSION = 2
 """Of what is kept; the list of characters is part of it."""
 LAST_INSTANT = 2.0**63
 """Nanoseconds; after that there is no kernel time."""
@@ -174,7 +174,11 @@ class HoldoverModel:
         return self._held
 
     def _look(self, held: _Held, hours: float) -> tuple[float, float]:
-        """Phase in ppb-hours and deviation of the offset in seconds, `hours` after the beginning."""
+        """Phase in ppb-hours and deviation of the offset in seconds, `hours` after the beginning.
+
+        The error of the last estimate counts beside the forecast's own: the model takes the frequencies that it learns
+        for independent, but those of an estimator with a memory err alike, and no average of them shows that.
+        """
         bank, forecast, thermal = self._blind, held.blind, None
         if held.sensed is not None:
             still = hours - _hours(held.warm_at - held.began)
@@ -182,7 +186,8 @@ class HoldoverModel:
             bank, forecast = self._sensed, held.sensed
         mean, variance = forecast.phase(hours, thermal)
         grown = bank.checks.scale(hours) * variance * PPB_HOUR * PPB_HOUR
-        return mean, math.sqrt(held.estimate.deviation**2 + grown)
+        last = held.estimate.deviation + held.estimate.rate_deviation * hours * 3600  # the two err together
+        return mean, math.sqrt(last * last + grown)
 
     def _warm(self, held: _Held, at: RawNs, kelvin: Thermal | None) -> None:
         """Add the warmth since the last temperature; a thermometer that is gone is not waited for."""

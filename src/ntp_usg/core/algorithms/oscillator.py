@@ -51,7 +51,7 @@ class Character:
 
 CHARACTERS = tuple(
     Character(walk, strength * math.sqrt(memory / 2), memory)
-    for walk in (0.2, 1.0, 5.0, 15.0, 45.0, 135.0)
+    for walk in (0.2, 1.0, 5.0, 15.0, 45.0, 135.0, 405.0)
     for strength, memory in ((0.0, 1.0), *itertools.product((5.0, 15.0, 45.0), (0.5, 3.0)))
 )
 """`strength` is a wander's random walk while it is young. The range is that of an oven to that of a draughty room."""

@@ -24,8 +24,8 @@ def at(second: float) -> RawNs:
     return RawNs(START_NS + round(second * 1e9))
 
 
-def estimate(rate: float = 0.0) -> Estimate:
-    return Estimate(-5_000_000, rate, 1e-7, 1e-6, 1e-6)
+def estimate(rate: float = 0.0, rate_deviation: float = 1e-9) -> Estimate:
+    return Estimate(-5_000_000, rate, 1e-7, 1e-6, rate_deviation)
 
 
 def taught(rate, until: int, *, start: int = 0, temperature=None, model: HoldoverModel | None = None) -> HoldoverModel:
@@ -168,7 +168,7 @@ def test_a_budget_that_is_never_spent_lasts_a_month():
 
 def test_without_anything_learned_the_estimates_rate_is_carried_on():
     model = HoldoverModel()
-    model.begin(at(0), estimate(40e-6))
+    model.begin(at(0), estimate(40e-6, 1e-6))
     prediction = model.predict(at(HOUR))
     assert prediction.rate == pytest.approx(40e-6, abs=10e-9)
     assert 3 * prediction.deviation > 1e-6 * HOUR
@@ -261,3 +261,10 @@ def test_a_file_that_cannot_be_is_refused(path, value):
     place[path[-1]] = value
     with pytest.raises(ClockError):
         HoldoverModel.from_dict(saved)
+
+
+def test_the_last_estimates_own_error_of_the_rate_is_in_the_bound():
+    """The model takes its frequencies for independent; an estimator's errors last."""
+    model = taught(lambda _: 12e-6, DAY)
+    model.begin(at(DAY), estimate(12e-6, 100e-9))
+    assert model.predict(at(DAY + 4 * HOUR)).deviation > 1e-7 + 100e-9 * 4 * HOUR
