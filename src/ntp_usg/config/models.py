@@ -159,6 +159,9 @@ class DisciplineSettings(Table):
 
     algorithm: Literal["kalman", "regression", "pll"] = "kalman"
     """A Kalman filter that learns wander and noise, a regression line, or the loop of RFC 5905."""
+    least_dispersion_ppm: float = Field(default=1.0, ge=0.01, le=15)
+    """How fast the error bound grows at least between two samples once the clock has been steady for a day, instead of
+    the 15 ppm of RFC 5905; 15 states these always."""
 
 
 class ClockSettings(Table):
@@ -223,10 +226,11 @@ class MetricsSettings(Table):
 
 
 class HoldoverSettings(Table):
-    """[holdover]: how long to carry on without a reference clock."""
+    """[holdover]: how long to carry on without a source."""
 
-    budget: Seconds = 0.01
-    """Error that holdover may add before the server demotes itself."""
+    budget: Seconds | None = None
+    """Error that holdover may add before the server demotes itself. Where nothing is said: 10 ms with a reference clock
+    or the local one; for a client of servers, until its whole error bound passes `selection.max_distance`."""
     temperature_file: OptionalPath = ""
     """Where the kernel tells a temperature near the oscillator, like /sys/class/thermal/thermal_zone0/temp."""
 

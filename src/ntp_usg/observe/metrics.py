@@ -72,7 +72,7 @@ _SYSTEM: tuple[_Gauge[SystemSnapshot], ...] = (
     ),
     _Gauge(
         "ntp_usg_holdover_left_seconds",
-        "How long the clock may go on on its own until holdover.budget is spent; absent while it follows a reference.",
+        "How long the clock may go on by itself before the server is unsynchronised; absent while it follows a source.",
         lambda system: system.holdover_left,
     ),
 )

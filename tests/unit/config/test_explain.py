@@ -27,7 +27,7 @@ def test_every_value_is_shown_with_its_origin(load: Load):
     assert lines["access.deny"] == 'access.deny = ["10.0.0.0/8", "192.0.2.1/32"]   # server.toml:4'
     assert lines["server.listen_addr"] == 'server.listen_addr = ["[::1]:11123"]   # --listen'
     assert lines["server.enable_interleaved"] == "server.enable_interleaved = false   # default"
-    assert lines["holdover.budget"] == "holdover.budget = 0.01   # default"
+    assert lines["clock.step_threshold"] == "clock.step_threshold = 0.128   # default"
     assert lines["access.allow"] == "# access.allow is not set   # default"
 
 

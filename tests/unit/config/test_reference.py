@@ -55,7 +55,7 @@ def page() -> str:
         '| `algorithm` | `"kalman"`, `"regression"` or `"pll"` |',
         '| `listen_addr` | text or list of texts | `["0.0.0.0:123", "[::]:123"]` |',
         "| `stratum` | integer from 1 to 15 | `1` |",
-        "| `budget` | duration | `0.01` |",
+        "| `step_threshold` | duration | `0.128` |",
         "| `allow` | list of texts | not set |",
         r'| `name` | text | `"a\|b"` | Its name. |',
         "| `name` | text | *required* | Its name. |",

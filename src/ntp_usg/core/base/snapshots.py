@@ -208,5 +208,5 @@ class SystemSnapshot:
     """`system` or `virtual`."""
     holdover_age: float | None
     holdover_left: float | None
-    """Seconds until the holdover budget is spent; None also while a source is in reserve."""
+    """Seconds until the server will say that it is unsynchronised; None also while a source is in reserve."""
     sources: tuple[SourceSnapshot, ...]

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 
 from ntp_usg.core.algorithms.estimator import Estimate
 from ntp_usg.core.algorithms.holdover import HoldoverModel
+from ntp_usg.core.algorithms.steadiness import Steadiness
 from ntp_usg.core.base.actions import Action, Level, Note, Steer
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
-from ntp_usg.core.base.snapshots import PHI, UNSYNCHRONISED_STRATUM, Leap, ServingState, SyncPhase
+from ntp_usg.core.base.snapshots import UNSYNCHRONISED_STRATUM, Leap, ServingState, SyncPhase
 from ntp_usg.core.engine.cross_check import Belief
 from ntp_usg.core.engine.error_bound import ErrorBound
+from ntp_usg.core.engine.holdover_limit import holdover_limit
 from ntp_usg.core.engine.settings import EngineSettings
 
 SYNCHRONISED_PHASES = (SyncPhase.SYNCHRONISED, SyncPhase.HOLDOVER)
@@ -39,12 +41,13 @@ class Steering:
 
     def __init__(self, settings: EngineSettings, model: HoldoverModel) -> None:
         self._settings = settings
+        self._limit = holdover_limit(settings)
         self.phase = SyncPhase.STARTING
         self.epoch = 0
         self.holdover_left: float | None = None
-        """Seconds until the holdover budget is spent; None while there is no holdover."""
+        """Seconds until we shall say that we are unsynchronised; None while there is no holdover."""
         self.budget_spent = False
-        """Whether holdover has spent its budget; with a source in reserve we stay synchronised until that leads."""
+        """Whether holdover is at its end; with a source in reserve we stay synchronised until that leads."""
         self._reserve: str | None = None
         self.temperature: float | None = None
         """Of the oscillator's surroundings, in celsius, where somebody measures it."""
@@ -59,6 +62,7 @@ class Steering:
         self.counting_since: MonoNs | None = None
         """When the clock was first set to the second that it has now, or to another one than before."""
         self._bound = ErrorBound()
+        self._steadiness = Steadiness(settings.least_tolerance)
         self._panicking = False
         self._leapt_ns = 0
         """By how much leap seconds have moved the count since holdover began, which its model knows nothing of."""
@@ -113,7 +117,9 @@ class Steering:
         self._corrected_at = now
         self._corrected_wall = mapping.wall(raw)
         slewed = 0.0 if step else abs(seconds(error_ns))
-        self._bound.measure(lead.root_dispersion + slewed, max(PHI, self._drift(lead.estimate)), now)
+        self._steadiness.watch(raw, lead.estimate.rate)
+        drift = max(self._steadiness.tolerance, self._drift(lead.estimate))
+        self._bound.measure(lead.root_dispersion + slewed, drift, now)
         self._learn(lead.estimate, raw)
         return actions
 
@@ -139,15 +145,15 @@ class Steering:
         if self.phase is SyncPhase.STARTING:
             self.phase = SyncPhase.LOCKING
         elif self.phase is SyncPhase.SYNCHRONISED:
-            return self._begin_holdover(raw, loss)
+            return self._begin_holdover(raw, now, loss)
         elif self.phase is SyncPhase.HOLDOVER:
             return self._hold_over(raw, current, now, loss, contested)
         return []
 
     def contradict(self, error: float, now: MonoNs) -> None:
         """A sample says that the clock may be off by so many seconds: the bound covers it until the next correction."""
-        if self.phase in SYNCHRONISED_PHASES and self._lead is not None:
-            self._bound.hold(error - self._lead.root_delay / 2, self._bound.rate, now)
+        self._steadiness.surprise()
+        self._widen(error, now)
 
     def retract(self, since: RawNs, now: MonoNs) -> None:
         """Take back what a source said that turned out to be wrong since then: the lead before that counts.
@@ -159,7 +165,7 @@ class Steering:
             self._leads.pop()
         if self._leads:
             self._led_at, self._lead = self._leads[-1]
-            self.contradict(stated, now)
+            self._widen(stated, now)
 
     def give_up(self) -> None:
         """Serve no time while nobody knows which second it is."""
@@ -171,6 +177,7 @@ class Steering:
         self.phase, self.holdover_left = SyncPhase.LOCKING, None
         self._lead = None
         self._leads.clear()
+        self._steadiness.surprise()
         self._model = HoldoverModel.from_dict(self._model.as_dict())  # the crystal is still the same
 
     def shift(self, offset_ns: int) -> None:
@@ -254,36 +261,45 @@ class Steering:
             self._learned_at = raw
             self._model.learn(raw, estimate.rate, estimate.rate_deviation, self.temperature)
 
-    def _begin_holdover(self, raw: RawNs, loss: str) -> list[Action]:
+    def _widen(self, error: float, now: MonoNs) -> None:
+        """Let the whole bound be at least so many seconds."""
+        if self.phase in SYNCHRONISED_PHASES and self._lead is not None:
+            self._bound.hold(error - self._lead.root_delay / 2, self._bound.rate, now)
+
+    def _begin_holdover(self, raw: RawNs, now: MonoNs, loss: str) -> list[Action]:
         """The clock has been alone since the last correction, however late that was noticed."""
         assert self._lead is not None
         self.phase, self._leapt_ns = SyncPhase.HOLDOVER, 0
         self._model.begin(self._led_at, self._lead.estimate)
-        self.holdover_left = self._model.budget_left(self._settings.holdover_budget, raw)
+        self.holdover_left = self._left(raw, now)
         if self._reserve is not None:
             return [Note(Level.INFO, f"The clock runs by itself, {self._reserve} is in reserve. {loss}")]
         return [Note(Level.WARNING, self._warning(loss))]
 
+    def _left(self, raw: RawNs, now: MonoNs) -> float:
+        """Seconds until holdover ends, as things look now."""
+        return self._limit.left(self._model, raw, self.error_bound(now), self._bound.rate)
+
     def _warning(self, loss: str) -> str:
-        text = f"Holdover: the error may grow by {self._settings.holdover_budget * 1e3:g}ms before the server"
-        return f"{text} declares itself unsynchronised, in {self.holdover_left or 0.0:.0f}s. {loss}"
+        left = self.holdover_left or 0.0
+        return f"Holdover: the clock runs by itself. Unsynchronised in {left:.0f}s, when {self._limit.reason}. {loss}"
 
     def _hold_over(
         self, raw: RawNs, current: ClockMapping, now: MonoNs, loss: str | None, contested: float
     ) -> list[Action]:
         """Follow the model, and let the bound grow as it says."""
         assert self._lead is not None
-        budget, prediction = self._settings.holdover_budget, self._model.predict(raw, self._news_of_temperature(raw))
+        prediction = self._model.predict(raw, self._news_of_temperature(raw))
         error_ns = prediction.offset_ns + self._leapt_ns - current.correction_ns(raw)
         grown = max(0.0, 3 * (prediction.deviation - self._lead.estimate.deviation), contested)
-        self._bound.hold(self._lead.root_dispersion + grown + abs(seconds(error_ns)), self._drift(prediction), now)
-        self.holdover_left = self._model.budget_left(budget, raw)
-        self.budget_spent = grown > budget
+        drift = max(self._limit.drift(self._steadiness.tolerance), self._drift(prediction))
+        self._bound.hold(self._lead.root_dispersion + grown + abs(seconds(error_ns)), drift, now)
+        self.holdover_left = self._left(raw, now)
+        self.budget_spent = self._limit.is_reached(grown, self.error_bound(now))
         if self.budget_spent and self._reserve is None and loss is not None:
             age = seconds(now - self._corrected_at)
             self.phase, self.holdover_left = SyncPhase.UNSYNCHRONISED, None
-            text = f"Unsynchronised: the holdover budget of {budget * 1e3:g}ms is spent after {age:.0f}s. {loss}"
-            return [Note(Level.ERROR, text)]
+            return [Note(Level.ERROR, f"Unsynchronised: {self._limit.reason} after {age:.0f}s. {loss}")]
         return [Steer(self._slew(prediction, raw, current, error_ns), step=False)]
 
     def _news_of_temperature(self, raw: RawNs) -> float | None:
