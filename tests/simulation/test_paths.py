@@ -80,6 +80,14 @@ def test_a_longer_way_there_is_no_reason_to_move_at_once(follow, worst_error, de
     assert worst_error(simulation, 4000, 10_000) < delay / 2 + 300e-6
 
 
+def test_a_longer_way_there_moves_nothing_however_long_it_lasts(follow, worst_error):
+    """For more samples than tell the lowest delay; and when the old route is back, it is known at once."""
+    event = {"at": 4000, "what": "route", "between": ["client", "a"], "delay": 5e-3, "for": 6000}
+    figures, simulation = follow(source={"min_poll": 4, "max_poll": 4}, event=[event], duration=12_000)
+    assert worst_error(simulation, 4000, 12_000) < 100e-6
+    assert figures.bound_violated == 0
+
+
 def test_a_link_that_is_down_for_hours_costs_the_promise_but_little_time(follow, worst_error):
     cut = {"at": 16_000, "what": "cut", "between": ["client", "a"], "for": 18_000}
     figures, simulation = follow(

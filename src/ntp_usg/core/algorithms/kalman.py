@@ -335,6 +335,8 @@ class KalmanEstimator:
                 each.loosen(elapsed, gap)
             each.learn(measured, readings[each.reading])
         self._reweigh(awake)
+        if not any(readings[each.reading].tilt for _, each in self._mixture):
+            self._reader.even()
         self._systematic = sum(w * readings[each.reading].systematic ** 2 for w, each in self._mixture)
         self._rebase()
         if self._count >= self.ENOUGH and not gap:

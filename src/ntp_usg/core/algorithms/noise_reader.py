@@ -81,10 +81,15 @@ class NoiseReader:
     """How many rival readings each sample gets."""
     WINDOW = 256
     """So many samples tell the lowest delay; after a change of route the old one is forgotten that late."""
+    ONE_SIDED = 1 / 200
+    """A route that became longer on one way did so on one way alone up to this part."""
 
     def __init__(self, noise: NoiseModel) -> None:
         self._noise = noise
         self._delays: deque[float] = deque(maxlen=self.WINDOW)
+        self._lowest = self._least = math.inf
+        """Lowest delay in the window, and since the queues were last even: that of the route which is believed."""
+        self._mean = 0.0
         self._last: deque[Sample] = deque(maxlen=3)
         expected = noise.expected * noise.expected
         self._scatter = Scatter(expected, count=1)
@@ -103,6 +108,10 @@ class NoiseReader:
         """The latest sample turned out an outlier: it says nothing of how the others scatter."""
         self._last.pop()
         self._scatter, self._ways = self._before
+
+    def even(self) -> None:
+        """No queue on one way explains the offsets: a lowest delay from before the window is that of another route."""
+        self._least = self._lowest
 
     def restart(self) -> None:
         """The offsets so far and those to come lie on no line; delays and scatter stay what they are."""
@@ -130,8 +139,10 @@ class NoiseReader:
         """
         delays = self._delays
         delays.append(delay)
-        lowest, count = min(delays), len(delays)
-        mean = max(self._noise.floor, sum(delays) / count - lowest)
+        self._least = min(self._least, delay)
+        self._lowest = lowest = min(delays)
+        count = len(delays)
+        self._mean = mean = max(self._noise.floor, sum(delays) / count - lowest)
         # The lowest of n sums of two exponential delays lies mean / sqrt(2 n) above the true minimum, give or take as
         # much again; the mean of a few is itself in doubt.
         shortfall = lowest if count < 4 else min(lowest, mean * (1 + 4 / count) * 1.5 / math.sqrt(2 * count))
@@ -141,8 +152,9 @@ class NoiseReader:
     def _by_regression(self, delay: float) -> SampleNoise:
         """The part of the offset that goes with the delay is a queue, and the rest scatters."""
         lean = self._ways.lean
-        excess, shortfall = self._excess(delay, math.sqrt((1 - 2 * abs(lean)) / (1 + 2 * abs(lean))))
-        return SampleNoise(0.0, self._sigma(self._ways.rest), bias=lean * excess, systematic=abs(lean) * shortfall)
+        shortfall = self._shortfall(self._lowest, self._mean, math.sqrt((1 - 2 * abs(lean)) / (1 + 2 * abs(lean))))
+        bias = lean * (delay - self._lowest + shortfall)
+        return SampleNoise(0.0, self._sigma(self._ways.rest), bias=bias, systematic=abs(lean) * shortfall)
 
     def _by_queue(self, delay: float, way: int) -> SampleNoise:
         """Most of the queues are on one way, there (1) or back (-1): the error is near that end of its bounds.
@@ -150,28 +162,28 @@ class NoiseReader:
         Given their sum, two exponential delays of means a and b share it so that the error's density is tilted by
         1/a - 1/b. For the longer mean stands that of both, which leaves even queues to the even reading. The tilt is
         less where the delay is less than usual: queues that come and go leave quiet packets as they were.
+        A route that became longer on one way is a queue that stays; as long as it explains the offsets, the least delay
+        of the route before is kept.
         """
-        delays = self._delays
-        mean = max(self._noise.floor, sum(delays) / len(delays) - min(delays))
-        other = self._ways.back if way > 0 else self._ways.there
-        short = min(mean, self._sigma(other)) if other.known else mean
-        ratio = short / mean
-        excess, shortfall = self._excess(delay, ratio)
-        tilt = -way * (1 / short - 1 / mean) * min(1.0, 2 * excess / mean)
+        ways = self._ways
+        there, back = self._sigma(ways.there), self._sigma(ways.back)
+        mean, short = there + back, back if way > 0 else there
+        ratio = short / mean if ways.there.known else 1.0
+        shortfall = self._shortfall(self._least, mean, ratio)
+        excess = delay - self._least + shortfall
+        tilt = -way * (1 / short - 1 / mean) * min(1.0, 2 * excess / mean) if ways.there.known else 0.0
         sharp = max(self._noise.floor, shortfall / 4)
-        return SampleNoise(excess / 2, sharp, tilt, systematic=(1 - ratio) * shortfall / 2)
+        systematic = (1 - ratio) * shortfall / 2 + self.ONE_SIDED * (self._lowest - self._least)
+        return SampleNoise(excess / 2, sharp, tilt, systematic=systematic)
 
-    def _excess(self, delay: float, ratio: float) -> tuple[float, float]:
-        """By how much a delay exceeds the true minimum, and by how much the lowest one does.
+    def _shortfall(self, lowest: float, mean: float, ratio: float) -> float:
+        """By how much the lowest delay may exceed the true minimum, if queues take `mean` seconds on average.
 
         `ratio` is that of the two means: the lowest of n exponential delays lies mean / n above the minimum.
         """
-        delays = self._delays
-        lowest, count = min(delays), len(delays)
-        mean = sum(delays) / count - lowest
+        count = len(self._delays)
         doubt = (1 + 4 / count) * (1 / count + math.sqrt(2 * ratio / count) / (1 + ratio))
-        shortfall = lowest if count < 4 else min(lowest, mean * doubt)
-        return delay - lowest + shortfall, shortfall
+        return lowest if count < 4 else min(lowest, mean * doubt)
 
     def _sigma(self, scatter: Scatter) -> float:
         return max(self._noise.floor, math.sqrt(scatter.variance))

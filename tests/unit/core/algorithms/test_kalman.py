@@ -278,3 +278,31 @@ def test_a_queue_that_changes_sides_is_followed():
             assert errors[-1] < 4 * estimate.deviation
     assert max(errors[300:]) < 1e-4
     assert max(errors[-50:]) < 2e-5
+
+
+@pytest.mark.parametrize("way", [1, -1])
+def test_a_way_that_became_longer_alone_moves_nothing_for_as_long_as_it_lasts(way):
+    """+5 ms for more samples than the window of lowest delays holds, and back."""
+    noise, estimator = random.Random(1), KalmanEstimator(NoiseModel(expected=1e-3, floor=1e-6, gate=1e-4))
+    for index in range(1000):
+        x, y = noise.expovariate(1e4), noise.expovariate(1e4)
+        longer = 5e-3 if 200 <= index < 800 else 0.0
+        at = RawNs(64 * index * 10**9)
+        offset = (x - y + way * longer) / 2
+        assert estimator.add(Sample(at, round(offset * 1e9), 1e-6, 1e-3 + x + y + longer)) is Reason.USED
+        estimate = estimator.estimate(at)
+        assert estimate is not None
+        if index > 20:
+            assert abs(estimate.offset_ns) * 1e-9 < min(1e-4, 5 * estimate.deviation)
+
+
+def test_a_route_that_became_longer_both_ways_is_taken_for_that():
+    noise, estimator = random.Random(1), KalmanEstimator(NoiseModel(expected=1e-3, floor=1e-6, gate=1e-4))
+    for index in range(1000):
+        x, y = noise.expovariate(1e4), noise.expovariate(1e4)
+        at, longer = RawNs(64 * index * 10**9), 10e-3 if index >= 200 else 0.0
+        assert estimator.add(Sample(at, round((x - y) / 2 * 1e9), 1e-6, 1e-3 + x + y + longer)) is Reason.USED
+    estimate = estimator.estimate(at)
+    assert estimate is not None
+    assert abs(estimate.offset_ns) * 1e-9 < min(3e-5, 4 * estimate.deviation)
+    assert estimate.deviation < 3e-5
