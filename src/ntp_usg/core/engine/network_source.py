@@ -1,5 +1,7 @@
 """Another NTP server as a source: its association asks, its estimator learns, its distance limits the trust."""
 
+import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -21,6 +23,9 @@ from ntp_usg.core.engine.settings import NetworkSettings
 from ntp_usg.core.engine.source import Source
 from ntp_usg.core.wire.header import Header
 
+RECENT = 8
+"""So many of the latest round trips count, as in the clock filter of RFC 5905: where a route has become longer, its
+delay is soon what is stated."""
 _UNHEARD = RemoteState(Leap.UNSYNCHRONISED, UNSYNCHRONISED_STRATUM, b"INIT", 0.0, 0.0, 0)
 NETWORK_NOISE = NoiseModel(expected=1e-3, floor=1e-6, gate=100e-6)
 
@@ -54,7 +59,7 @@ class NetworkSource(Source):
         self._alert = Alert(now)
         self.alarmed = False
         """Whether the latest answer contradicts those before it, and is news: others should say what they see."""
-        self._delay = 0.0
+        self._delays: deque[float] = deque(maxlen=RECENT)
         self._heard: Sample | None = None
         self._false = 0
         self.path: ServerPath | None = None
@@ -100,9 +105,19 @@ class NetworkSource(Source):
     @property
     def accuracy(self) -> float:
         """Half of both round trips, and what the server says that it may be off by itself."""
-        if self.remote is None:
-            return float("inf")
-        return (self.remote.root_delay + self._delay) / 2 + self.remote.root_dispersion
+        return self._accuracy(self._delay)
+
+    def _accuracy(self, delay: float) -> float:
+        return math.inf if self.remote is None else (self.remote.root_delay + delay) / 2 + self.remote.root_dispersion
+
+    @property
+    def _latest_delay(self) -> float:
+        return self._delays[-1] if self._delays else 0.0
+
+    @property
+    def _delay(self) -> float:
+        """The shortest of the latest round trips: what the others were longer by is in the estimate's deviation."""
+        return min(self._delays, default=0.0)
 
     @property
     def reference_id(self) -> bytes:
@@ -139,6 +154,10 @@ class NetworkSource(Source):
     def silent(self, now: MonoNs) -> bool:  # noqa: ARG002 - the reach register knows
         """Nothing usable for eight polls, or the server has refused us."""
         return self.reach == 0 or self._accepted_at is None or self.association.refused is not None
+
+    def restart(self) -> None:
+        super().restart()
+        self._delays.clear()
 
     def renew(self) -> None:
         super().renew()
@@ -188,7 +207,8 @@ class NetworkSource(Source):
             return self.reject(result)
         sample = replace(result.sample, offset_ns=result.sample.offset_ns - nanoseconds(self.settings.offset))
         self.remote = result.remote
-        self._heard, self._delay = sample, max(sample.delay, 0.0)
+        self._heard = sample
+        self._delays.append(max(sample.delay, 0.0))
         reason = self.measure(sample, now)
         self._set_pace(reason, now)
         return reason
@@ -239,7 +259,8 @@ class NetworkSource(Source):
 
     def contradiction(self, served: ClockMapping, bound: float) -> float:
         """No queue moves a sample by more than half of its round trip: beyond that the server or the clock is wrong."""
-        apart, possible = self.apart(served), self.accuracy
+        apart = self.apart(served)
+        possible = self._accuracy(self._latest_delay)
         return apart + possible if apart - possible > bound else 0.0
 
     def announcement(self) -> Announcement | None:
@@ -255,7 +276,7 @@ class NetworkSource(Source):
             kind=SourceKind.SERVER,
             path=self.path,
             reference_id=remote.reference_id,
-            delay=self._delay,
+            delay=self._latest_delay,
             root_delay=remote.root_delay,
             root_dispersion=remote.root_dispersion,
             leap=Leap(remote.leap),
