@@ -85,8 +85,12 @@ class SystemClock:
         return ClockMapping(now.raw, now.host - now.raw, self._rate, now.rate - self._rate, self._slew_ns)
 
     def serving(self) -> ClockMapping:
-        """The host's time is the disciplined time."""
-        return IDENTITY
+        """The host's time and what is still to be slewed, which shrinks as the kernel works it off."""
+        if self._slew_ends is None:
+            return IDENTITY
+        now = self._segments[-1]
+        phase, host_ns = (now.rate - self._rate) * self._slew_ns, self._slew_ns * (1 + now.rate)
+        return ClockMapping(now.host, round(phase), slew_rate=-phase / host_ns, slew_ns=round(host_ns))
 
     def steer(self, mapping: ClockMapping, *, step: bool) -> None:
         """Follow a mapping raw -> disciplined; within the kernel's 500 ppm, so that a great slew takes longer.

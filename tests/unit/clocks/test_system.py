@@ -67,6 +67,19 @@ def test_who_is_served_gets_the_host_time(clock):
     assert clock.serving() is IDENTITY
 
 
+@pytest.mark.parametrize("ppm", [100, -100])
+def test_who_is_served_does_not_wait_for_a_slew(kernel, clock, ppm):
+    """What answers add to the host's time shrinks as the kernel works it off: the sum is where the clock will be."""
+    mapping = mapping_from(clock, ppm=10, slew_ppm=ppm, slew=5)
+    clock.steer(mapping, step=False)
+    for _ in range(5):
+        host, _ = clock.read()
+        assert abs(clock.serving().wall(host) - mapping.slewed.wall(kernel.raw_ns)) < 200
+        kernel.advance(0.9)
+    run_slew(kernel, clock)
+    assert clock.serving() is IDENTITY
+
+
 @pytest.mark.parametrize("offset", [1.5, -1.0, 1e-6, -3e8, 3e8])
 def test_a_step_moves_the_host_clock_to_the_mapping(kernel, clock, offset):
     mapping = mapping_from(clock, offset=offset)

@@ -26,6 +26,15 @@ def test_who_is_served_gets_the_mapping_and_samples_stay_raw():
     assert clock.raw(HostNs(5000)) == 5000
 
 
+def test_who_is_served_does_not_wait_for_a_slew():
+    clock = VirtualClock()
+    clock.steer(ClockMapping(base_ns=1000, offset_ns=50_000, rate=12e-6, slew_rate=1e-4, slew_ns=10**9), step=False)
+    assert clock.current().correction_ns(1000) == 50_000
+    assert clock.serving().correction_ns(1000) == 150_000
+    ended = 1000 + 10**9
+    assert clock.serving().correction_ns(ended) == clock.current().correction_ns(ended)
+
+
 def test_a_slew_needs_no_timer():
     clock = VirtualClock()
     mapping = ClockMapping(slew_rate=1e-4, slew_ns=10**9)

@@ -21,7 +21,7 @@ class MappedClock(SteeredClock):
         return self._mapping
 
     def serving(self) -> ClockMapping:
-        return self._mapping
+        return self._mapping.slewed
 
     def steer(self, mapping: ClockMapping, *, step: bool) -> None:  # noqa: ARG002 (the mapping says it all)
         self._mapping = mapping

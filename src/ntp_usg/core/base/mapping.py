@@ -33,6 +33,13 @@ class ClockMapping:
         """The whole frequency correction in force at a reading, in seconds per second."""
         return self.rate + (self.slew_rate if 0 <= reading - self.base_ns < self.slew_ns else 0.0)
 
+    @property
+    def slewed(self) -> "ClockMapping":
+        """The same with its phase error worked off at once: what the clock is on its way to."""
+        if not self.slew_rate:
+            return self
+        return ClockMapping(self.base_ns, self.offset_ns + round(self.slew_rate * self.slew_ns), self.rate)
+
 
 IDENTITY = ClockMapping()
 """The host clock as it is: for the system clock, which the kernel itself disciplines."""
