@@ -81,12 +81,18 @@ drift_file = "{folder}/drift"
     return [str(Path(sys.executable).parent / "ntp_usg_server"), "--config", str(configuration)]
 
 
+def ours_clock(folder: Path, _: int) -> Sequence[str]:
+    """The daemon with a reference clock of which it has a reading each second."""
+    return _ours(folder, "[simulated]\npretend = true\n")
+
+
 def receiver(folder: Path) -> Sequence[str]:
     return [sys.executable, "-m", "ntp_usg.simulate", "--link", f"{folder}/gps", "--pps", f"{folder}/pps"]
 
 
 SUBJECTS = {
     "ours": Subject(ours, promised=True),
+    "ours-clock": Subject(ours_clock),
     "ours-pulses": Subject(ours_pulses, companion=receiver),
     "chrony": Subject(chrony),
 }

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -32,6 +33,16 @@ def server(require_peer: Any) -> Iterator[Started]:
         yield made
 
 
+def ask_control(server: Started) -> bytes:
+    """The system variables of mode 6, as ntpq asks for them."""
+    [port] = re.findall(r"serves on 127\.0\.0\.1:(\d+)", server.log)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(5)
+        sock.connect(("127.0.0.1", int(port)))
+        sock.send(b"\x16\x02" + bytes(10))
+        return sock.recv(1000)
+
+
 def get(server: Started, page: str) -> str:
     connection = http.client.HTTPConnection("localhost")
     with socket.socket(socket.AF_UNIX) as connection.sock:
@@ -52,11 +63,13 @@ def test_nobody_wakes_up_for_nothing(server):
 
 
 def test_after_that_everything_shown_is_of_this_moment(server):
-    before = json.loads(get(server, "/api/v1/status"))
+    before, variables = json.loads(get(server, "/api/v1/status")), ask_control(server)
     assert before["system"]["phase"] == "synchronised", server.log
     time.sleep(2)
     after = json.loads(get(server, "/api/v1/status"))
     ages = [status["sources"][0]["last_heard_age"] for status in (before, after)]
     assert ages[1] - ages[0] > 1.9 or ages[1] < 2
     assert after["system"]["root_dispersion"] != before["system"]["root_dispersion"]
+    assert b"rootdisp=" in variables
+    assert ask_control(server) != variables
     assert "ntp_usg_synchronised 1" in get(server, "/metrics")
