@@ -315,9 +315,10 @@ class KalmanEstimator:
     def _begin(self, sample: Sample, readings: tuple[SampleNoise, ...]) -> None:
         self._first, self._count, self._innovations = [sample], 0, 0
         self._base_ns = sample.offset_ns
-        for each in self._filters:
+        priors = self._prior.rivals
+        for number, each in enumerate(self._filters):
             noise = readings[each.reading]
-            each.begin(-noise.mean, noise.variance, self._prior)
+            each.begin(-noise.mean, noise.variance, priors[number % len(priors)])
         self._mixture = [(1 / len(self._filters), each) for each in self._filters]
 
     def _learn(self, sample: Sample, previous: Sample, readings: tuple[SampleNoise, ...], gap: float = 0.0) -> None:

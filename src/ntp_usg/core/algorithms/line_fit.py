@@ -4,6 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+ANY_CLOCK = 500e-6
+"""Deviation of what computers' clocks run off by, crystals that are no good and virtual machines included."""
+
 
 @dataclass(frozen=True, slots=True)
 class SlopePrior:
@@ -12,6 +15,12 @@ class SlopePrior:
     rate: float = 0.0
     deviation: float = 1e-4
     """100 ppm: a computer's crystal by data sheet, at any temperature."""
+
+    @property
+    def rivals(self) -> tuple["SlopePrior", ...]:
+        """Itself, and what to expect who half believes it or not at all: it may be another machine's by now."""
+        unknown = max(self.deviation, ANY_CLOCK)
+        return self, SlopePrior(self.rate, math.sqrt(self.deviation * unknown)), SlopePrior(self.rate, unknown)
 
 
 FREE_SLOPE = SlopePrior(deviation=1.0)

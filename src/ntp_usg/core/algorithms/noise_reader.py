@@ -6,11 +6,16 @@ from dataclasses import dataclass, replace
 
 from ntp_usg.core.algorithms.estimator import NoiseModel
 from ntp_usg.core.algorithms.sample_noise import SampleNoise
+from ntp_usg.core.algorithms.spread import shrinkage
 from ntp_usg.core.base.instants import seconds
 from ntp_usg.core.base.samples import Sample
 
 MEMORY = 64
 """So many samples show how the next may scatter."""
+
+
+YOUNG, QUIET_BY_CHANCE = 16, 0.01
+"""Up to so many errors may seem quieter than they are, with this probability."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +159,9 @@ class NoiseReader:
         lean = self._ways.lean
         shortfall = self._shortfall(self._lowest, self._mean, math.sqrt((1 - 2 * abs(lean)) / (1 + 2 * abs(lean))))
         bias = lean * (delay - self._lowest + shortfall)
-        return SampleNoise(0.0, self._sigma(self._ways.rest), bias=bias, systematic=abs(lean) * shortfall)
+        rest = self._ways.rest
+        doubt = shrinkage(rest.count, QUIET_BY_CHANCE) if rest.known and rest.count < YOUNG else 1.0
+        return SampleNoise(0.0, doubt * self._sigma(rest), bias=bias, systematic=abs(lean) * shortfall)
 
     def _by_queue(self, delay: float, way: int) -> SampleNoise:
         """Most of the queues are on one way, there (1) or back (-1): the error is near that end of its bounds.
