@@ -44,6 +44,8 @@ class Cell:
     wander_ppb: float
     noise: float
     """Mean of the exponential jitter each way, or standard deviation of the white noise of a reference clock."""
+    back: float | None = None
+    """Mean of the jitter on the way back, where it is another."""
     polls: tuple[int, int]
     """Least and greatest exponent of the poll interval."""
     network: bool
@@ -71,6 +73,21 @@ def network_cells(
         )
         for number, (noise, theirs) in enumerate(zip((1e-5, 1e-4, 1e-3, 1e-2), chrony, strict=True))
     ]
+
+
+def unequal_cells(there: float, back: float, chrony: tuple[float, ...]) -> list[Cell]:
+    """One server whose queues are not the same on both ways, with adaptive polls and with polls of 64 s."""
+    jitter = f"wander 1 ppb/s, jitter {1e6 * there:g}/{1e6 * back:g} us"
+    adaptive = Cell(
+        name=f"(1) poll 64-1024 s, {jitter}",
+        wander_ppb=1.0,
+        noise=there,
+        back=back,
+        polls=(6, 10),
+        network=True,
+        chrony=chrony[:1],
+    )
+    return [adaptive, replace(adaptive, name=f"(1) poll 64 s, {jitter}", polls=(6, 6), chrony=chrony[1:])]
 
 
 def reference_cells(wander_ppb: float, poll: int, chrony: tuple[float, ...]) -> list[Cell]:
@@ -142,6 +159,9 @@ CELLS = [
     *crystal_cells("quiet"),
     *crystal_cells("oven"),
     *network_cells("(1) poll 64 s, wander 1 ppb/s", 1.0, (6, 6), ((5.6,), (23.0,), (66.0,), (561.0,)), ()),
+    *unequal_cells(1e-3, 0.0, (16.8, 15.9)),
+    *unequal_cells(0.0, 1e-3, ()),
+    *unequal_cells(1e-3, 0.3e-3, ()),
 ]
 
 
@@ -181,7 +201,10 @@ def measure(cell: Cell, oscillator: Oscillator, true: WallNs, random: Random) ->
     raw = oscillator.reading(true)
     if not cell.network:
         return Sample(raw, true - raw + nanoseconds(random.gauss(0, cell.noise)), 0.0), cell.noise**2
-    there, back = random.expovariate(1 / cell.noise), random.expovariate(1 / cell.noise)
+    there, back = (
+        random.expovariate(1 / mean) if mean else 0.0
+        for mean in (cell.noise, cell.noise if cell.back is None else cell.back)
+    )
     sample = Sample(raw, true - raw + nanoseconds((there - back) / 2), 0.0, 2 * BASE_DELAY + there + back)
     return sample, (there + back) ** 2 / 12 + 1e-18
 
@@ -237,7 +260,7 @@ def row(cell: Cell, runs: dict[str, list[Run]]) -> dict[str, object]:
         "cell": asdict(cell),
         **{name: statistics.fmean(them) for name, them in errors.items()},
         "spread": statistics.stdev(ours) if len(ours) > 1 else 0.0,
-        "limit": None if cell.crystal else 1e6 * statistics.fmean(run.limit for run in kalman),
+        "limit": None if cell.crystal or cell.back is not None else 1e6 * statistics.fmean(run.limit for run in kalman),
         "ratio": statistics.fmean(ours) / min(cell.chrony) if cell.chrony else None,
         "poll": statistics.fmean(run.poll for run in kalman),
         "honesty": statistics.fmean(run.honesty for run in kalman),
