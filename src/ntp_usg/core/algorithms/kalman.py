@@ -152,6 +152,8 @@ class KalmanEstimator:
 
     def add(self, sample: Sample) -> Reason:
         """Take a sample in, or say that it is an outlier; so many in a row that it cannot be chance are followed."""
+        if self._lost_touch(sample):
+            self._reader.doubt()
         readings = self._reader.read(sample)
         if self.ready:
             far = self._is_outlier(sample, readings[0])
@@ -167,6 +169,16 @@ class KalmanEstimator:
         self._suspects, self._near = [], []
         self._take(sample, readings)
         return Reason.USED
+
+    def _lost_touch(self, sample: Sample) -> bool:
+        """Whether the delay is much longer after a time in which the clock may have moved by half of that.
+
+        What was known of the route is worth nothing then, for nobody can tell which way became longer.
+        """
+        detour = self._reader.detour(sample.delay)
+        if not detour or self._latest is None:
+            return False
+        return 3 * math.sqrt(self._predict(seconds(sample.at - self._latest.at))[1]) > detour / 2
 
     def _follow(self) -> bool:
         """Go by the samples refused so far, if they are enough to say what has happened."""

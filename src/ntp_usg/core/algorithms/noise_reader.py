@@ -86,6 +86,8 @@ class NoiseReader:
     """How many rival readings each sample gets."""
     WINDOW = 256
     """So many samples tell the lowest delay; after a change of route the old one is forgotten that late."""
+    SETTLED = 32
+    """So many delays show what queues are like."""
     ONE_SIDED = 1 / 200
     """A route that became longer on one way did so on one way alone up to this part."""
 
@@ -123,8 +125,16 @@ class NoiseReader:
         self._last.clear()
 
     def doubt(self) -> None:
-        """Those to come may scatter otherwise: what was learned counts like one more of them."""
+        """Those to come may scatter otherwise, on another route: what was learned counts like one more of them."""
         self._scatter, self._ways = self._scatter.doubted(), self._ways.doubted()
+        self._delays.clear()
+        self._lowest = self._least = math.inf
+
+    def detour(self, delay: float) -> float:
+        """By how many seconds a delay exceeds the least, if that is more than queues explain; 0 otherwise."""
+        excess = delay - self._least
+        usual = max(self._noise.gate, 4 * self._mean)
+        return excess if len(self._delays) >= self.SETTLED and excess > usual else 0.0
 
     def _by_scatter(self) -> tuple[SampleNoise, ...]:
         """Half, once and twice what was seen.

@@ -306,3 +306,25 @@ def test_a_route_that_became_longer_both_ways_is_taken_for_that():
     assert estimate is not None
     assert abs(estimate.offset_ns) * 1e-9 < min(3e-5, 4 * estimate.deviation)
     assert estimate.deviation < 3e-5
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("gap", [86_400, 64])
+def test_a_longer_route_is_no_queue_on_one_way_once_touch_was_lost(gap, seed):
+    """A laptop in another network after a day, or another server: no past tells which way is the longer one."""
+    noise, estimator = random.Random(seed), KalmanEstimator(NoiseModel(expected=1e-3, floor=1e-6, gate=1e-4))
+    at, phase, frequency, wander = 0, 0.0, 0.0, 1e-9
+    for index in range(500):
+        elapsed = gap if index == 150 else 64
+        at, kick = at + elapsed, wander * elapsed**0.5 * noise.gauss(0, 1)
+        phase, frequency = phase + elapsed * (frequency + kick / 2), frequency + kick
+        if index == 150 and gap == 64:
+            estimator.restart()
+        x, y, longer = noise.expovariate(1e4), noise.expovariate(1e4), 20e-3 if index >= 150 else 0.0
+        estimator.add(Sample(RawNs(at * 10**9), round(((x - y) / 2 + phase) * 1e9), 1e-6, 1e-3 + x + y + longer))
+        estimate = estimator.estimate(RawNs(at * 10**9))
+        assert estimate is not None
+        if 10 < index < 150 or index > 170:
+            assert abs(estimate.offset_ns * 1e-9 - phase) < 6 * estimate.deviation
+    assert estimate is not None
+    assert estimate.deviation < 5e-5
