@@ -17,6 +17,7 @@ from tests.bench.cells.measures import Track
 ROOT = Path(__file__).parents[3]
 SHIM = ROOT / "docs/how-to/clknetsim-shim.c"
 PROBE = Path(__file__).with_name("clknetsim_probe.c")
+OURS = Path(sys.executable).with_name("ntp_usg_server")
 CHRONYD = ROOT / ".peers/usr/sbin/chronyd"
 START = 1_771_243_200
 SERVERS = ("ours", "chrony")
@@ -67,7 +68,7 @@ def track(condition: Condition, server: str, seed: int, tools: Tools) -> Track:
         (folder / "sim.conf").write_text(configuration(condition))
         (folder / "1.conf").write_text(f"local stratum 1\nallow\ncmdport 0\npidfile {folder}/1.pid\n")
         (folder / "2.conf").write_text(_configure(condition, server, folder))
-        own = [sys.executable, "-m", "ntp_usg.cli.server", "--config", f"{folder}/2.conf"]
+        own = [f"{OURS}", "--config", f"{folder}/2.conf"]
         theirs = [f"{CHRONYD}", "-d", "-f"]
         commands = [[*theirs, f"{folder}/1.conf"], own if server == "ours" else [*theirs, f"{folder}/2.conf"]]
         commands.append([f"{tools.probe}", f"{condition.probe}"])
@@ -93,14 +94,13 @@ def track(condition: Condition, server: str, seed: int, tools: Tools) -> Track:
 
 
 def _start(number: int, command: list[str], folder: Path, tools: Tools) -> "subprocess.Popen[bytes]":
-    shim = f"{tools.shim} " if command[0] == sys.executable else ""
+    shim = f"{tools.shim} " if command[0] == str(OURS) else ""
     environment = os.environ | {
         "CLKNETSIM_NODE": f"{number}",
         "CLKNETSIM_SOCKET": f"{folder}/socket",
         "CLKNETSIM_START_DATE": f"{START}",
         "LD_PRELOAD": f"{shim}{tools.library}",
         "NTP_USG_EVENT_LOOP": "select",
-        "PYTHONPATH": f"{ROOT}/src",
     }
     with (folder / f"{number}.log").open("wb") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder)

@@ -1,6 +1,7 @@
 """A cell's figures beside each other: ours, chrony's, what is wanted, and whether it is reached."""
 
 import json
+import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,7 +62,9 @@ def show(table: list[Line], *, as_json: bool) -> list[str]:
 
 
 def _column(goal: Goal, values: list[float]) -> str:
-    spread = f" +-{statistics.stdev(values):.2g}" if len(values) > 1 and not goal.each else ""
+    spread = ""
+    if len(values) > 1 and not goal.each and all(map(math.isfinite, values)):
+        spread = f" +-{statistics.stdev(values):.2g}"
     return f"{_number(goal.sum_up(values))}{spread}"
 
 
