@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tests.bench.cells.cells import Cell
 from tests.bench.cells.measures import MEASURES, Goal, Track
 
-HEADING = f"{'cell':44}{'measured':30}{'ours':>18}{'chrony':>10}{'wanted':>10}"
+HEADING = f"{'cell':44}{'measured':30}{'ours':>17}{'chrony':>17}{'wanted':>10}"
 
 
 def measure(cell: Cell, track: Track) -> list[float]:
@@ -37,7 +37,7 @@ class Line:
         ours = _column(self.goal, self.values["ours"]) if "ours" in self.values else "-"
         sign = "<" if self.goal.strict else "<="
         wanted = "-" if self.goal.wanted is None else f"{sign} {_number(self.goal.wanted)}"
-        return f"{self.cell.name:44}{self.goal.measure:30}{ours:>18}{chrony:>10}{wanted:>10}{verdict}"
+        return f"{self.cell.name:44}{self.goal.measure:30}{ours:>17}{chrony:>17}{wanted:>10}{verdict}"
 
     def as_json(self) -> str:
         goal = self.goal
