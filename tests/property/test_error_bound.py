@@ -110,3 +110,17 @@ def test_holdover_is_counted_from_the_last_sample_however_late_the_loss_is_notic
     grown = 3 * (model.predict(bench.raw).deviation - lead.estimate.deviation)
     if bench.stated().synchronised:
         assert bound(bench.stated(), bench.now) >= lead.root_dispersion + lead.root_delay / 2 + grown
+
+
+@settings(max_examples=20, deadline=None)
+@given(lead=leads, alone=st.lists(st.floats(1, 3000), min_size=3, max_size=8))
+def test_the_least_growth_that_the_operator_wants_holds_in_holdover_as_well(lead, alone):
+    bench = Bench(Steering(EngineSettings(holdover_budget=10.0, least_dispersion=15e-6), HoldoverModel()))
+    bench.happen(("sample", lead))
+    began = bench.now
+    for elapsed in alone:
+        bench.now = MonoNs(bench.now + nanoseconds(elapsed))
+        bench.happen(("alone", "", 0.0))
+    if bench.stated().synchronised:
+        grown = 15e-6 * (bench.now - began) * 1e-9
+        assert bound(bench.stated(), bench.now) >= lead.root_dispersion + lead.root_delay / 2 + grown * (1 - 1e-9)

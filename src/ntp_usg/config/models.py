@@ -159,9 +159,10 @@ class DisciplineSettings(Table):
 
     algorithm: Literal["kalman", "regression", "pll"] = "kalman"
     """A Kalman filter that learns wander and noise, a regression line, or the loop of RFC 5905."""
-    least_dispersion_ppm: float = Field(default=1.0, ge=0.01, le=15)
-    """How fast the error bound grows at least between two samples once the clock has been steady for a day, instead of
-    the 15 ppm of RFC 5905; 15 states these always."""
+    least_dispersion_ppm: float = Field(default=0.0, ge=0, le=15)
+    """The error bound never grows by less, in holdover neither; RFC 5905 wants 15. With 0 the server states 15 between
+    two samples until the clock has been steady for a day, then by what it has shown, 1 at least; and in holdover its
+    forecast."""
 
 
 class ClockSettings(Table):

@@ -60,7 +60,7 @@ def engine_settings(
         stratum=settings.server.stratum,
         precision=precision,
         holdover_budget=settings.holdover.budget,
-        least_tolerance=settings.discipline.least_dispersion_ppm * 1e-6,
+        least_dispersion=settings.discipline.least_dispersion_ppm * 1e-6,
         step_threshold=settings.clock.step_threshold,
         step_limit=settings.clock.step_limit,
         panic_threshold=settings.clock.panic,

@@ -8,6 +8,8 @@ from ntp_usg.core.base.snapshots import PHI
 HOURS = 24
 """So many in a row must have been watched before anything less than PHI is assumed: a whole day with its warm hours."""
 HOUR_NS = nanoseconds(3600.0)
+LEAST = 1e-6
+"""What is assumed of a clock that did not change at all, in seconds per second."""
 MARGIN = 10.0
 """What may come is taken to be as many times the largest change that was seen within an hour."""
 
@@ -15,8 +17,7 @@ MARGIN = 10.0
 class Steadiness:
     """Watches the frequency hour by hour; one that changes by more than was thought possible proves itself again."""
 
-    def __init__(self, least: float) -> None:
-        self._least = least
+    def __init__(self) -> None:
         self._changes: deque[float] = deque(maxlen=HOURS)
         self._began: RawNs | None = None
         self._latest = RawNs(0)
@@ -27,7 +28,7 @@ class Steadiness:
         """How fast the clock may leave the truth between two samples, in seconds per second; PHI at most."""
         if len(self._changes) < HOURS:
             return PHI
-        return min(PHI, max(self._least, MARGIN * max(*self._changes, self._high - self._low)))
+        return min(PHI, max(LEAST, MARGIN * max(*self._changes, self._high - self._low)))
 
     def surprise(self) -> None:
         """Something has happened that was not expected, or nobody has watched: a whole day has to pass again."""

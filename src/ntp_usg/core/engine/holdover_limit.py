@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ntp_usg.core.algorithms.holdover import HoldoverModel
+from ntp_usg.core.algorithms.steadiness import LEAST
 from ntp_usg.core.base.instants import RawNs
 from ntp_usg.core.engine.settings import EngineSettings
 
@@ -17,14 +18,15 @@ class HoldoverLimit(Protocol):
     @property
     def reason(self) -> str: ...
 
-    def drift(self, tolerance: float) -> float:
-        """How fast the bound grows at least, where so much is the tolerance between two samples."""
+    @property
+    def margin(self) -> float:
+        """How much faster than the forecast says the bound grows, in seconds per second."""
 
     def is_reached(self, grown: float, bound: float) -> bool:
         """Whether holdover ends: the forecast's growth since the last correction, and the whole bound, in seconds."""
 
     def left(self, model: HoldoverModel, raw: RawNs, bound: float, rate: float) -> float:
-        """Seconds until then, as things look now."""
+        """Seconds until then, as things look now; of a distance, if the bound goes on to grow at this rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,9 @@ class Budget:
     def reason(self) -> str:
         return f"the holdover budget of {self.seconds * 1e3:g}ms is spent"
 
-    def drift(self, tolerance: float) -> float:  # noqa: ARG002 - the operator relies on the forecast alone
-        return 0.0
+    @property
+    def margin(self) -> float:
+        return 0.0  # the operator relies on the forecast
 
     def is_reached(self, grown: float, bound: float) -> bool:  # noqa: ARG002 - a promise of growth
         return grown > self.seconds
@@ -57,8 +60,9 @@ class Distance:
     def reason(self) -> str:
         return f"the error may be more than {self.seconds:g}s (selection.max_distance)"
 
-    def drift(self, tolerance: float) -> float:
-        return tolerance
+    @property
+    def margin(self) -> float:
+        return LEAST  # as with a steady clock between two samples
 
     def is_reached(self, grown: float, bound: float) -> bool:  # noqa: ARG002 - the bound has that in it
         return bound > self.seconds

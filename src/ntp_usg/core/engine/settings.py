@@ -105,8 +105,8 @@ class EngineSettings:
     holdover_budget: float | None = None
     """Error that holdover may add before the server declares itself unsynchronised; None = 10 ms where there is
     a clock of this machine, and else until the bound passes `selection.max_distance`."""
-    least_tolerance: float = 1e-6
-    """The error bound grows by no less between two samples, however steady the clock has been; seconds per second."""
+    least_dispersion: float = 0.0
+    """The error bound never grows by less, in holdover neither; seconds per second."""
     step_threshold: float = 0.128
     """A larger error is stepped away (RFC 5905 STEPT), a smaller one slewed."""
     step_limit: int = -1

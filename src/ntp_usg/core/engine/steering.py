@@ -62,7 +62,7 @@ class Steering:
         self.counting_since: MonoNs | None = None
         """When the clock was first set to the second that it has now, or to another one than before."""
         self._bound = ErrorBound()
-        self._steadiness = Steadiness(settings.least_tolerance)
+        self._steadiness = Steadiness()
         self._panicking = False
         self._leapt_ns = 0
         """By how much leap seconds have moved the count since holdover began, which its model knows nothing of."""
@@ -118,7 +118,7 @@ class Steering:
         self._corrected_wall = mapping.wall(raw)
         slewed = 0.0 if step else abs(seconds(error_ns))
         self._steadiness.watch(raw, lead.estimate.rate)
-        drift = max(self._steadiness.tolerance, self._drift(lead.estimate))
+        drift = max(self._settings.least_dispersion, self._steadiness.tolerance, self._drift(lead.estimate))
         self._bound.measure(lead.root_dispersion + slewed, drift, now)
         self._learn(lead.estimate, raw)
         return actions
@@ -241,7 +241,7 @@ class Steering:
         )
 
     def _drift(self, estimate: Estimate) -> float:
-        """How fast the clock may leave the truth until it is corrected again, in seconds per second.
+        """How fast the clock may leave the truth by what is known of it, in seconds per second.
 
         A first lock knows the time well but not yet the frequency, and beyond `max_rate` it is not corrected.
         """
@@ -292,8 +292,9 @@ class Steering:
         prediction = self._model.predict(raw, self._news_of_temperature(raw))
         error_ns = prediction.offset_ns + self._leapt_ns - current.correction_ns(raw)
         grown = max(0.0, 3 * (prediction.deviation - self._lead.estimate.deviation), contested)
-        drift = max(self._limit.drift(self._steadiness.tolerance), self._drift(prediction))
-        self._bound.hold(self._lead.root_dispersion + grown + abs(seconds(error_ns)), drift, now)
+        covered = grown + self._limit.margin * seconds(now - self._corrected_at)
+        drift = max(self._settings.least_dispersion, self._drift(prediction) + self._limit.margin)
+        self._bound.hold(self._lead.root_dispersion + covered + abs(seconds(error_ns)), drift, now)
         self.holdover_left = self._left(raw, now)
         self.budget_spent = self._limit.is_reached(grown, self.error_bound(now))
         if self.budget_spent and self._reserve is None and loss is not None:

@@ -11,8 +11,8 @@ DAY = 24 * HOUR
 POLL = 600
 
 
-def watched(rate, until: int, *, least: float = 1e-6, start: int = 0, steadiness: Steadiness | None = None):
-    steadiness = steadiness or Steadiness(least)
+def watched(rate, until: int, *, start: int = 0, steadiness: Steadiness | None = None):
+    steadiness = steadiness or Steadiness()
     for second in range(start, until + 1, POLL):
         steadiness.watch(RawNs(second * 10**9), rate(second))
     return steadiness
@@ -45,7 +45,3 @@ def test_a_change_beyond_what_was_thought_possible_takes_another_day():
 def test_hours_in_which_nobody_watched_take_another_day():
     steadiness = watched(lambda _: 20e-6, DAY)
     assert watched(lambda _: 20e-6, DAY + 3 * HOUR, start=DAY + 2 * HOUR, steadiness=steadiness).tolerance == PHI
-
-
-def test_with_the_rfcs_own_least_nothing_else_is_ever_assumed():
-    assert watched(lambda _: 20e-6, 2 * DAY, least=PHI).tolerance == PHI
