@@ -3,6 +3,8 @@
 Each world has a seed: one client, one to five servers, queues of every kind, crystals in every weather, and events:
 steps of frequency, other routes, outages, liars in the minority, sleep, clocks moved by other programs. A probe is
 outside if the answer promises a time, and that is further from the truth than root delay / 2 + root dispersion.
+Frequencies are stepped only while a server is heard: nobody can see a step inside an outage (whoever wants a bound that
+covers it states 15 ppm, see docs/explanation/holdover.md). Temperature and wander go on in outages, too.
 
 Exit code 1 if any probe is. 200 worlds have 10^6 probes and take about 10 minutes on two cores.
 """

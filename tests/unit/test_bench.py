@@ -111,6 +111,16 @@ def test_most_servers_of_a_world_tell_the_truth(seed: int):
     assert 2 * len(liars) < len(world["server"])
 
 
+@pytest.mark.parametrize("seed", range(1, 41))
+def test_no_frequency_is_stepped_in_an_outage(seed: int):
+    world = draw(seed)
+    cuts = [(each["at"], each["at"] + each.get("for", math.inf)) for each in world["event"] if each["what"] == "cut"]
+    outages = [cut for cut in cuts if cuts.count(cut) == len(world["server"])]
+    steps = [each for each in world["event"] if each["what"] == "frequency"]
+    instants = [each["at"] for each in steps] + [each["at"] + each["for"] for each in steps if "for" in each]
+    assert not [at for at in instants for begin, end in outages if begin - 1024 < at < end]
+
+
 def test_a_broken_bound_is_counted_and_shown_again():
     lying = {"name": "a", "oscillator": {"offset": 1.0}}
     world = draw(23) | {"server": [lying], "event": [], "duration": 100.0, "probe": 1.0}

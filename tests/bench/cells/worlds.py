@@ -2,10 +2,13 @@
 
 At any time most of the servers that answer tell the truth, within what they say of themselves: no error bound can hold
 where a majority lies. A lie is larger than what the queues towards the honest could hide: where the intervals of all
-overlap nobody can tell who lies. How much longer one way is than the other nobody can see, but the root delay holds it.
+overlap nobody can tell who lies. Frequencies are changed only where a server is heard afterwards: what holdover says
+covers what the crystal was seen to do, weather and wander, and nothing that begins while nobody is heard. How much
+longer one way is than the other nobody can see, but the root delay holds it.
 """
 
 import math
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -25,6 +28,7 @@ def draw(seed: int) -> Table:
     hidden = max(map(_width, links)) + max(float(server["root_dispersion"]) for server in servers)
     happenings = [_lie(random, name, hidden, duration) for name in liars]
     happenings += _happenings(random, names, len(liars), duration)
+    happenings = list(_seen(happenings, count))
     world: Table = {
         "title": "",
         "seed": seed,
@@ -41,6 +45,7 @@ def draw(seed: int) -> Table:
 
 PROBES = 5000
 """In each world."""
+LONGEST_POLL = 1024.0
 
 
 def _logarithmic(random: Random, least: float, most: float) -> float:
@@ -152,6 +157,30 @@ def _happenings(random: Random, names: str, liars: int, duration: float) -> list
         clock_error = round(random.choice((0.0, random.gauss(0, 0.3))), 4)
         happenings.append(sleep | {"clock_error": clock_error, "at": round(random.uniform(0, duration), 1)})
     return happenings
+
+
+def _seen(happenings: list[Table], servers: int) -> Iterator[Table]:
+    """All but those changes of the client's frequency that no server could show before it falls silent."""
+    silent = [_silence(each) for each in happenings if each["what"] == "suspend"]
+    cuts = [_silence(each) for each in happenings if each["what"] == "cut"]
+    silent += [cut for cut in cuts if cuts.count(cut) == servers]
+
+    def unseen(at: float, over: float) -> bool:
+        return any(at < end and at + over > begin for begin, end in silent)
+
+    for happening in happenings:
+        at, over, lasts = (float(happening.get(key, 0.0)) for key in ("at", "over", "for"))
+        if happening["what"] != "frequency":
+            yield happening
+        elif not unseen(at, over):
+            undone = not lasts or unseen(at + lasts, over)
+            yield {key: value for key, value in happening.items() if key != "for" or not undone}
+
+
+def _silence(happening: Table) -> tuple[float, float]:
+    """From when to when nothing new is learned: two of the longest polls before it begins nobody may be heard again."""
+    begin = float(happening["at"])
+    return begin - 2 * LONGEST_POLL, begin + float(happening.get("for", math.inf))
 
 
 def _describe(world: Table, liars: int) -> str:
