@@ -57,6 +57,14 @@ def test_three_servers_that_agree_set_the_clock_without_waiting_for_the_fourth(f
     assert figures.time_to_lock < 3
 
 
+@pytest.mark.parametrize("seed", [5, 6, 30])
+def test_a_wrong_server_waits_for_three_whose_packets_are_mostly_lost(follow, seed):
+    honest, liar = {"link": {"loss": 0.4}}, {"oscillator": {"offset": 1.0}}
+    figures, _ = start(follow, seed, *[dict(honest) for _ in range(3)], liar)
+    assert figures.steps == 1
+    assert figures.bound_violated == 0
+
+
 def test_a_server_that_never_answers_delays_the_other_by_seconds_only(follow):
     figures, _ = start(follow, 1, {}, {"link": {"loss": 1.0}})
     assert 8 < figures.time_to_lock < 16

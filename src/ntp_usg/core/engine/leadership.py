@@ -24,7 +24,8 @@ SETTLING = 8.0
 """Seconds that the first sources which could set the clock wait for the votes of others that might contradict them:
 four more questions at the pace of a burst."""
 PATIENCE = 60.0
-"""Seconds after the start in which real sources are waited for before the served clock stands in for them."""
+"""Seconds after the start in which real sources are waited for before the served clock stands in for them, and others
+before one server of three or more leads alone."""
 LAST_STRATUM = UNSYNCHRONISED_STRATUM - 1
 TRUECHIMERS = frozenset({Tally.PPS, Tally.SELECTED, Tally.CANDIDATE, Tally.OUTLIER})
 UNJUDGED = Choice(Tally.REJECTED, "Stands by: it has no vote now.")
@@ -225,14 +226,14 @@ class Leadership:
             awaited = [name for name, source in self._sources.items() if source.awaited(now)]
         if not self._steering.locked:
             self._first_ready_at = self._first_ready_at or now
-            if seconds(now - self._first_ready_at) < SETTLING:
-                awaited += self._missing_votes(selection)
+            awaited += self._missing_votes(selection, seconds(now - self._first_ready_at))
         return f"Awaited: {', '.join(awaited)}." if awaited else ""
 
-    def _missing_votes(self, selection: Selection) -> list[str]:
+    def _missing_votes(self, selection: Selection, waited: float) -> list[str]:
         """Servers that could still outvote those who would set the clock; nobody where these would win against all.
 
-        Those that have not been heard yet count only where other servers lead.
+        Those that have not been heard yet count only where other servers lead. A server alone that could be one of
+        three or more waits for longer.
         """
         only_servers = selection.weights.keys() <= self._servers
         missing = [
@@ -240,7 +241,9 @@ class Leadership:
         ]
         tallies = [choice.tally for choice in selection.choices.values()]
         agreed = sum(tally in TRUECHIMERS for tally in tallies)
-        return missing if agreed <= tallies.count(Tally.FALSETICKER) + len(missing) else []
+        alone = only_servers and agreed == 1 and len(missing) > 1
+        outvoted = agreed <= tallies.count(Tally.FALSETICKER) + len(missing)
+        return missing if outvoted and waited < (PATIENCE if alone else SETTLING) else []
 
 
 def _held_back(selection: Selection, objection: str) -> Selection:
