@@ -28,6 +28,15 @@ def test_a_crystal_that_warms_up_at_once_is_followed_and_the_bound_holds(follow,
         assert not any("lost" in text for text in news(simulation))
 
 
+def test_a_sample_that_queued_for_long_does_not_hide_a_change_from_the_bound(follow):
+    """With 1 ms of jitter most samples leave room for 3 ppm over the 512 s since the last."""
+    for seed in (3, 7):
+        world = WORLD | {"duration": 60_000, "settled": 45_000}
+        event = warmed(3) | {"at": 50_000.0}
+        figures, _ = follow(event=[event], link={"jitter": 1e-3}, seed=seed, **world)
+        assert figures.bound_violated == 0
+
+
 def test_people_hear_once_by_how_much_the_frequency_changed(follow):
     _, simulation = follow(event=[warmed(10)], **WORLD)
     (text,) = news(simulation)

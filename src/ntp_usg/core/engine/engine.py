@@ -352,8 +352,10 @@ class Engine:
         self._leadership.judge(raw, now)
         if source.settings.name not in self._leadership.leaders:
             return actions
-        corrections = self._steering.correct(self._leadership.lead(source, raw, now), raw, current, now)
+        bound = self._steering.error_bound(now)
+        corrections = self._steering.correct(self._leadership.lead(raw), raw, current, now)
         steered = next((action.mapping for action in corrections if isinstance(action, Steer)), current)
+        self._steering.allow(min(bound, source.possible_error(steered)), now)
         return [*actions, *corrections, *self._contradict(source, steered, now), Publish()]
 
     def _contradict(self, source: Source, served: ClockMapping, now: MonoNs) -> list[Action]:

@@ -13,7 +13,7 @@ from ntp_usg.core.algorithms.selection import Candidate, Choice, Selection, Sele
 from ntp_usg.core.base.instants import MonoNs, RawNs, seconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.ports import Clock
-from ntp_usg.core.base.snapshots import PHI, UNSYNCHRONISED_STRATUM, Tally
+from ntp_usg.core.base.snapshots import UNSYNCHRONISED_STRATUM, Tally
 from ntp_usg.core.engine.cross_check import majority_of
 from ntp_usg.core.engine.roster import Roster
 from ntp_usg.core.engine.settings import ClockSettings
@@ -119,8 +119,8 @@ class Leadership:
             with self._containment.of(name):
                 yield self._sources[name].candidate(raw, now, served)
 
-    def lead(self, heard: Source, raw: RawNs, now: MonoNs) -> Lead:
-        """The sources that lead, as one, at a sample of one of them; they lead from now on."""
+    def lead(self, raw: RawNs) -> Lead:
+        """The sources that lead, as one; they lead from now on."""
         selection = self._selection
         assert selection.system_peer is not None
         self._led_by = selection.system_peer
@@ -129,19 +129,10 @@ class Leadership:
         return Lead(
             self._as_served(raw) if peer.is_fallback else combine(list(self._estimates(raw))),
             root_delay=peer.root_delay,
-            root_dispersion=max(0.0, self._distance(peer, heard, raw, now) - peer.root_delay / 2),
+            root_dispersion=max(0.0, selection.distance - peer.root_delay / 2),
             stratum=peer.stratum,
             reference_id=peer.reference_id if served_stratum == 1 else peer.reference_address,
         )
-
-    def _distance(self, peer: Source, heard: Source, raw: RawNs, now: MonoNs) -> float:
-        """The peer's, or that of the source just heard: since the peer's sample the clock may have changed.
-
-        RFC 5905 adds PHI for each second of a sample's age to the root distance for that reason (section 11.2).
-        """
-        distance = self._selection.distance
-        aged = distance + PHI * peer.age(now)
-        return max(distance, min(heard.distance(raw, now), aged))
 
     def loss(self, now: MonoNs) -> str | None:
         """Why no source leads, in words; None while one does."""

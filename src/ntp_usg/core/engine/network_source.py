@@ -257,11 +257,14 @@ class NetworkSource(Source):
         """Seconds between the latest sample and the served clock."""
         return 0.0 if self._heard is None else abs(self._offset(self._heard, served))
 
+    def possible_error(self, served: ClockMapping) -> float:
+        """No queue moves a sample by more than half of its round trip."""
+        return self.apart(served) + self._accuracy(self._latest_delay)
+
     def contradiction(self, served: ClockMapping, bound: float) -> float:
-        """No queue moves a sample by more than half of its round trip: beyond that the server or the clock is wrong."""
-        apart = self.apart(served)
-        possible = self._accuracy(self._latest_delay)
-        return apart + possible if apart - possible > bound else 0.0
+        """Beyond what queues and the bound allow the server or the clock is wrong."""
+        possible = self.possible_error(served)
+        return possible if possible - 2 * self._accuracy(self._latest_delay) > bound else 0.0
 
     def announcement(self) -> Announcement | None:
         """What the server says of a coming leap second."""

@@ -172,6 +172,10 @@ class Source(ABC):
     def estimate(self, at: RawNs) -> Estimate | None:
         return self.estimator.estimate(at) if self.estimator.ready else None
 
+    def possible_error(self, served: ClockMapping) -> float:  # noqa: ARG002 - servers' samples may be late
+        """Seconds that the served clock may be off by the latest sample: within that it excludes no sudden change."""
+        return 0.0
+
     def contradiction(self, served: ClockMapping, bound: float) -> float:  # noqa: ARG002 - servers may
         """Seconds that the served clock may be off by the latest sample alone; 0 where that is within its bound."""
         return 0.0

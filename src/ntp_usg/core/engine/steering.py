@@ -150,6 +150,10 @@ class Steering:
             return self._hold_over(raw, current, now, loss, contested)
         return []
 
+    def allow(self, error: float, now: MonoNs) -> None:
+        """The sample of the latest correction does not exclude that the clock is off by so many seconds."""
+        self._widen(error, now)
+
     def contradict(self, error: float, now: MonoNs) -> None:
         """A sample says that the clock may be off by so many seconds: the bound covers it until the next correction."""
         self._steadiness.surprise()
