@@ -27,8 +27,15 @@ FARTHEST = 30 * 24.0
 """Hours ahead that are looked at."""
 VERSION = 2
 """Of what is kept; the list of characters is part of it."""
+COMPARISONS = 256
+"""So many estimates show whether their errors are alike."""
+WILD = 9.0
+"""A change by more than three deviations is the clock's, and shows nothing of that."""
 LAST_INSTANT = 2.0**63
 """Nanoseconds; after that there is no kernel time."""
+
+_Entry = tuple[float, float, Thermal | None]
+"""A frequency and its deviation in ppb, and a temperature."""
 
 
 @dataclass(slots=True)
@@ -55,7 +62,8 @@ class HoldoverModel:
         self._reference_temperature: float | None = None
         self._advantage = 0.0
         self._kelvin: Thermal | None = None
-        self._block: list[tuple[float, float, Thermal | None]] = []
+        self._block: list[_Entry] = []
+        self._alike = 1.0
         self._end = RawNs(0)  # of the last block
         self._latest: RawNs | None = None
         self._saved_at: RawNs | None = None
@@ -74,7 +82,10 @@ class HoldoverModel:
             self._skip(at)
         self._held = None
         self._latest = at
-        self._block.append((rate * 1e9, max(abs(deviation) * 1e9, 1e-3), self._warmth(temperature)))
+        entry = rate * 1e9, max(abs(deviation) * 1e9, 1e-3), self._warmth(temperature)
+        if self._block:
+            self._compare(self._block[-1], entry)
+        self._block.append(entry)
         if _hours(at - self._end) >= BLOCK:
             self._close(at)
 
@@ -155,6 +166,11 @@ class HoldoverModel:
             model._sensed.restore(values.get("sensed"))
         return model
 
+    def _compare(self, before: _Entry, entry: _Entry) -> None:
+        """Independent estimates in a row differ by both their deviations; what they differ less by, they err alike."""
+        square = (entry[0] - before[0]) ** 2 / (entry[1] ** 2 + before[1] ** 2)
+        self._alike += (1.0 - min(square, WILD) - self._alike) / COMPARISONS
+
     def _start(self, at: RawNs) -> None:
         """The first frequency, or the first after a restart."""
         self._end = at if self._saved_at is None else self._saved_at
@@ -176,8 +192,8 @@ class HoldoverModel:
     def _look(self, held: _Held, hours: float) -> tuple[float, float]:
         """Phase in ppb-hours and deviation of the offset in seconds, `hours` after the beginning.
 
-        The error of the last estimate counts beside the forecast's own: the model takes the frequencies that it learns
-        for independent, but those of an estimator with a memory err alike, and no average of them shows that.
+        The error of the last estimate counts beside the forecast's own, as far as estimates err alike: the model takes
+        the frequencies that it learns for independent, and no average of those of an estimator with a memory is better.
         """
         bank, forecast, thermal = self._blind, held.blind, None
         if held.sensed is not None:
@@ -186,7 +202,8 @@ class HoldoverModel:
             bank, forecast = self._sensed, held.sensed
         mean, variance = forecast.phase(hours, thermal)
         grown = bank.checks.scale(hours) * variance * PPB_HOUR * PPB_HOUR
-        last = held.estimate.deviation + held.estimate.rate_deviation * hours * 3600  # the two err together
+        lasting = max(0.0, self._alike) * held.estimate.rate_deviation
+        last = held.estimate.deviation + lasting * hours * 3600  # the two err together
         return mean, math.sqrt(last * last + grown)
 
     def _warm(self, held: _Held, at: RawNs, kelvin: Thermal | None) -> None:
