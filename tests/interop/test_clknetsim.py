@@ -76,6 +76,15 @@ def test_what_the_page_says_is_needed_is_needed(libraries):
         assert done.returncode == expected
 
 
+def test_a_program_that_waits_on_is_ended_when_the_simulation_is_over(libraries):
+    asked = (
+        "import os, signal; signal.signal(15, lambda *_: None); [os.kill(os.getpid(), 15) for _ in range(101)]; exit(1)"
+    )
+    for preloaded, expected in (("", 1), (libraries[0], 0)):
+        done = subprocess.run([sys.executable, "-c", asked], env={**os.environ, "LD_PRELOAD": preloaded}, check=False)
+        assert done.returncode == expected
+
+
 @pytest.mark.peer
 def test_the_daemon_starts_and_stops_where_the_simulator_refuses_calls(host, libraries, tmp_path):
     (tmp_path / "server.toml").write_text(CONFIGURATION.format(folder=tmp_path))
