@@ -1,6 +1,7 @@
 """Whatever the poll and the jitter: estimators stay finite, honest and close, and a step makes them begin again."""
 
 import math
+from collections import deque
 from collections.abc import Callable
 from random import Random
 
@@ -102,3 +103,48 @@ def test_the_stated_deviation_is_honest(network, wander):
             frequency += wander * math.sqrt(poll) * kick
     assert 0.25 < sum(normalised) / len(normalised) < 1.6
     assert sum(value > 9 for value in normalised) / len(normalised) < 0.02
+
+
+WAYS = st.sampled_from([0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2])
+
+
+@given(there=WAYS, back=WAYS, longer=st.floats(0, 0.05), on_the_way_there=st.floats(0, 1), seed=SEEDS)
+@settings(deadline=None, max_examples=25)
+def test_whatever_the_queues_and_routes_the_estimate_is_off_by_half_of_the_latest_delays_at_most(
+    there, back, longer, on_the_way_there, seed
+):
+    """A route that is longer there, back or both, while it lasts and when it is over."""
+    delays: deque[float] = deque(maxlen=8)
+    random, estimator = Random(seed), KalmanEstimator(NoiseModel(expected=1e-3, floor=1e-6, gate=1e-4))
+    for index in range(500):
+        x, y = (random.expovariate(1 / mean) if mean else 0.0 for mean in (there, back))
+        if 100 <= index < 400:
+            x, y = x + longer * on_the_way_there, y + longer * (1 - on_the_way_there)
+        at, delay = RawNs(nanoseconds(64.0 * index)), 2e-4 + x + y
+        delays.append(delay)
+        estimator.add(Sample(at, nanoseconds((x - y) / 2), 1e-6, delay))
+        estimate = estimator.estimate(at)
+        assert estimate is not None
+        assert abs(estimate.offset_ns) * 1e-9 < max(delays) / 2 + 4 * estimate.deviation
+
+
+@pytest.mark.parametrize(("there", "back"), [(1e-3, 0.0), (0.0, 1e-3), (1e-4, 0.0), (1e-3, 3e-4), (1e-5, 1e-3)])
+@pytest.mark.parametrize("poll", [64.0, 1024.0])
+def test_the_stated_deviation_is_honest_where_the_ways_have_unequal_queues(there, back, poll):
+    normalised, wander = [], 1e-9
+    for seed in range(8):
+        random, estimator = Random(seed), KalmanEstimator(NoiseModel(expected=1e-3, floor=1e-6, gate=1e-4))
+        phase, frequency = 0.0, 0.0
+        for index in range(250):
+            x, y = (random.expovariate(1 / mean) if mean else 0.0 for mean in (there, back))
+            at = RawNs(nanoseconds(poll * index))
+            estimator.add(Sample(at, nanoseconds(phase + (x - y) / 2), 1e-6, 2e-4 + x + y))
+            estimate = estimator.estimate(at)
+            assert estimate is not None
+            if index >= 20:
+                normalised.append(((estimate.offset_ns * 1e-9 - phase) / estimate.deviation) ** 2)
+            kick, drift = random.gauss(0, 1), random.gauss(0, 1)
+            phase += frequency * poll + wander * poll**1.5 * (kick / 2 + drift / math.sqrt(12))
+            frequency += wander * math.sqrt(poll) * kick
+    assert sum(normalised) / len(normalised) < 1.6
+    assert sum(value > 9 for value in normalised) / len(normalised) < 0.03

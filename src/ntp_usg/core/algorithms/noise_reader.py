@@ -96,7 +96,8 @@ class NoiseReader:
         self._delays: deque[float] = deque(maxlen=self.WINDOW)
         self._lowest = self._least = math.inf
         """Lowest delay in the window, and since the queues were last even: that of the route which is believed."""
-        self._mean = 0.0
+        self._mean = self._doubt = 0.0
+        """By how much delays exceed the lowest one on average, and that one the true minimum at most."""
         self._last: deque[Sample] = deque(maxlen=3)
         expected = noise.expected * noise.expected
         self._scatter = Scatter(expected, count=1)
@@ -153,6 +154,8 @@ class NoiseReader:
         queues that are longer on one way.
         """
         delays = self._delays
+        if self._least - delay > max(self._noise.gate, 2 * self._doubt):
+            delays.clear()  # the route has become shorter, and nobody knows how short it is
         delays.append(delay)
         self._least = min(self._least, delay)
         self._lowest = lowest = min(delays)
@@ -160,8 +163,8 @@ class NoiseReader:
         self._mean = mean = max(self._noise.floor, sum(delays) / count - lowest)
         # The lowest of n sums of two exponential delays lies mean / sqrt(2 n) above the true minimum, give or take as
         # much again; the mean of a few is itself in doubt.
-        shortfall = lowest if count < 4 else min(lowest, mean * (1 + 4 / count) * 1.5 / math.sqrt(2 * count))
-        even = SampleNoise((delay - lowest + shortfall) / 2, max(self._noise.floor, shortfall / 4))
+        self._doubt = lowest if count < 4 else min(lowest, mean * (1 + 4 / count) * 1.5 / math.sqrt(2 * count))
+        even = SampleNoise((delay - lowest + self._doubt) / 2, max(self._noise.floor, self._doubt / 4))
         return even, self._by_regression(delay), self._by_queue(delay, 1), self._by_queue(delay, -1)
 
     def _by_regression(self, delay: float) -> SampleNoise:

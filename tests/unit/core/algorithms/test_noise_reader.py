@@ -145,3 +145,12 @@ def test_what_an_outlier_said_of_the_ways_is_forgotten():
     _, regression, there, _ = reader.read(sample(64 * 101, 5e-4, 1.1e-3))
     assert there.mean == pytest.approx(5e-4, abs=2e-5)
     assert regression.sigma < 5e-4
+
+
+def test_a_delay_far_below_the_lowest_is_a_shorter_route_whose_queues_nobody_knows():
+    """Not the truth to a microsecond: most of what is left of the delay may be a queue."""
+    random, reader = Random(1), NoiseReader(NOISE)
+    for index in range(300):
+        reader.read(sample(64 * index, delay=20e-3 + random.expovariate(1e3)))
+    even, *_ = reader.read(sample(64 * 300, delay=16e-3))
+    assert even.half_width == pytest.approx(8e-3)
