@@ -67,6 +67,11 @@ def test_the_kernel_inserts_a_leap_second_and_counts_it_into_tai(result):
     assert leap["moved"] == pytest.approx(-1, abs=READING_US / 1e6)
     assert leap["states"] == [TIME_OK, TIME_INS, TIME_OOP, TIME_WAIT, TIME_OK]
     assert leap["tai_offset"] == 37
+    assert leap["told"]
+
+
+def test_the_kernel_tells_each_time_that_its_clock_was_set(result):
+    assert result["news"] == [False, True, False, True]
 
 
 def test_a_frequency_that_another_program_has_set_shows(result):

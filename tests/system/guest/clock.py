@@ -1,6 +1,8 @@
 """Runs in the guest: the system clock made to step, slew and change its frequency, and measured against raw time."""
 
 import json
+import os
+import select
 import time
 from multiprocessing import get_context
 
@@ -11,6 +13,7 @@ from ntp_usg.core.base.instants import HostNs, MonoNs
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.snapshots import Leap
 from ntp_usg.sysapi import timex
+from ntp_usg.sysapi.clock_news import expect_news, open_clock_news
 from ntp_usg.sysapi.privileges import drop_privileges
 from ntp_usg.sysapi.timex import ClockStatus, KernelClock
 
@@ -117,11 +120,12 @@ def qualities(clock: SystemClock) -> dict[str, object]:
 
 def leap_second(clock: SystemClock, record: Record) -> dict[str, object]:
     """The end of 2016, which had one, watched from 23:59:57 on."""
-    kernel = KernelClock()
+    kernel, descriptor = KernelClock(), open_clock_news()
     steer(clock, step=(LEAP_SECOND - 3) - clock.read()[0] / SECOND)
     record.check()
     host, mono = clock.read()
     declare(clock, Leap.INSERT, tai_offset=36)
+    expect_news(descriptor)
     states = [kernel.state().leap_state]
     while clock.read()[1] - mono < 7 * SECOND:
         if clock.read()[1] - mono > 5 * SECOND:
@@ -136,7 +140,24 @@ def leap_second(clock: SystemClock, record: Record) -> dict[str, object]:
         "moved": ((later_host - later_mono) - (host - mono)) / SECOND,
         "states": states,
         "tai_offset": kernel.state().tai_offset,
+        "told": bool(select.select([descriptor], [], [], 0)[0]),
     }
+
+
+def news(kernel: KernelClock) -> list[bool]:
+    """Whether the kernel has something to tell: after another frequency, a step, taking that in, and another step."""
+    descriptor = open_clock_news()
+    told = []
+    for happen in (
+        lambda: kernel.set_frequency(50),
+        lambda: kernel.step(SECOND),
+        lambda: expect_news(descriptor),
+        lambda: kernel.step(-SECOND),
+    ):
+        happen()
+        told.append(bool(select.select([descriptor], [], [], 0.1)[0]))
+    os.close(descriptor)
+    return told
 
 
 def interference(clock: SystemClock) -> list[str | None]:
@@ -190,6 +211,7 @@ def main() -> dict[str, object]:
     record.check()
     result["leap_second"] = leap_second(clock, record)
     result["interference"] = interference(clock)
+    result["news"] = news(kernel)
     result["worst_error_of_record_us"] = record.worst_ns / 1000
     result["without_rights"] = without_rights()
     return result
