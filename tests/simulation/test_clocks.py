@@ -12,7 +12,7 @@ def test_by_default_a_client_is_closer_than_the_jitter(follow, seed):
     assert figures.rms_error < 100e-6
     assert figures.maximum_error < 300e-6
     assert figures.rms_frequency_error < 0.2e-6
-    assert 100 < figures.time_to_lock < 300
+    assert 60 < figures.time_to_lock < 100
     assert figures.steps == 1
     assert figures.synchronised == 1
     assert figures.bound_violated == 0
