@@ -148,3 +148,24 @@ def test_the_stated_deviation_is_honest_where_the_ways_have_unequal_queues(there
             frequency += wander * math.sqrt(poll) * kick
     assert sum(normalised) / len(normalised) < 1.6
     assert sum(value > 9 for value in normalised) / len(normalised) < 0.03
+
+
+@given(ppm=st.floats(8, 30) | st.floats(-30, -8), jitter=st.sampled_from([1e-5, 1e-4]), seed=SEEDS)
+@settings(deadline=None, max_examples=25)
+def test_a_change_of_frequency_that_is_asked_about_at_once_leaves_an_honest_estimate(ppm, jitter, seed):
+    """If the noise does not hide it: 10 ppm are 0.3 ms after half a minute."""
+    random, estimator = Random(seed), KalmanEstimator(NoiseModel(expected=1e-3, floor=1e-6, gate=1e-4))
+    at, changed_at = 0.0, 120 * 128.0 - random.uniform(40, 128)
+
+    def gained() -> float:
+        return float(ppm * 1e-6 * max(0.0, at - changed_at))
+
+    for interval in [0] + [128] * 120 + [2] * 6 + [4, 8, 16, 32, 64, 64, 64]:
+        at += interval
+        error, delay = exchange(random, jitter)
+        estimator.add(Sample(RawNs(nanoseconds(at)), nanoseconds(error + gained()), 1e-6, delay))
+        assert estimator.ready or at < 1000
+    estimate = estimator.estimate(RawNs(nanoseconds(at)))
+    assert estimate is not None
+    assert abs(estimate.offset_ns * 1e-9 - gained()) < 5 * estimate.deviation
+    assert abs(estimate.rate - ppm * 1e-6) < 5 * estimate.rate_deviation
