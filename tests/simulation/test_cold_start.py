@@ -47,7 +47,7 @@ def test_a_cold_start_promises_nothing_that_it_does_not_keep(follow, link, frequ
 def test_one_of_four_servers_that_is_wrong_and_answers_first_never_sets_the_clock(follow, seed):
     honest, liar = {"link": {"delay": 50e-3, "loss": 0.2}}, {"oscillator": {"offset": 1.0}}
     figures, simulation = start(follow, seed, *[dict(honest) for _ in range(3)], liar)
-    assert settling_time(simulation, 1e-3) < 30
+    assert settling_time(simulation, 1e-3) < 60
     assert figures.steps == 1
     assert figures.bound_violated == 0
 

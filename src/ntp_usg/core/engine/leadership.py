@@ -221,18 +221,21 @@ class Leadership:
         return f"Awaited: {', '.join(awaited)}." if awaited else ""
 
     def _missing_votes(self, selection: Selection, waited: float) -> list[str]:
-        """Servers that could still outvote those who would set the clock; nobody where these would win against all.
+        """Who could still outvote those who would set the clock; nobody where these would win against all.
 
-        Those that have not been heard yet count only where other servers lead. A server alone that could be one of
-        three or more waits for longer.
+        Reference clocks, and servers that have not been heard yet, count only where servers alone lead: what is wrong
+        with pulses shows while no clock numbers them. A server alone that could be one of three or more waits longer.
         """
         only_servers = selection.weights.keys() <= self._servers
+        possible = self._sources if only_servers else [name for name in self._servers if self._sources[name].reach]
         missing = [
-            name for name, each in self._sources.items() if each.about_to_vote and (each.reach != 0 or only_servers)
+            name
+            for name in possible
+            if name not in self._fallbacks | self._standbys and self._sources[name].about_to_vote
         ]
         tallies = [choice.tally for choice in selection.choices.values()]
         agreed = sum(tally in TRUECHIMERS for tally in tallies)
-        alone = only_servers and agreed == 1 and len(missing) > 1
+        alone = only_servers and agreed == 1 and len(self._servers.intersection(missing)) > 1
         outvoted = agreed <= tallies.count(Tally.FALSETICKER) + len(missing)
         return missing if outvoted and waited < (PATIENCE if alone else SETTLING) else []
 

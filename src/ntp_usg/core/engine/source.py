@@ -83,7 +83,7 @@ class Source(ABC):
     @property
     def about_to_vote(self) -> bool:
         """Whether it may have a vote soon, but has none yet."""
-        return False
+        return not self.settings.noselect and not self.estimator.ready
 
     def awaited(self, now: MonoNs) -> bool:  # noqa: ARG002 - pulses are
         """Whether nobody should settle for messages before it is heard."""
