@@ -161,7 +161,7 @@ class DisciplineSettings(Table):
     """A Kalman filter that learns wander and noise, a regression line, or the loop of RFC 5905."""
     least_dispersion_ppm: float = Field(default=0.0, ge=0, le=15)
     """The error bound never grows by less, in holdover neither; RFC 5905 wants 15. With 0 the server states 15 between
-    two samples until the clock has been steady for a day, then by what it has shown, 1 at least; and in holdover its
+    two samples until the clock has been steady for a week, then by what it has shown, 1 at least; and in holdover its
     forecast."""
 
 

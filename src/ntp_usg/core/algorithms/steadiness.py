@@ -5,8 +5,8 @@ from collections import deque
 from ntp_usg.core.base.instants import RawNs, nanoseconds
 from ntp_usg.core.base.snapshots import PHI
 
-HOURS = 24
-"""So many in a row must have been watched before anything less than PHI is assumed: a whole day with its warm hours."""
+HOURS = 7 * 24
+"""So many in a row must have been watched before less than PHI is assumed: a week has all that a machine does."""
 HOUR_NS = nanoseconds(3600.0)
 LEAST = 1e-6
 """What is assumed of a clock that did not change at all, in seconds per second."""
@@ -31,7 +31,7 @@ class Steadiness:
         return min(PHI, max(LEAST, MARGIN * max(*self._changes, self._high - self._low)))
 
     def surprise(self) -> None:
-        """Something has happened that was not expected, or nobody has watched: a whole day has to pass again."""
+        """Something has happened that was not expected, or nobody has watched: a whole week has to pass again."""
         self._changes.clear()
         self._began = None
 
