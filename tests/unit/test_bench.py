@@ -79,7 +79,7 @@ def test_clknetsim_is_told_the_same_condition():
     warm = Happening(what="frequency", at=500, size=10)
     lines = clknetsim.configuration(Condition(jitter_there=1e-3, jitter_back=0, happenings=(cut, warm, ROUTE)))
     told = dict(line.split(" = ") for line in lines.splitlines())
-    assert told["node2_freq"] == "(+ 0 (sum (* 1e-09 (normal))) (* 1e-05 (+ 1 (* -1 (pulse 500 1000000000)))))"
+    assert told["node2_freq"] == "(+ 0 (sum (* 1e-09 (normal))) (* 5e-06 (+ 1 (* -1 (pulse 500 1000000000)))))"
     assert told["node2_delay1"].startswith("(+ 0.0001 (* 0.001 (exponential)) (* -1000 ")
     assert "(% (+ time 84600) 86400)" in told["node2_delay1"]
     assert "(* 0.005 " in told["node2_delay1"]

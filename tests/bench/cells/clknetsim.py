@@ -141,8 +141,11 @@ def configuration(condition: Condition) -> str:
 
 
 def _step(happening: Happening) -> str:
-    """A change of frequency for good: generators of frequency know no time, but are asked once a second."""
-    return f"(* {happening.size * 1e-6:g} (+ 1 (* -1 (pulse {happening.at:.0f} 1000000000))))"
+    """A change of frequency for good: generators of frequency know no time, but are asked once a second.
+
+    A pulse is 1 at first and -1 after.
+    """
+    return f"(* {happening.size * 0.5e-6:g} (+ 1 (* -1 (pulse {happening.at:.0f} 1000000000))))"
 
 
 def _window(happening: Happening, size: float) -> str:
