@@ -98,24 +98,28 @@ class NoiseReader:
         """Lowest delay in the window, and since the queues were last even: that of the route which is believed."""
         self._mean = self._doubt = 0.0
         """By how much delays exceed the lowest one on average, and that one the true minimum at most."""
+        self._shorter = False
+        """Whether the latest delay was far below all others."""
         self._last: deque[Sample] = deque(maxlen=3)
         expected = noise.expected * noise.expected
         self._scatter = Scatter(expected, count=1)
         self._ways = Ways(Scatter(expected), Scatter(expected), self._scatter)
-        self._before = self._scatter, self._ways
+        self._before = self._scatter, self._ways, self._least
 
     def read(self, sample: Sample) -> tuple[SampleNoise, ...]:
         """The rival readings of a sample, always READINGS and in the same order."""
-        self._before = self._scatter, self._ways
+        self._before = self._scatter, self._ways, self._least
         if len(self._last) >= 2:
             self._learn(self._last[-2], self._last[-1], sample)
         self._last.append(sample)
         return self._by_delay(sample.delay) if sample.delay > 0 else self._by_scatter()
 
     def refuse(self) -> None:
-        """The latest sample turned out an outlier: it says nothing of how the others scatter."""
-        self._last.pop()
-        self._scatter, self._ways = self._before
+        """The latest sample turned out an outlier: it says nothing of the route, nor of how the others scatter."""
+        refused = self._last.pop()
+        if self._delays and self._delays[-1] == refused.delay:
+            self._delays.pop()
+        self._scatter, self._ways, self._least = self._before
 
     def even(self) -> None:
         """No queue on one way explains the offsets: a lowest delay from before the window is that of another route."""
@@ -154,7 +158,10 @@ class NoiseReader:
         queues that are longer on one way.
         """
         delays = self._delays
-        if self._least - delay > max(self._noise.gate, 2 * self._doubt):
+        former, self._shorter = self._shorter, math.inf > self._least - delay > 2 * max(self._mean, self._doubt)
+        if self._shorter and not former:  # until the next sample agrees, somebody's stamps may as well be wrong
+            return (SampleNoise(self._least / 2, self._noise.floor),) * self.READINGS
+        if self._shorter:
             delays.clear()  # the route has become shorter, and nobody knows how short it is
         delays.append(delay)
         self._least = min(self._least, delay)

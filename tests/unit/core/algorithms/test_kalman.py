@@ -11,6 +11,7 @@ from ntp_usg.core.base.instants import RawNs
 from ntp_usg.core.base.samples import Sample
 from ntp_usg.core.base.verdicts import Reason
 
+NETWORK = NoiseModel(expected=1e-3, floor=1e-6, gate=1e-4)
 PULSES = NoiseModel(expected=1e-6, floor=10e-9, gate=10e-6)
 DECADES_NS = 50 * 365 * 86400 * 10**9
 
@@ -328,3 +329,22 @@ def test_a_longer_route_is_no_queue_on_one_way_once_touch_was_lost(gap, seed):
             assert abs(estimate.offset_ns * 1e-9 - phase) < 6 * estimate.deviation
     assert estimate is not None
     assert estimate.deviation < 5e-5
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.95e-4])
+def test_one_answer_with_a_delay_that_cannot_be_moves_no_estimate_for_ever(shift):
+    """A server that was set between its two stamps, or a forger: 0.1 ms of a quiet path, and hours afterwards."""
+    noise, estimator = random.Random(1), KalmanEstimator(NETWORK)
+    phase = rate = 0.0
+    for index in range(400):
+        rate += noise.gauss(0, 8e-9)
+        phase += 64 * rate
+        there, back = noise.expovariate(1e5), noise.expovariate(1e5)
+        offset, delay = phase + (there - back) / 2, 2e-4 + there + back
+        if index == 100:
+            offset, delay = offset + shift, delay - 1.9e-4
+        at = RawNs(index * 64 * 10**9)
+        estimator.add(Sample(at, round(offset * 1e9), 1e-6, delay))
+        estimate = estimator.estimate(at)
+        assert estimate is not None
+        assert index < 20 or abs(estimate.offset_ns * 1e-9 - phase) < 20e-6

@@ -147,10 +147,31 @@ def test_what_an_outlier_said_of_the_ways_is_forgotten():
     assert regression.sigma < 5e-4
 
 
-def test_a_delay_far_below_the_lowest_is_a_shorter_route_whose_queues_nobody_knows():
-    """Not the truth to a microsecond: most of what is left of the delay may be a queue."""
+@pytest.fixture
+def settled_reader() -> NoiseReader:
+    """One that has seen 300 delays of 20 ms and a queue of 1 ms."""
     random, reader = Random(1), NoiseReader(NOISE)
     for index in range(300):
         reader.read(sample(64 * index, delay=20e-3 + random.expovariate(1e3)))
-    even, *_ = reader.read(sample(64 * 300, delay=16e-3))
+    return reader
+
+
+def test_two_delays_far_below_the_lowest_are_a_shorter_route_whose_queues_nobody_knows(settled_reader):
+    """Not the truth to a microsecond: most of what is left of the delay may be a queue."""
+    for second in (300, 301):
+        even, *_ = settled_reader.read(sample(64 * second, delay=16e-3))
     assert even.half_width == pytest.approx(8e-3)
+
+
+def test_one_delay_far_below_the_lowest_may_be_a_server_with_wrong_stamps_and_teaches_nothing(settled_reader):
+    readings = settled_reader.read(sample(64 * 300, 4e-3, delay=12e-3))
+    assert all(each.half_width >= 10e-3 for each in readings)
+    even, *_ = settled_reader.read(sample(64 * 301, delay=20.5e-3))
+    assert even.half_width < 1e-3
+
+
+def test_an_outlier_teaches_nothing_of_the_route(settled_reader):
+    settled_reader.read(sample(64 * 300, 5e-3, delay=19e-3))
+    settled_reader.refuse()
+    even, *_ = settled_reader.read(sample(64 * 301, delay=20.5e-3))
+    assert even.half_width < 0.5e-3
