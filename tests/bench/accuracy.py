@@ -12,12 +12,14 @@ Eight seeds of both take half an hour on two cores; one seed of `engine` two min
 """
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 
 from tests.bench.cells import engine, estimators
+from tests.bench.cells.arguments import count, pattern
 from tests.bench.cells.cells import CELLS
+
+EX_USAGE = 2
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -25,9 +27,22 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="script/bench accuracy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--part", choices=("estimator", "engine"), help="only this one")
-    parser.add_argument("--seeds", type=int, default=8, help="clocks in each cell")
-    parser.add_argument("--cells", metavar="PATTERN", help="only those whose name this regular expression finds")
-    parser.add_argument("--cell", type=int, action="append", help="only these lines of `estimator`, counted from 0")
+    parser.add_argument("--seeds", type=count, default=8, help="clocks in each cell")
+    parser.add_argument(
+        "--cells",
+        metavar="PATTERN",
+        type=pattern,
+        default="",
+        help="only those whose name this regular expression finds",
+    )
+    parser.add_argument(
+        "--cell",
+        type=int,
+        action="append",
+        metavar="NUMBER",
+        choices=range(len(estimators.CELLS)),
+        help="only these lines of `estimator`, counted from 0",
+    )
     parser.add_argument("--require", action="store_true", help="exit with 1 and a list where a wanted figure is missed")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     return parser.parse_args(arguments)
@@ -35,20 +50,21 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
-    pattern = re.compile(options.cells or "", re.IGNORECASE)
-    first = [cell for cell in estimators.CELLS if pattern.search(cell.name)]
-    first = [estimators.CELLS[index] for index in options.cell] if options.cell else first
-    second = [] if options.cell else [cell for cell in CELLS if pattern.search(cell.name)]
+    wanted = options.cells.search
+    first = [estimators.CELLS[index] for index in options.cell or []]
+    first = first or [cell for cell in estimators.CELLS if options.part != "engine" and wanted(cell.name)]
+    second = [cell for cell in CELLS if options.part != "estimator" and not options.cell and wanted(cell.name)]
+    if not first and not second:
+        print("script/bench accuracy: No cell has such a name.", file=sys.stderr)
+        raise SystemExit(EX_USAGE)
     missed: list[str] = []
-    if first and options.part != "engine":
+    if first:
         above = estimators.print_table(first, options.seeds, as_json=options.json)
         missed += [f"{above} of {len(first)} lines of the estimators are above {estimators.GOAL} of chrony's"] * (
             above > 0
         )
-    if second and options.part != "estimator":
+    if second:
         missed += engine.print_table(second, options.seeds, as_json=options.json)
-    if not first and not second:
-        raise SystemExit("No cell has such a name.")
     if missed:
         print("\nMissed:", *missed, sep="\n  ", file=sys.stderr)
         raise SystemExit(int(options.require))

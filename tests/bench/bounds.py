@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tests.bench.cells.arguments import count
 from tests.bench.cells.progress import watched
 from tests.bench.cells.worlds import Table, draw, write
 
@@ -113,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="script/bench bounds", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--scenarios", type=int, default=200, help="so many worlds")
+    parser.add_argument("--scenarios", type=count, default=200, help="so many worlds")
     parser.add_argument("--seed", type=int, default=1, help="of the first of them")
     parser.add_argument("--write", metavar="FILE.toml", type=Path, help="write the first as a scenario file")
     parser.add_argument("--story", action="store_true", help="what happened in the first, and around its largest error")
@@ -121,7 +122,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a line, for every world")
     options = parser.parse_args(arguments)
     if options.write:
-        options.write.write_text(write(draw(options.seed)))
+        try:
+            options.write.write_text(write(draw(options.seed)))
+        except OSError as error:
+            parser.error(f"{options.write} cannot be written: {error.strerror}")
         print(f"ntp_usg simulate {options.write} runs it, with --picture FILE.png as a picture.")
     results = []
     seeds = range(options.seed, options.seed + options.scenarios)

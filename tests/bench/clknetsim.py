@@ -10,11 +10,11 @@ something is missing.
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from tests.bench.cells.arguments import count, pattern
 from tests.bench.cells.cells import CELLS, Cell
 from tests.bench.cells.clknetsim import CHRONYD, SERVERS, Tools, UnavailableError, tools, track
 from tests.bench.cells.progress import watched
@@ -27,10 +27,16 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="script/bench clknetsim", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=int, default=5, help="clocks in each cell")
-    parser.add_argument("--cells", metavar="PATTERN", default="", help="only those whose name this expression finds")
+    parser.add_argument("--seeds", type=count, default=5, help="clocks in each cell")
+    parser.add_argument(
+        "--cells",
+        metavar="PATTERN",
+        type=pattern,
+        default="",
+        help="only those whose name this regular expression finds",
+    )
     parser.add_argument("--servers", default="ours,chrony", help="ours, chrony, or both with a comma")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="simulations at a time")
+    parser.add_argument("--jobs", type=count, default=os.cpu_count(), help="simulations at a time")
     parser.add_argument("--require", action="store_true", help="exit with 1 and a list where a wanted figure is missed")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     return parser.parse_args(arguments)
@@ -66,8 +72,7 @@ def check(cells: Sequence[Cell], servers: Sequence[str]) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     servers = options.servers.split(",")
-    pattern = re.compile(options.cells, re.IGNORECASE)
-    cells = [cell for cell in CELLS if pattern.search(cell.name)]
+    cells = [cell for cell in CELLS if options.cells.search(cell.name)]
     try:
         check(cells, servers)
         with tools() as found:

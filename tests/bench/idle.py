@@ -198,13 +198,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="script/bench idle", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--servers", type=lambda text: text.split(","), default=list(SUBJECTS))
+    parser.add_argument(
+        "--servers",
+        type=lambda text: text.split(","),
+        default=list(SUBJECTS),
+        help=f"with commas between them; {', '.join(SUBJECTS)} where nothing is said",
+    )
     parser.add_argument("--minutes", type=float, default=10.0, help="how long to measure")
     parser.add_argument("--settle", type=float, default=60.0, help="seconds from the start to the first reading")
     parser.add_argument("--require", action="store_true", help="fail where a promise is not kept")
     options = parser.parse_args()
     if unknown := [name for name in options.servers if name not in SUBJECTS]:
         parser.error(f"there is no {unknown[0]!r}; there are: {', '.join(SUBJECTS)}")
+    if options.minutes <= 0 or options.settle < 0:
+        parser.error("--minutes must be above 0, and --settle not below it")
     try:
         text, kept = report([*measure(options.servers, options.settle, 60 * options.minutes)])
     except UnavailableError as error:

@@ -16,7 +16,8 @@ from rich.text import Text
 
 from ntp_usg.cli.application import print_report
 from ntp_usg.cli.status import DEFAULT_SOCKET, SocketPath, fetch
-from ntp_usg.cli.tables import Document, format_duration
+from ntp_usg.cli.tables import Document
+from ntp_usg.core.base.durations import format_duration
 from ntp_usg.core.base.errors import NtpUsgError
 from ntp_usg.core.server.listing import MOST_CLIENTS, Order
 from ntp_usg.observe.units import format_interval

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ntp_usg.core.base.durations import format_duration
 from ntp_usg.core.base.samples import FixQuality
 from ntp_usg.core.base.snapshots import FAST_PATH_MODES, STAMPED_BY_CARD, Tally
 from ntp_usg.core.base.verdicts import Outcome
@@ -130,11 +131,3 @@ def _queries(queries: Document) -> Text:
     del by_outcome[Outcome.HANDED_UP]  # between two processes: the control process's own verdict is counted, too
     counted = ", ".join(f"{count} {outcome}" for outcome, count in sorted(by_outcome.items())) or "none yet"
     return Text(f"{queries['per_second']:.1f} requests/s from {queries['clients']} clients; in all: {counted}")
-
-
-def format_duration(seconds: float) -> str:
-    """`45 s`, `12 min`, `3.5 h`, `12.0 d`."""
-    for limit, divisor, unit, form in ((120, 1, "s", ".0f"), (7200, 60, "min", ".0f"), (172800, 3600, "h", ".1f")):
-        if seconds < limit:
-            return f"{seconds / divisor:{form}} {unit}"
-    return f"{seconds / 86400:.1f} d"

@@ -46,7 +46,7 @@ class Configuration:
             log.error("Not reloaded, everything stays as it was:\n%s", error)  # noqa: TRY400 - the error is the news
             return
         self.running, self._desired = running, desired
-        log.info("Reloaded: %s", ", ".join(changed) or "no setting has changed")
+        log.info("Reloaded: %s", ", ".join(changed) or "no setting that takes effect at once has changed")
         if waiting := self.needs_restart():
             log.warning("These need a restart: %s", ", ".join(waiting))
 

@@ -114,24 +114,31 @@ class HoldoverModel:
         growth = max(0.0, deviation_ahead - deviation) / (STEP * 3600)
         return Estimate(offset_ns, (ahead - phase) / STEP * 1e-9, deviation, held.estimate.jitter, growth)
 
-    def budget_left(self, budget: float, now: RawNs) -> float:
-        """Seconds from now until the bound has grown by `budget` seconds since `begin`; a month at most."""
+    def budget_left(self, budget: float, now: RawNs, margin: float = 0.0) -> float:
+        """Seconds from now until the bound has grown by `budget` seconds since `begin`; a month at most.
+
+        `margin` is by how much faster it grows than the forecast says, in seconds per second, always the same.
+        """
         held = self._holdover()
         elapsed = max(0.0, _hours(now - held.began))
         if held.spent is None or held.spent[0] != budget:
-            held.spent = budget, self._spent(held, elapsed, held.estimate.deviation + budget / 3)
+            held.spent = budget, self._spent(held, elapsed, held.estimate.deviation + budget / 3, margin)
         return max(0.0, held.spent[1] - elapsed) * 3600
 
-    def _spent(self, held: _Held, elapsed: float, limit: float) -> float:
-        """Hours after the beginning when the deviation passes a limit, as things look now."""
+    def _spent(self, held: _Held, elapsed: float, limit: float, margin: float) -> float:
+        """Hours after the beginning when the deviation, and a third of the margin, pass a limit, as things look now."""
+
+        def is_over(hours: float) -> bool:
+            return self._look(held, hours)[1] + margin / 3 * 3600 * hours > limit
+
         early, late = elapsed, elapsed
-        while self._look(held, late)[1] <= limit:
+        while not is_over(late):
             if late > elapsed + FARTHEST:
                 return late
             early, late = late, elapsed + 1.25 * (late - elapsed) + BLOCK
         while late - early > max(RESOLUTION, late / 100):
             middle = (early + late) / 2
-            early, late = (early, middle) if self._look(held, middle)[1] > limit else (middle, late)
+            early, late = (early, middle) if is_over(middle) else (middle, late)
         return early
 
     def as_dict(self) -> dict[str, object]:

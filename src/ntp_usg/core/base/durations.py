@@ -1,4 +1,4 @@
-"""Intervals as people write them: `250us`, `10ms`, `2s`; one reader for the daemon's settings and those of drivers."""
+"""Intervals as people write and read them: `250us`, `10ms`, `3.5 h`; one reader for the daemon and its drivers."""
 
 import re
 from collections.abc import Mapping
@@ -12,6 +12,14 @@ def parse_interval(text: str) -> float | None:
     """Seconds, which may be negative; None for what is no interval with a unit."""
     match = _INTERVAL.fullmatch(text)
     return float(match["number"]) * _UNITS[match["unit"]] if match else None
+
+
+def format_duration(seconds: float) -> str:
+    """`45 s`, `12 min`, `3.5 h`, `12.0 d`."""
+    for limit, divisor, unit, form in ((120, 1, "s", ".0f"), (7200, 60, "min", ".0f"), (172800, 3600, "h", ".1f")):
+        if seconds < limit:
+            return f"{seconds / divisor:{form}} {unit}"
+    return f"{seconds / 86400:.1f} d"
 
 
 def is_interval(key: str) -> bool:

@@ -25,8 +25,8 @@ class HoldoverLimit(Protocol):
     def is_reached(self, grown: float, bound: float) -> bool:
         """Whether holdover ends: the forecast's growth since the last correction, and the whole bound, in seconds."""
 
-    def left(self, model: HoldoverModel, raw: RawNs, bound: float, rate: float) -> float:
-        """Seconds until then, as things look now; of a distance, if the bound goes on to grow at this rate."""
+    def left(self, model: HoldoverModel, raw: RawNs, before: float, bound: float) -> float:
+        """Seconds until then, as things look now; the bound at the last correction, and what it is now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Budget:
     def is_reached(self, grown: float, bound: float) -> bool:  # noqa: ARG002 - a promise of growth
         return grown > self.seconds
 
-    def left(self, model: HoldoverModel, raw: RawNs, bound: float, rate: float) -> float:  # noqa: ARG002 - likewise
+    def left(self, model: HoldoverModel, raw: RawNs, before: float, bound: float) -> float:  # noqa: ARG002 - likewise
         return model.budget_left(self.seconds, raw)
 
 
@@ -55,6 +55,8 @@ class Distance:
     """The bound may be so many seconds: nobody would follow a server farther from the truth than that."""
 
     seconds: float
+    least_dispersion: float
+    """The bound never grows by less, in seconds per second."""
 
     @property
     def reason(self) -> str:
@@ -67,8 +69,9 @@ class Distance:
     def is_reached(self, grown: float, bound: float) -> bool:  # noqa: ARG002 - the bound has that in it
         return bound > self.seconds
 
-    def left(self, model: HoldoverModel, raw: RawNs, bound: float, rate: float) -> float:  # noqa: ARG002 - likewise
-        return max(0.0, self.seconds - bound) / rate
+    def left(self, model: HoldoverModel, raw: RawNs, before: float, bound: float) -> float:
+        forecast = model.budget_left(max(0.0, self.seconds - before), raw, self.margin)
+        return min(forecast, max(0.0, self.seconds - bound) / max(self.least_dispersion, self.margin))
 
 
 def holdover_limit(settings: EngineSettings) -> HoldoverLimit:
@@ -76,4 +79,6 @@ def holdover_limit(settings: EngineSettings) -> HoldoverLimit:
     budget = settings.holdover_budget
     if budget is None and (settings.receivers or settings.pulse_lines or settings.clocks):
         budget = OWN_BUDGET
-    return Distance(settings.selection.max_distance) if budget is None else Budget(budget)
+    if budget is None:
+        return Distance(settings.selection.max_distance, settings.least_dispersion)
+    return Budget(budget)

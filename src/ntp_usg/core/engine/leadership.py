@@ -145,7 +145,7 @@ class Leadership:
             for name, each in self._sources.items()
             if not each.healthy or each.trust.lost
         )
-        return " ".join([self._selection.reason, *complaints])
+        return " ".join([self._selection.reason, *(f"{each.rstrip('.')}." for each in complaints)])
 
     def _examine(self, candidates: Sequence[Candidate], raw: RawNs, now: MonoNs) -> None:
         """Hold each reference clock against the servers' majority, and against the clock itself where it left it."""

@@ -8,6 +8,7 @@ from ntp_usg.core.algorithms.estimator import Estimate
 from ntp_usg.core.algorithms.holdover import HoldoverModel
 from ntp_usg.core.algorithms.steadiness import Steadiness
 from ntp_usg.core.base.actions import Action, Level, Note, Steer
+from ntp_usg.core.base.durations import format_duration
 from ntp_usg.core.base.instants import HostNs, MonoNs, RawNs, WallNs, nanoseconds, seconds
 from ntp_usg.core.base.mapping import ClockMapping
 from ntp_usg.core.base.snapshots import UNSYNCHRONISED_STRATUM, Leap, ServingState, SyncPhase
@@ -282,11 +283,13 @@ class Steering:
 
     def _left(self, raw: RawNs, now: MonoNs) -> float:
         """Seconds until holdover ends, as things look now."""
-        return self._limit.left(self._model, raw, self.error_bound(now), self._bound.rate)
+        assert self._lead is not None
+        before = self._lead.root_delay / 2 + self._lead.root_dispersion
+        return self._limit.left(self._model, raw, before, self.error_bound(now))
 
     def _warning(self, loss: str) -> str:
-        left = self.holdover_left or 0.0
-        return f"Holdover: the clock runs by itself. Unsynchronised in {left:.0f}s, when {self._limit.reason}. {loss}"
+        left = format_duration(self.holdover_left or 0.0)
+        return f"Holdover: the clock runs by itself. Unsynchronised in {left}, when {self._limit.reason}. {loss}"
 
     def _hold_over(
         self, raw: RawNs, current: ClockMapping, now: MonoNs, loss: str | None, contested: float
@@ -304,7 +307,7 @@ class Steering:
         if self.budget_spent and self._reserve is None and loss is not None:
             age = seconds(now - self._corrected_at)
             self.phase, self.holdover_left = SyncPhase.UNSYNCHRONISED, None
-            return [Note(Level.ERROR, f"Unsynchronised: {self._limit.reason} after {age:.0f}s. {loss}")]
+            return [Note(Level.ERROR, f"Unsynchronised: {self._limit.reason} after {format_duration(age)}. {loss}")]
         return [Steer(self._slew(prediction, raw, current, error_ns), step=False)]
 
     def _news_of_temperature(self, raw: RawNs) -> float | None:
