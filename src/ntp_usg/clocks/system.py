@@ -167,7 +167,9 @@ class SystemClock:
         midnight = round(host / _DAY_NS) * _DAY_NS
         before = HostNs(midnight - max(0, self._leap_ns))
         after = HostNs(before + self._leap_ns)
-        self._segments.append(_Segment(after, self._segments[-1].raw_at(before), self._segments[-1].rate))
+        former, raw = self._segments[-1], self._segments[-1].raw_at(before)
+        self._slew_ns = max(0, self._slew_ns - max(0, raw - former.raw))
+        self._segments.append(_Segment(after, raw, former.rate))
         self._leap_ns = 0
 
     def _end_slew(self) -> None:

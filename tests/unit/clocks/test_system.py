@@ -242,6 +242,18 @@ def test_raw_time_does_not_notice_the_leap_second_that_the_kernel_makes(kernel, 
     assert kernel.stepped_ns - before == moved * SECOND
 
 
+@pytest.mark.parametrize(("leap", "moved"), [(Leap.INSERT, -1), (Leap.DELETE, 1)])
+def test_a_leap_within_a_slew_repeats_no_part_of_it(kernel, clock_at_midnight, leap, moved):
+    mapping = mapping_from(clock_at_midnight, ppm=10, slew_ppm=100, slew=20)
+    clock_at_midnight.steer(mapping, step=False)
+    declare(clock_at_midnight, leap)
+    kernel.advance(12)
+    host, _ = clock_at_midnight.read()
+    slewed = mapping.slewed.wall(kernel.raw_ns) + moved * SECOND
+    assert abs(clock_at_midnight.serving().wall(host) - slewed) < 200
+    assert abs(clock_at_midnight.current().slewed.wall(kernel.raw_ns) - slewed) < 200
+
+
 def test_a_stamp_from_before_a_leap_is_read_by_the_clock_of_its_time(kernel, clock_at_midnight):
     stamp, raw_of_stamp = clock_at_midnight.read()[0], kernel.raw_ns
     declare(clock_at_midnight, Leap.INSERT)
