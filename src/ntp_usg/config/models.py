@@ -160,9 +160,9 @@ class DisciplineSettings(Table):
     algorithm: Literal["kalman", "regression", "pll"] = "kalman"
     """A Kalman filter that learns wander and noise, a regression line, or the loop of RFC 5905."""
     least_dispersion_ppm: float = Field(default=0.0, ge=0, le=15)
-    """The error bound never grows by less, in holdover neither; RFC 5905 wants 15. With 0 the server states 15 between
-    two samples until the clock has been steady for a week, then by what it has shown, 1 at least; and in holdover its
-    forecast."""
+    """The error bound grows by so much at least, in holdover too; RFC 5905 says 15. With 0 it grows by 15 between
+    two samples until the clock has been steady for a week, then by what the clock has shown, at least by 1; in holdover
+    it grows as forecast."""
 
 
 class ClockSettings(Table):
@@ -230,8 +230,9 @@ class HoldoverSettings(Table):
     """[holdover]: how long to carry on without a source."""
 
     budget: Seconds | None = None
-    """Error that holdover may add before the server demotes itself. Where nothing is said: 10 ms with a reference clock
-    or the local one; for a client of servers, until its whole error bound passes `selection.max_distance`."""
+    """Error that holdover may add before the server says that it is unsynchronised. Where it is not set: 10 ms with a
+    reference clock or the local one; a client of servers goes on until its whole error bound passes
+    `selection.max_distance`."""
     temperature_file: OptionalPath = ""
     """Where the kernel tells a temperature near the oscillator, like /sys/class/thermal/thermal_zone0/temp."""
 

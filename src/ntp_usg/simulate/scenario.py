@@ -96,6 +96,8 @@ def _described(detail: ErrorDetails) -> str:
     """The key's path, and what is the matter with it."""
     path = ".".join(map(str, detail["loc"]))
     message = "unknown key" if detail["type"] in _UNKNOWN_KEY else detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "float_parsing":
+        message = f'must be a number, or one with a unit of time ({" ".join(_UNITS)}), not "{detail["input"]}"'
     return f"{path}: {message}" if path else message
 
 

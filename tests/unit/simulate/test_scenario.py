@@ -65,6 +65,13 @@ def test_numbers_that_make_no_sense_are_refused(network: str, key: str, value: s
     assert [problem for problem in problems(text) if problem.startswith(f"some.toml: {key}: ")]
 
 
+def test_a_time_in_an_unknown_unit_is_told_the_known_ones(network: str):
+    (problem,) = problems(network.replace('"50us"', '"1 hour"'))
+    assert problem == (
+        'some.toml: link.0.jitter: must be a number, or one with a unit of time (ns us ms s min h d), not "1 hour"'
+    )
+
+
 def test_engine_settings_may_be_given_as_they_are(network: str):
     scenario = parse_scenario(network + 'engine = { algorithm = "regression", step_threshold = "1s" }', "some.toml")
     assert scenario.host[0].engine_settings().algorithm == "regression"

@@ -106,7 +106,7 @@ class EngineSettings:
     """Error that holdover may add before the server declares itself unsynchronised; None = 10 ms where there is
     a clock of this machine, and else until the bound passes `selection.max_distance`."""
     least_dispersion: float = 0.0
-    """The error bound never grows by less, in holdover neither; seconds per second."""
+    """The error bound grows by so much at least, in holdover too; seconds per second."""
     step_threshold: float = 0.128
     """A larger error is stepped away (RFC 5905 STEPT), a smaller one slewed."""
     step_limit: int = -1
