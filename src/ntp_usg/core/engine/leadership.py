@@ -21,8 +21,8 @@ from ntp_usg.core.engine.source import Source
 from ntp_usg.core.engine.steering import Lead, Steering
 
 SETTLING = 8.0
-"""Seconds that the first sources which could set the clock wait for the votes of others that might contradict them:
-four more questions at the pace of a burst."""
+"""Seconds that the first sources which could set the clock, at a start or when another program has set it, wait for the
+votes of others that might contradict them: four more questions at the pace of a burst."""
 PATIENCE = 60.0
 """Seconds after the start in which real sources are waited for before the served clock stands in for them, and others
 before one server of three or more leads alone."""
@@ -123,7 +123,7 @@ class Leadership:
         """The sources that lead, as one; they lead from now on."""
         selection = self._selection
         assert selection.system_peer is not None
-        self._led_by = selection.system_peer
+        self._led_by, self._first_ready_at = selection.system_peer, None
         peer = self._sources[selection.system_peer]
         served_stratum = self._steering.served_stratum(peer.stratum)
         return Lead(
