@@ -205,7 +205,12 @@ def main() -> None:
         help=f"with commas between them; {', '.join(SUBJECTS)} where nothing is said",
     )
     parser.add_argument("--minutes", type=float, default=10.0, help="how long to measure")
-    parser.add_argument("--settle", type=float, default=60.0, help="seconds from the start to the first reading")
+    parser.add_argument(
+        "--settle",
+        type=float,
+        default=150.0,
+        help="seconds from the start to the first reading; for two minutes servers are asked more often",
+    )
     parser.add_argument("--require", action="store_true", help="fail where a promise is not kept")
     options = parser.parse_args()
     if unknown := [name for name in options.servers if name not in SUBJECTS]:
