@@ -67,6 +67,14 @@ def test_where_all_of_several_servers_contradict_the_clock_it_is_the_clock_that_
         assert "were asked again at once" in text
 
 
+def test_while_two_servers_are_asked_whose_clock_has_changed_nobody_hears_of_holdover(follow):
+    for seed in range(1, 5):
+        figures, simulation = follow({}, {}, event=[warmed(10)], seed=seed, **WORLD)
+        assert figures.bound_violated == 0
+        (text,) = news(simulation)
+        assert "The clock's frequency changed" in text
+
+
 @pytest.mark.parametrize("lie", [{"what": "step", "seconds": 0.002}, {"what": "frequency", "ppm": 20}])
 def test_one_of_three_that_leaves_the_others_is_not_followed(follow, lie):
     figures, simulation = follow({}, {}, {}, event=[{"at": CHANGED_AT, "clock": "a"} | lie], **WORLD)

@@ -11,6 +11,8 @@ from ntp_usg.core.engine.roster import Roster
 
 SETTLED_AFTER = 150.0
 """Seconds after the latest contradiction in which its cause becomes known."""
+ASKING = 60.0
+"""Seconds from the first contradiction in which all servers are asked again; until then no vote is the last word."""
 LEARNING = 900.0
 """Seconds after the start in which contradictions show only that the frequency is not known yet."""
 NOTABLE_CHANGE = 0.3e-6
@@ -27,6 +29,7 @@ class _Contradiction:
 
     before: ClockMapping
     at: RawNs
+    began_at: MonoNs
     latest_at: MonoNs
     servers: set[str] = field(default_factory=set)
     worst: float = 0.0
@@ -59,7 +62,7 @@ class ChangeWatch:
         """Call the others where one that `counts` contradicts the clock; after a while, say what it was."""
         if server.alarmed and counts:
             self._call_witnesses(server.settings.name, now)
-            self._contradiction = self._contradiction or _Contradiction(served, raw, now)
+            self._contradiction = self._contradiction or _Contradiction(served, raw, now, now)
             self._contradiction.servers.add(server.settings.name)
             self._contradiction.latest_at = now
         found, estimate = self._contradiction, server.estimate(raw)
@@ -76,6 +79,10 @@ class ChangeWatch:
         for other in self._servers.keys() - {name}:
             with self._containment.of(other):
                 self._servers[other].bear_witness(now)
+
+    def asking(self, now: MonoNs) -> bool:
+        """Whether servers that contradict the clock, or each other, are about to say more."""
+        return self._contradiction is not None and seconds(now - self._contradiction.began_at) < ASKING
 
     def restart(self, now: MonoNs) -> None:
         """The timeline was broken: nothing can be compared with what was before."""

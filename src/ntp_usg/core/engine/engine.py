@@ -252,12 +252,10 @@ class Engine:
         for source in self._sources.values():
             actions += source.trust.review(now)
         leadership = self._leadership
-        return [
-            *actions,
-            *self.containment.faults(),
-            *self._steering.review(raw, served, now, leadership.loss(now), leadership.contested, leadership.reserve),
-            Publish(),
-        ]
+        loss = leadership.loss(now)
+        if loss is None or not (self._steering.follows and self._changes.asking(now)):  # their answers decide
+            actions += self._steering.review(raw, served, now, loss, leadership.contested, leadership.reserve)
+        return [*actions, *self.containment.faults(), Publish()]
 
     def serving(self) -> ServingState:
         """What answers may say now."""

@@ -74,6 +74,11 @@ class Steering:
         return self._lead is not None
 
     @property
+    def follows(self) -> bool:
+        """Whether the clock does as its sources say, as far as is known."""
+        return self.phase is SyncPhase.SYNCHRONISED
+
+    @property
     def promises(self) -> bool:
         """Whether answers may say that they are synchronised: behind stratum 15 there is nothing but 16."""
         followed = self._lead.stratum if self._lead else UNSYNCHRONISED_STRATUM
