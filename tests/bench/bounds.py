@@ -6,7 +6,8 @@ outside if the answer promises a time, and that is further from the truth than r
 Frequencies are stepped only while a server is heard: nobody can see a step inside an outage (whoever wants a bound that
 covers it states 15 ppm, see docs/explanation/holdover.md). Temperature and wander go on in outages, too.
 
-Exit code 1 if any probe is. 200 worlds have 10^6 probes and take about 10 minutes on two cores.
+Exit code 1 if any probe is, or if so few are synchronised that the bound holds for want of a promise. 200 worlds have
+10^6 probes and take about 10 minutes on two cores.
 """
 
 import argparse
@@ -26,6 +27,9 @@ from tests.bench.cells.worlds import Table, draw, write
 from ntp_usg.core.base.instants import seconds
 from ntp_usg.simulate.scenario import Scenario
 from ntp_usg.simulate.simulation import Simulation
+
+LEAST_PROMISED = 0.8
+"""A share of the probes; in the worlds that are drawn few outages last longer than a client can bridge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +79,18 @@ def run_seed(seed: int) -> Result:
     return run(draw(seed))
 
 
+def holds(results: Sequence[Result]) -> bool:
+    """Whether what was promised was kept, and enough promised."""
+    promised, probes = sum(result.promised for result in results), sum(result.probes for result in results)
+    return promised >= LEAST_PROMISED * probes and not any(result.outside for result in results)
+
+
 def summary(results: Sequence[Result]) -> str:
     """All worlds together."""
     worst = max(results, key=lambda result: result.worst)
     promised, outside = sum(result.promised for result in results), sum(result.outside for result in results)
     broken = sum(result.outside > 0 for result in results)
-    median = statistics.median(result.median for result in results if result.promised)
+    median = statistics.median([result.median for result in results if result.promised] or [math.nan])
     return (
         f"{len(results)} worlds, {sum(result.probes for result in results)} probes, {promised} of them synchronised: "
         f"{outside} outside the bound, in {broken} worlds.\n"
@@ -140,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(summary(results))
     if options.story:
         print(*story(draw(options.seed), results[0].when), sep="\n")
-    raise SystemExit(any(result.outside for result in results))
+    raise SystemExit(not holds(results))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import math
 from array import array
+from dataclasses import replace
 
 import pytest
 from tests.bench import bounds
@@ -130,3 +131,17 @@ def test_a_broken_bound_is_counted_and_shown_again():
     assert result.worst > 1
     assert "--seed 23 --scenarios 1" in bounds.line(result)
     assert any("error +1" in line for line in bounds.story(world, result.when))
+
+
+def test_worlds_without_a_promise_keep_none():
+    kept = bounds.Result(1, "", 100, 90, 0, 0.5, 0.0, 10.0, 1.0)
+    assert bounds.holds([kept])
+    assert not bounds.holds([replace(kept, outside=1)])
+    assert not bounds.holds([replace(kept, promised=10)])
+    assert "0 of them synchronised" in bounds.summary([replace(kept, promised=0, median=math.nan)])
+
+
+@pytest.mark.parametrize("each", [True, False])
+def test_a_seed_without_a_figure_is_not_overlooked(each):
+    goal = Goal(measure="answers outside the bound, %", wanted=0, each=each)
+    assert not goal.met(goal.sum_up([0.0, math.nan]))

@@ -169,6 +169,8 @@ class Goal:
     """In each seed, and not in the mean."""
 
     def sum_up(self, values: list[float]) -> float:
+        if any(map(math.isnan, values)):
+            return math.nan  # which max() may overlook
         return max(values) if self.each else statistics.fmean(values)
 
     def met(self, value: float) -> bool:
