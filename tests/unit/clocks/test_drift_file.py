@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ntp_usg.clocks.drift_file import (
@@ -178,6 +178,7 @@ def test_a_file_that_makes_no_sense_is_refused_with_the_reason(path, content, co
     assert complaint in str(refusal.value)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_whatever_stands_there_is_a_state_or_a_clear_error(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "any"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 ROOT_2 = math.sqrt(2)
 LOG_ROOT_2_PI = math.log(math.sqrt(2 * math.pi))
 NARROW = 0.3
-"""Bounds within so few deviations of all else are as good as a normal error of the same mean and variance."""
+"""Between bounds within so few deviations a bell curve is as good as its tangent, a tilt."""
 FAR = 5.0
 """So many deviations out the normal distribution falls off like an exponential one, and erf has no digits left."""
 
@@ -62,11 +62,11 @@ def weigh(innovation: float, noise: SampleNoise, spread: float) -> tuple[float, 
     Gives its mean, the part of its variance that remains, and the logarithm of how likely that was.
     """
     sigma = math.sqrt(spread)
-    if noise.half_width < NARROW * sigma:
-        total, distance = spread + noise.bounded_variance, innovation - noise.mean
-        evidence = -distance * distance / (2 * total) - 0.5 * math.log(total) - LOG_ROOT_2_PI
-        return distance * spread / total, noise.bounded_variance / total, evidence
     innovation -= noise.bias
+    if noise.half_width < NARROW * sigma:
+        mean, variance, log_density = _moments(noise.half_width, noise.tilt - innovation / spread)
+        evidence = -innovation * innovation / (2 * spread) - 0.5 * math.log(spread) - LOG_ROOT_2_PI
+        return innovation - mean, variance / (spread + variance), evidence + noise.log_density - log_density
     # The tilt of the error is a tilt of the value, and a normal value that is tilted is a normal value that is shifted.
     shift = noise.tilt * spread
     log_density = noise.log_density - noise.tilt * (innovation - shift / 2)
