@@ -11,7 +11,8 @@ from random import Random
 from ntp_usg.core.algorithms.clock_filter import LoopEstimator
 from ntp_usg.core.algorithms.estimator import Estimate, Estimator, NoiseModel
 from ntp_usg.core.algorithms.history import SampleHistory
-from ntp_usg.core.algorithms.kalman import Filter, KalmanEstimator
+from ntp_usg.core.algorithms.kalman import KalmanEstimator
+from ntp_usg.core.algorithms.kalman_filter import Filter
 from ntp_usg.core.algorithms.line_fit import SlopePrior
 from ntp_usg.core.algorithms.poll import PollControl
 from ntp_usg.core.algorithms.sample_noise import SampleNoise

@@ -1,10 +1,11 @@
 """A bank of Kalman filters of offset and frequency, one for each wander a clock may have, weighed by their evidence."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 from ntp_usg.core.algorithms.estimator import CHANGED_EVERY, SUDDEN_CHANGE, Estimate, NoiseModel
+from ntp_usg.core.algorithms.kalman_filter import LOST, Filter
 from ntp_usg.core.algorithms.line_fit import SlopePrior
 from ntp_usg.core.algorithms.noise_reader import NoiseReader
 from ntp_usg.core.algorithms.sample_noise import SampleNoise, weigh
@@ -15,88 +16,25 @@ from ntp_usg.core.base.verdicts import Reason
 
 WANDERS = tuple(10 ** (-11 + step / 2) for step in range(11))
 """Random walk of frequency from 0.01 ppb to 0.7 ppm in the root of a second: from an oven to a draughty board."""
-FORGETTING = 0.997
-"""Evidence of a sample that is n samples old counts FORGETTING**n: a clock's wander changes with its surroundings."""
 HELD_RATE_DEVIATION = 1e-6
 """How far a crystal's frequency may wander while a source is away: 1 ppm, some ten kelvin."""
 IMPOSSIBLE_RATE = 0.02
 """No clock runs off by 2 %: its first samples were of two minds, and the later one is begun with again."""
-LOST = -16.0
-"""A filter whose log weight is this far below the best starts again from the best one's estimate ..."""
 TURNS = 4
-"""... and tries its luck only with each fourth sample: most filters are lost most of the time."""
+"""Filters that are lost try their luck only with each fourth sample: most are lost most of the time."""
 NEGLIGIBLE = 1e-4
 """Parts of the best weight below which a filter has no say in the estimate."""
 QUIET_BY_CHANCE = 0.01
 """How often the first samples may seem quieter than they are."""
 
 
-@dataclass(slots=True)
-class Filter:
-    """Offset (seconds, relative to a common base) and rate with their covariances, under one belief of the noises."""
-
-    process: float
-    """Variance that the rate gains in a second."""
-    reading: int
-    """Which of the rival readings of a sample's noise it believes."""
-    offset: float = 0.0
-    rate: float = 0.0
-    offset_variance: float = 0.0
-    covariance: float = 0.0
-    rate_variance: float = 0.0
-    log_weight: float = 0.0
-
-    def offset_variance_after(self, elapsed: float) -> float:
-        """Variance of the offset predicted over an interval in seconds."""
-        growth = 2 * self.covariance + elapsed * (self.rate_variance + self.process * elapsed / 3)
-        return self.offset_variance + elapsed * growth
-
-    def advance(self, elapsed: float) -> None:
-        """Predict over an interval in seconds."""
-        self.offset_variance = self.offset_variance_after(elapsed)
-        self.covariance += elapsed * (self.rate_variance + self.process * elapsed / 2)
-        self.rate_variance += self.process * elapsed
-        self.offset += self.rate * elapsed
-
-    def learn(self, measured: float, noise: SampleNoise) -> None:
-        """Take in a measured offset, and how likely it was."""
-        spread = self.offset_variance + noise.sigma * noise.sigma
-        shift, remaining, evidence = weigh(measured - self.offset, noise, spread)
-        offset_gain, rate_gain = self.offset_variance / spread, self.covariance / spread
-        # As products, for differences lose all digits where the prediction is much worse than the measurement.
-        kept = (noise.sigma * noise.sigma + self.offset_variance * remaining) / spread
-        rate_variance = self.rate_variance - rate_gain * rate_gain * (1 - remaining) * spread
-        self.offset += offset_gain * shift
-        self.rate += rate_gain * shift
-        self.offset_variance *= kept
-        self.covariance *= kept
-        self.rate_variance = max(rate_variance, self.covariance * self.covariance / self.offset_variance)
-        self.log_weight = FORGETTING * self.log_weight + evidence
-
-    def loosen(self, elapsed: float, gap: float) -> None:
-        """Let a gap be explained by what happened in the last `elapsed` seconds: a step, or a change of frequency."""
-        change = gap / elapsed
-        self.offset_variance += 2 * gap * gap
-        self.covariance += 1.5 * gap * change
-        self.rate_variance += 3 * change * change
-
-    def begin(self, offset: float, offset_variance: float, prior: SlopePrior) -> None:
-        """Start from one offset and what is expected of the rate."""
-        self.offset, self.rate = offset, prior.rate
-        self.offset_variance, self.rate_variance = offset_variance, prior.deviation * prior.deviation
-        self.covariance = 0.0
-        self.log_weight = 0.0
-
-    def follow(self, leader: "Filter") -> None:
-        """Take over what another one has estimated."""
-        self.offset, self.rate = leader.offset, leader.rate
-        self.offset_variance, self.covariance = leader.offset_variance, leader.covariance
-        self.rate_variance = leader.rate_variance
-        self.log_weight = LOST
-
-
 class KalmanEstimator:
-    """Learns offset and rate of a source, and with them how much the clock wanders and the samples scatter."""
+    """Learns offset and rate of a source, and with them how much the clock wanders and the samples scatter.
+
+    The estimate is a mixture: the mean of all filters, each weighed by how well it foresaw the samples so far; how far
+    they disagree is part of its deviation. A sample that none of them foresaw is held back, because a wild one would
+    spoil them all, until the next samples show whether it was a glitch, or the clock or its source has changed.
+    """
 
     ENOUGH = 4
     ENOUGH_WITH_DELAY = 2
