@@ -74,6 +74,13 @@ def test_a_wrong_server_that_answers_first_after_somebody_set_the_clock_does_not
     assert figures.bound_violated == 0
 
 
+def test_a_wrong_server_that_is_asked_quickly_waits_for_others_that_are_asked_slowly(follow):
+    slowly, liar = {"source": {"iburst": False, "min_poll": 7}}, {"oscillator": {"offset": 1.0}}
+    figures, _ = follow(liar, slowly, dict(slowly), source=ASKED, seed=1, **FINE)
+    assert figures.bound_violated == 0
+    assert figures.steps == 1
+
+
 def test_a_server_that_never_answers_delays_the_other_by_seconds_only(follow):
     figures, _ = start(follow, 1, {}, {"link": {"loss": 1.0}})
     assert 8 < figures.time_to_lock < 16

@@ -26,11 +26,11 @@ class Alert:
         recent = self._surprised_at is not None and seconds(now - self._surprised_at) < self.LASTS
         return (news or (ageing and recent)) and self.spend(now)
 
-    def spend(self, now: MonoNs) -> bool:
-        """Take a burst out of the store, if there is one."""
+    def spend(self, now: MonoNs, share: float = 1.0) -> bool:
+        """Take a burst, or a share of one, out of the store, if there is so much."""
         self._store = min(self.STORE, self._store + seconds(now - self._counted_at) / self.REFILL)
         self._counted_at = now
-        if self._store < 1:
+        if self._store < share:
             return False
-        self._store -= 1
+        self._store -= share
         return True

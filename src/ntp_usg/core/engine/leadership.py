@@ -224,7 +224,8 @@ class Leadership:
         """Who could still outvote those who would set the clock; nobody where these would win against all.
 
         Reference clocks, and servers that have not been heard yet, count only where servers alone lead: what is wrong
-        with pulses shows while no clock numbers them. A server alone that could be one of three or more waits longer.
+        with pulses shows while no clock numbers them. A server alone that could be one of three or more waits longer:
+        until those that have answered once were asked twice more.
         """
         only_servers = selection.weights.keys() <= self._servers
         possible = self._sources if only_servers else [name for name in self._servers if self._sources[name].reach]
@@ -235,9 +236,11 @@ class Leadership:
         ]
         tallies = [choice.tally for choice in selection.choices.values()]
         agreed = sum(tally in TRUECHIMERS for tally in tallies)
-        alone = only_servers and agreed == 1 and len(self._servers.intersection(missing)) > 1
+        servers = [self._sources[name] for name in self._servers.intersection(missing)]
+        alone = only_servers and agreed == 1 and len(servers) > 1
+        patience = max([PATIENCE, *(2 * each.poll_interval for each in servers if each.reach)]) if alone else SETTLING
         outvoted = agreed <= tallies.count(Tally.FALSETICKER) + len(missing)
-        return missing if outvoted and waited < (PATIENCE if alone else SETTLING) else []
+        return missing if outvoted and waited < patience else []
 
 
 def _held_back(selection: Selection, objection: str) -> Selection:

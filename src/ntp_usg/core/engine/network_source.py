@@ -11,6 +11,7 @@ from ntp_usg.core.algorithms.leap import Announcement, Weight
 from ntp_usg.core.algorithms.poll import PollControl
 from ntp_usg.core.algorithms.selection import Choice
 from ntp_usg.core.associations.client import ClientAssociation
+from ntp_usg.core.associations.schedule import BURST_LENGTH
 from ntp_usg.core.base.actions import Action, Leave, Level, Note, Send
 from ntp_usg.core.base.addresses import numeric_address
 from ntp_usg.core.base.dates import is_possible, nearest_possible
@@ -116,8 +117,11 @@ class NetworkSource(Source):
 
     @property
     def _delay(self) -> float:
-        """The shortest of the latest round trips: what the others were longer by is in the estimate's deviation."""
-        return min(self._delays, default=0.0)
+        """What the shortest of the latest round trips took: what others took longer is in the estimate's deviation.
+
+        It is the second shortest, for a single one that cannot be would hide an asymmetry for hours.
+        """
+        return sorted(self._delays)[:2][-1] if self._delays else 0.0
 
     @property
     def reference_id(self) -> bytes:
@@ -227,7 +231,7 @@ class NetworkSource(Source):
 
     def bear_witness(self, now: MonoNs) -> None:
         """Ask at once whether this server sees what another one has just shown."""
-        if self.healthy and self.age(now) > CURRENT and self._alert.spend(now):
+        if self.healthy and self.age(now) > CURRENT and self._alert.spend(now, 1 / BURST_LENGTH):
             self.association.hurry(1)
 
     def _doubt_date(self, exchange: Exchange) -> Reason | None:

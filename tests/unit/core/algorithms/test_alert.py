@@ -27,3 +27,8 @@ def test_a_server_that_never_agrees_with_itself_is_left_in_peace_after_a_while()
     polls = 20_000 // 64
     calls = sum(alert.calls(at(64 * n), surprised=n % 2 == 0, ageing=False) for n in range(polls))
     assert calls <= Alert.STORE + 20_000 / Alert.REFILL
+
+
+def test_bearing_witness_costs_a_share_of_a_burst():
+    alert = Alert(at(0))
+    assert sum(alert.spend(at(1), 0.25) for _ in range(100)) == 4 * Alert.STORE
