@@ -44,7 +44,7 @@ class _Contradiction:
             text = f"The clock's frequency changed by {-change * 1e6:+.1f} ppm: {asked}"
             return [Note(Level.INFO, f"{text}, error at most {self.worst * 1e3:.1f} ms")]
         if abs(moved) > max(NOTABLE_SHARE * self.worst, SURE * estimate.deviation):
-            text = f"The time of {names} moved by {moved * 1e3:+.3f} ms, and nothing spoke against it"
+            text = f"The time of {names} moved by {moved * 1e3:+.3f} ms, and no other source contradicts it"
             return [Note(Level.WARNING, f"{text}: the clock has followed")]
         return []
 
